@@ -1,0 +1,119 @@
+"""Where data files come from and results go: S3, or a dictionary that stands in for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from botocore.client import BaseClient
+
+
+class StorageError(Exception):
+    """An object cannot be read or written; the text says which one, why, and what to do."""
+
+
+class Storage(Protocol):
+    """What Amazon ML Local asks of a store of objects under s3:// URIs."""
+
+    def read(self, uri: str) -> bytes:
+        """Return the object's bytes. Raises StorageError when it is missing or forbidden."""
+
+    def write(self, uri: str, body: bytes) -> None:
+        """Store the bytes under the URI, replacing what was there. Raises StorageError."""
+
+    def list(self, uri: str) -> list[str]:
+        """Return the URIs under a prefix, sorted; [uri] when it is an object itself. Raises StorageError."""
+
+
+class MemoryStorage:
+    """Keep objects in memory: the store for tests and for the service without S3.
+
+    :param objects: what is there from the start, s3:// URI to bytes.
+    """
+
+    def __init__(self, objects: Mapping[str, bytes] | None = None) -> None:
+        self.objects = dict(objects or {})
+
+    def read(self, uri: str) -> bytes:
+        """Return the object's bytes. Raises StorageError when it is missing."""
+        try:
+            return self.objects[uri]
+        except KeyError:
+            raise StorageError(f"No object at {uri}. Upload it, or correct the URI.") from None
+
+    def write(self, uri: str, body: bytes) -> None:
+        """Store the bytes under the URI, replacing what was there."""
+        split(uri)
+        self.objects[uri] = body
+
+    def list(self, uri: str) -> list[str]:
+        """Return the URIs under a prefix, sorted; [uri] when it is an object itself."""
+        if uri in self.objects and not uri.endswith("/"):
+            return [uri]
+        return sorted(key for key in list(self.objects) if key.startswith(folder(uri)))
+
+
+class S3Storage:
+    """Keep objects in S3.
+
+    :param client: makes the boto3 S3 client; called once, when the first object is wanted.
+    """
+
+    def __init__(self, client: Callable[[], BaseClient]) -> None:
+        self._make_client = client
+        self._client: BaseClient | None = None
+
+    def read(self, uri: str) -> bytes:
+        """Return the object's bytes. Raises StorageError when it is missing or forbidden."""
+        bucket, key = split(uri)
+        body: bytes = self._call("get_object", uri, Bucket=bucket, Key=key)["Body"].read()
+        return body
+
+    def write(self, uri: str, body: bytes) -> None:
+        """Store the bytes under the URI, replacing what was there. Raises StorageError."""
+        bucket, key = split(uri)
+        self._call("put_object", uri, Bucket=bucket, Key=key, Body=body)
+
+    def list(self, uri: str) -> list[str]:
+        """Return the URIs under a prefix, sorted; [uri] when it is an object itself. Raises StorageError."""
+        bucket, key = split(uri)
+        uris = {f"s3://{bucket}/{found}" for found in self._keys(uri, bucket, key)}
+        if uri in uris and not uri.endswith("/"):
+            return [uri]
+        return sorted(found for found in uris if found.startswith(folder(uri)))
+
+    def _keys(self, uri: str, bucket: str, prefix: str) -> set[str]:
+        keys: set[str] = set()
+        page = self._call("list_objects_v2", uri, Bucket=bucket, Prefix=prefix)
+        keys.update(item["Key"] for item in page.get("Contents", ()))
+        while token := page.get("NextContinuationToken"):
+            page = self._call("list_objects_v2", uri, Bucket=bucket, Prefix=prefix, ContinuationToken=token)
+            keys.update(item["Key"] for item in page.get("Contents", ()))
+        return keys
+
+    def _call(self, operation: str, uri: str, **parameters: object) -> dict:  # type: ignore[type-arg]
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if self._client is None:
+            self._client = self._make_client()
+        try:
+            answer: dict = getattr(self._client, operation)(**parameters)  # type: ignore[type-arg]
+            return answer
+        except (BotoCoreError, ClientError) as error:
+            raise StorageError(f"S3 refused {operation} on {uri}: {error}") from error
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Return the bucket and the key of an s3:// URI. Raises StorageError when it is none."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise StorageError(f"{uri!r} is not an S3 URI: write it as s3://bucket/key.")
+    return bucket, key
+
+
+def folder(uri: str) -> str:
+    """Return the URI with exactly the slash at its end that makes it a prefix of a folder's objects."""
+    return uri if uri.endswith("/") else uri + "/"
