@@ -1,0 +1,119 @@
+"""Which errors pass by themselves, and what AWS's words mean for the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from botocore.model import OperationModel
+
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+
+TRANSIENT = EXPIRED | {
+    "InternalFailure",
+    "InternalServerException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "SlowDown",
+    "Throttled",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+
+
+class Explanation(NamedTuple):
+    """Words to add to an error: when its code is one of ``codes`` and its message holds ``phrase``."""
+
+    codes: frozenset[str]
+    phrase: str
+    text: str
+
+
+ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
+EXPLANATIONS = (
+    Explanation(
+        ACCESS_DENIED,
+        "no longer available to new customers",
+        "This AWS account was never enrolled in Amazon Machine Learning, and AWS enrols nobody any more: "
+        "no change of permissions helps. To run the service on your own machine, start `airflow-ml-local` "
+        "(pip install 'airflow-ml-provider[local]') and set AWS_ENDPOINT_URL as it says.",
+    ),
+    Explanation(
+        ACCESS_DENIED,
+        "",
+        "The identity behind the Airflow connection needs the IAM action machinelearning:{operation} in {region}.",
+    ),
+    Explanation(
+        frozenset({"ResourceNotFoundException"}),
+        "",
+        "Ids belong to one account and one region: check the id, the connection's account, and region_name "
+        "(now {region}).",
+    ),
+)
+
+
+class _Error(TypedDict, total=False):
+    Code: str
+    Message: str
+
+
+def explain(*, parsed: Mapping[str, object], model: OperationModel, region: str, **_: object) -> None:
+    """Add to an error's message what AWS leaves out; botocore calls this after each call of the client."""
+    error = cast("_Error", parsed.get("Error") or {})
+    code, message = error.get("Code", ""), error.get("Message", "")
+    for explanation in EXPLANATIONS:
+        if code in explanation.codes and explanation.phrase in message:
+            added = explanation.text.format(operation=model.name, region=region)
+            error["Message"] = f"{message} {added}".strip()
+            return
+
+
+def code(error: BaseException) -> str:
+    """Give AWS's name of the error, or the exception's class where AWS said nothing."""
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code") or type(error).__name__)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same call may succeed later: throttling, 5xx, connections, expired credentials."""
+    from botocore.exceptions import ClientError
+
+    if isinstance(error, ClientError):
+        return _is_transient_answer(error)
+    return isinstance(error, _transient_classes())
+
+
+def is_passing_at_predict(error: BaseException) -> bool:
+    """Tell the same of Predict: a READY endpoint may take a while more until its predictor is mounted."""
+    return code(error) == "PredictorNotMountedException" or is_transient(error)
+
+
+def _is_transient_answer(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code(error) in TRANSIENT or status >= 500
+
+
+def _transient_classes() -> tuple[type[BaseException], ...]:
+    from botocore import exceptions, parsers
+
+    return (
+        exceptions.ConnectionError,
+        exceptions.HTTPClientError,
+        exceptions.CredentialRetrievalError,
+        exceptions.MetadataRetrievalError,
+        parsers.ResponseParserError,
+        ConnectionError,
+        TimeoutError,
+    )

@@ -1,0 +1,41 @@
+"""What Airflow asks of a provider when it discovers it."""
+
+from __future__ import annotations
+
+
+def get_provider_info() -> dict[str, object]:
+    """Describe the provider, as Airflow's provider schema wants it."""
+    name = "Amazon Machine Learning"
+    return {
+        "package-name": "airflow-ml-provider",
+        "name": name,
+        "description": "Deploy, wait for, predict with and take down models of Amazon Machine Learning.",
+        "integrations": [
+            {
+                "integration-name": name,
+                "external-doc-url": "https://docs.aws.amazon.com/machine-learning/latest/dg/",
+                "tags": ["aws"],
+            }
+        ],
+        "hooks": [
+            {
+                "integration-name": name,
+                "python-modules": ["airflow_ml_provider.hooks.machine_learning"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": name,
+                "python-modules": [
+                    "airflow_ml_provider.operators.prediction",
+                    "airflow_ml_provider.operators.realtime_endpoint",
+                ],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": name,
+                "python-modules": ["airflow_ml_provider.sensors.machine_learning"],
+            }
+        ],
+    }

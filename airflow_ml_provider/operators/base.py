@@ -1,0 +1,231 @@
+"""What all operators share: the AWS arguments, the request, the wait, the answer in XCom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, NoReturn, TypedDict, cast
+
+from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
+
+from airflow_ml_provider import waiting
+from airflow_ml_provider.resources import JSON, Description, WaiterName
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.waiting import Outcome, Wait
+
+
+class AwsSettings(TypedDict):
+    """The four AWS arguments, in plain JSON types: what makes a hook here and in the triggerer."""
+
+    aws_conn_id: str | None
+    region_name: str | None
+    verify: bool | str | None
+    botocore_config: dict[str, JSON] | None
+
+
+class Event(TypedDict):
+    """What a trigger tells the task when a deferred wait has ended.
+
+    ``wait`` is the wait as it stands then, ``carried`` what the task gave along when it deferred.
+    """
+
+    outcome: Outcome
+    wait: Description
+    carried: dict[str, JSON]
+
+
+class MachineLearningBase(BaseOperator):
+    """Hold the four AWS arguments of every operator and sensor, and make the hook when a task runs.
+
+    :param aws_conn_id: the Airflow connection with the credentials (templated); None means boto3's own chain.
+    :param region_name: the AWS region, else the connection's (templated).
+    :param verify: whether to verify SSL certificates, or the path of a CA bundle (templated).
+    :param botocore_config: keyword arguments of ``botocore.config.Config``.
+    """
+
+    def __init__(
+        self,
+        *,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, JSON] | None = None,
+        **kwargs: object,
+    ) -> None:
+        if "region" in kwargs:
+            raise TypeError(f"{type(self).__name__}: region is no argument; use region_name")
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    @property
+    def aws_settings(self) -> AwsSettings:
+        """The AWS arguments as a trigger carries them."""
+        return AwsSettings(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            botocore_config=self.botocore_config,
+        )
+
+    @cached_property
+    def hook(self) -> MachineLearningHook:
+        """The hook of this task, made when it is first needed."""
+        from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+
+        return MachineLearningHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=cast("dict[str, object] | None", self.botocore_config),
+        )
+
+    def check_id(self, argument: str) -> str:
+        """Return the id that an argument holds.
+
+        :raises ValueError: when it is none, by the service model.
+        """
+        from airflow_ml_provider.service_model import convert, service_model
+
+        value = getattr(self, argument)
+        if value is None:
+            raise ValueError(f"{argument}: it is None; it must be an id")
+        return str(convert(argument, "", service_model().shape_for("EntityId"), value))
+
+    def wait(self, waiter: WaiterName, resource_id: str, delay: float, seconds: float) -> Wait:
+        """Begin a wait: its deadline is so many seconds from now."""
+        started = waiting.now()
+        region = self.hook.conn_region_name
+        return waiting.Wait(waiter, resource_id, region, started + seconds, delay, started)
+
+    def look(self, wait: Wait) -> Outcome | None:
+        """Look once at what is awaited."""
+        return waiting.look(wait, self.get(wait)) or waiting.expired(wait)
+
+    def get(self, wait: Wait) -> Callable[[], Mapping[str, object]]:
+        """Give the call that asks for what is awaited."""
+        return lambda: self.hook.get(wait.resource, wait.resource_id, wait.deadline)
+
+    def defer_wait(self, wait: Wait, method_name: str, **carried: JSON) -> NoReturn:
+        """Leave the wait to the triggerer, which resumes the task with an Event."""
+        from datetime import timedelta
+
+        from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
+
+        self.log.info("Waiting in the triggerer for %s, %.0f s at most", wait, wait.deadline - waiting.now())
+        grace = timedelta(seconds=max(wait.deadline - waiting.now(), 0) + TRIGGER_GRACE)
+        trigger = MachineLearningTrigger(wait=wait.to_json(), carried=carried, **self.aws_settings)
+        self.defer(trigger=trigger, method_name=method_name, timeout=grace)
+
+    def push(self, context: Context, members: Description) -> None:
+        """Push each member under its own key, so that ``task.output["Member"]`` finds it."""
+        if task_instance := context.get("ti"):
+            for key, value in members.items():
+                task_instance.xcom_push(key=key, value=value)
+
+
+TRIGGER_GRACE = 120.0  # the trigger keeps the deadline itself; Airflow's own timeout only catches a lost trigger
+
+
+@contextmanager
+def failures(what: str) -> Iterator[None]:
+    """Turn botocore's errors, and a deadline that came first, into an AirflowException that says what failed."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError, waiting.DeadlinePassed) as error:
+        raise AirflowException(f"{what}: {error}") from error
+
+
+class MachineLearningOperator(MachineLearningBase):
+    """Ask for one operation: the request is made of the arguments by botocore's service model."""
+
+    operation: ClassVar[str]
+
+    def request(self) -> dict[str, object]:
+        """Make the request out of the rendered arguments.
+
+        :raises ValueError: when one is missing or not what the service model allows; it is named.
+        """
+        from airflow_ml_provider.service_model import arguments, build_request
+
+        values = {name: getattr(self, name, None) for name in arguments(self.operation)}
+        return cast("dict[str, object]", build_request(self.operation, values))
+
+    def call(self, request: Mapping[str, object]) -> dict[str, object]:
+        """Ask for the operation once, with botocore's own retries.
+
+        :raises AirflowException: when AWS refuses or cannot be reached.
+        """
+        from airflow_ml_provider.service_model import argument_name
+
+        with failures(f"{self.operation} in {self.hook.conn_region_name}"):
+            method = getattr(self.hook.conn, argument_name(self.operation))
+            return cast("dict[str, object]", method(**request))
+
+
+class MachineLearningWaitingOperator(MachineLearningOperator):
+    """Ask for one operation, and wait for what it began.
+
+    :param wait_for_completion: whether to wait; False wins over ``deferrable``.
+    :param waiter_delay: seconds between two looks, above 0.
+    :param waiter_max_attempts: how many such pauses at most, at least 1: the deadline of a try is their product.
+    :param deferrable: whether to wait in the triggerer; default by ``[operators] default_deferrable``.
+    """
+
+    waiter: ClassVar[WaiterName]
+
+    def __init__(
+        self,
+        *,
+        wait_for_completion: bool = True,
+        waiter_delay: float = 30,
+        waiter_max_attempts: int = 60,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        if waiter_delay <= 0:
+            raise ValueError(f"waiter_delay: {waiter_delay} s; it must be above 0")
+        if waiter_max_attempts < 1:
+            raise ValueError(f"waiter_max_attempts: {waiter_max_attempts}; it must be at least 1")
+        self.wait_for_completion = wait_for_completion
+        self.waiter_delay = waiter_delay
+        self.waiter_max_attempts = waiter_max_attempts
+        self.deferrable = deferrable
+
+    def begin(self, resource_id: str) -> Wait:
+        """Begin the one wait of this try."""
+        seconds = self.waiter_delay * self.waiter_max_attempts
+        return self.wait(self.waiter, resource_id, self.waiter_delay, seconds)
+
+    def ask(self, wait: Wait, operation: str, request: Mapping[str, object]) -> dict[str, object]:
+        """Ask for an operation, again through passing errors until the wait's deadline.
+
+        :raises AirflowException: when AWS refuses, or the deadline comes first.
+        """
+        with failures(f"{operation} of {wait}"):
+            return waiting.persist(wait, lambda: self.hook.poll(operation, wait.deadline, **request))
+
+    def finish(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
+        """Wait to the end, here or in the triggerer: then the task goes on in the method, with an Event."""
+        if not self.deferrable:
+            return waiting.until(wait, self.get(wait))
+        return self.look(wait) or self.defer_wait(wait, method_name, **carried)
+
+    def concluded(self, outcome: Outcome) -> Description:
+        """Return what was seen at the end of a wait.
+
+        :raises AirflowException: when it did not end well.
+        """
+        if outcome["kind"] != "success":
+            raise AirflowException(outcome["message"])
+        return outcome["description"]

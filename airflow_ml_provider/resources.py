@@ -1,0 +1,105 @@
+"""The five kinds of thing that Amazon Machine Learning makes, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NotRequired, TypeAlias, TypedDict, cast
+
+JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
+Description: TypeAlias = dict[str, JSON]
+
+ResourceName = Literal["DataSource", "MLModel", "Evaluation", "BatchPrediction", "RealtimeEndpoint"]
+WaiterName = Literal[
+    "data_source_completed",
+    "ml_model_completed",
+    "evaluation_completed",
+    "batch_prediction_completed",
+    "realtime_endpoint_ready",
+    "realtime_endpoint_deleted",
+]
+
+
+class RealtimeEndpoint(TypedDict):
+    """The endpoint of a model, under AWS's names: what XCom holds."""
+
+    MLModelId: str
+    EndpointStatus: str
+    PeakRequestsPerSecond: NotRequired[int]
+    EndpointUrl: NotRequired[str]
+    CreatedAt: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of thing: how AWS names it, and where its state is found.
+
+    ``member`` is the part of the Get's answer that describes the thing; empty when the whole answer does.
+    """
+
+    name: ResourceName
+    id_member: str
+    get: str
+    describe: str
+    status: str = "Status"
+    member: str = ""
+
+
+RESOURCES: dict[ResourceName, Resource] = {
+    resource.name: resource
+    for resource in (
+        Resource("DataSource", "DataSourceId", "GetDataSource", "DescribeDataSources"),
+        Resource("MLModel", "MLModelId", "GetMLModel", "DescribeMLModels"),
+        Resource("Evaluation", "EvaluationId", "GetEvaluation", "DescribeEvaluations"),
+        Resource("BatchPrediction", "BatchPredictionId", "GetBatchPrediction", "DescribeBatchPredictions"),
+        Resource(
+            "RealtimeEndpoint",
+            "MLModelId",
+            "GetMLModel",
+            "DescribeMLModels",
+            "EndpointStatus",
+            "EndpointInfo",
+        ),
+    )
+}
+
+WAITERS: dict[WaiterName, Resource] = {
+    "data_source_completed": RESOURCES["DataSource"],
+    "ml_model_completed": RESOURCES["MLModel"],
+    "evaluation_completed": RESOURCES["Evaluation"],
+    "batch_prediction_completed": RESOURCES["BatchPrediction"],
+    "realtime_endpoint_ready": RESOURCES["RealtimeEndpoint"],
+    "realtime_endpoint_deleted": RESOURCES["RealtimeEndpoint"],
+}
+
+
+def to_json(value: object) -> JSON:
+    """Turn what botocore parsed into plain JSON types: times become ISO 8601 text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    return cast("JSON", value)
+
+
+def describe(resource: Resource, answer: Mapping[str, object]) -> Description:
+    """Give what a Get or Describe item says of the thing, in plain JSON types.
+
+    ``LogUri`` is left out: it is a presigned URL, and whoever reads it can read the log.
+    """
+    left_out = {"ResponseMetadata", "LogUri"}
+    thing = {key: to_json(value) for key, value in answer.items() if key not in left_out}
+    if not resource.member:
+        return thing
+    info = thing.get(resource.member) or {}
+    return {resource.id_member: thing.get(resource.id_member), **cast("Description", info)}
+
+
+def endpoint_info(answer: Mapping[str, object]) -> RealtimeEndpoint:
+    """Give the endpoint's info out of a Create, Delete or Get answer, in plain JSON types."""
+    info = answer.get("RealtimeEndpointInfo") or answer.get("EndpointInfo")
+    found = describe(RESOURCES["RealtimeEndpoint"], {"MLModelId": answer["MLModelId"], "EndpointInfo": info})
+    return cast("RealtimeEndpoint", found)

@@ -1,0 +1,225 @@
+"""Judge a response, back off, keep a deadline: pure functions, no I/O of their own.
+
+The synchronous wait, the sensor and the deferred wait share this module, and with it the acceptors in
+``waiters/machinelearning.json``, the only place that says which states are final.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
+
+from airflow_ml_provider import errors
+from airflow_ml_provider.resources import WAITERS, Description, Resource, WaiterName, describe
+
+if TYPE_CHECKING:
+    from botocore.waiter import AcceptorConfig, SingleWaiterConfig
+
+Answer = TypeVar("Answer")
+
+now: Callable[[], float] = time.time
+sleep: Callable[[float], None] = time.sleep
+
+WAITERS_FILE = Path(__file__).parent / "waiters" / "machinelearning.json"
+LONGEST_PAUSE = 300.0
+
+
+class Outcome(TypedDict):
+    """How a wait ended: what the synchronous wait returns, and what a trigger's event carries.
+
+    ``description`` is what the last Get said of the thing, in plain JSON types.
+    """
+
+    kind: Literal["success", "failure", "timeout", "error"]
+    message: str
+    description: Description
+
+
+@dataclass
+class Wait:
+    """One wait, in plain JSON types: what is awaited, until when, and what was seen of it so far.
+
+    ``deadline`` and ``started`` are seconds since the epoch, ``delay`` is the pause between two looks in
+    seconds. ``made`` says that the asker's own Create has shown the endpoint to exist; NONE then means that
+    somebody deleted it.
+    """
+
+    waiter: WaiterName
+    resource_id: str
+    region: str
+    deadline: float
+    delay: float
+    started: float
+    made: bool = False
+    calls: int = 0
+    status: str = "not seen"
+    failures: int = 0
+    error: str = ""
+
+    def to_json(self) -> Description:
+        """Give the wait as a trigger carries it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, state: Description) -> Wait:
+        """Read what ``to_json`` gave."""
+        return cls(**state)  # type: ignore[arg-type]
+
+    @property
+    def resource(self) -> Resource:
+        return WAITERS[self.waiter]
+
+    def __str__(self) -> str:
+        return f"{self.resource.name} {self.resource_id} in {self.region}"
+
+
+@cache
+def waiter_config(waiter: WaiterName) -> SingleWaiterConfig:
+    """Load one of our waiters by botocore's own reader."""
+    import json
+
+    from botocore.waiter import WaiterModel
+
+    return WaiterModel(json.loads(WAITERS_FILE.read_text())).get_waiter(waiter)
+
+
+@cache
+def acceptors(waiter: WaiterName) -> list[AcceptorConfig]:
+    """Give the acceptors of a waiter, in the order in which they decide."""
+    return waiter_config(waiter).acceptors
+
+
+def _accepted(waiter: WaiterName, answer: Mapping[str, object]) -> str | None:
+    return next((acceptor.state for acceptor in acceptors(waiter) if acceptor.matcher_func(answer)), None)
+
+
+def judge(wait: Wait, answer: Mapping[str, object]) -> Outcome | None:
+    """Tell how the wait ended by a Get's answer, or None to go on waiting."""
+    seen = describe(wait.resource, answer)
+    status = str(seen.get(wait.resource.status) or "")
+    wait.failures, wait.error = 0, ""
+    if not status:  # a proxy's page or half an answer, which botocore reads as an empty one
+        _missed(wait, "an answer without a status")
+        return None
+    wait.status = status
+    state = _accepted(wait.waiter, answer)
+    if status == "NONE" and wait.made and state == "retry":
+        return _outcome("failure", wait, seen, "somebody deleted it while this task waited for it")
+    if state == "retry":
+        return None
+    if state == "success":
+        return _outcome("success", wait, seen, "")
+    return _outcome("failure", wait, seen, _why(wait, answer, state))
+
+
+def _why(wait: Wait, answer: Mapping[str, object], state: str | None) -> str:
+    if state is None:
+        return "this status is none that the service documents"
+    model_status = answer.get("Status")
+    if wait.resource.member and model_status in ("DELETED", "FAILED"):
+        return f"its MLModel is {model_status}. {answer.get('Message') or ''}".strip()
+    return str(answer.get("Message") or "the service gave no reason")
+
+
+def judge_error(wait: Wait, error: Exception) -> Outcome | None:
+    """Tell how the wait ended by the error that a Get raised, or None when the error may pass."""
+    answer: Mapping[str, object] = getattr(error, "response", {})
+    state = _accepted(wait.waiter, answer) if answer else None
+    if state == "success":
+        return _outcome("success", wait, _gone(wait), "")
+    if state is None and errors.is_transient(error):
+        _missed(wait, f"{errors.code(error)}: {error}")
+        return None
+    wait.error = f"{errors.code(error)}: {error}"
+    return _outcome("failure" if state else "error", wait, {}, str(error))
+
+
+def _gone(wait: Wait) -> Description:
+    return {wait.resource.id_member: wait.resource_id, wait.resource.status: "NONE"}
+
+
+def _missed(wait: Wait, error: str) -> None:
+    wait.failures += 1
+    wait.error = error
+
+
+def _outcome(
+    kind: Literal["success", "failure", "timeout", "error"], wait: Wait, seen: Description, why: str
+) -> Outcome:
+    message = f"{wait}: status {wait.status} after {spent(wait)}" + (f": {why}" if why else "")
+    return Outcome(kind=kind, message=message, description=seen)
+
+
+def spent(wait: Wait) -> str:
+    """Say how long the wait has lasted and how many calls it has made."""
+    return f"{now() - wait.started:.0f} s and {wait.calls} calls"
+
+
+def look(wait: Wait, get: Callable[[], Mapping[str, object]]) -> Outcome | None:
+    """Get the thing once and judge it: how the wait ended, or None to go on."""
+    wait.calls += 1
+    try:
+        answer = get()
+    except Exception as error:
+        return judge_error(wait, error)
+    return judge(wait, answer)
+
+
+def expired(wait: Wait) -> Outcome | None:
+    """Tell that the wait timed out, or None while there is time left."""
+    if now() < wait.deadline:
+        return None
+    last = f"; the last error was {wait.error}" if wait.error else ""
+    why = f"the deadline of {wait.deadline - wait.started:.0f} s has passed{last}"
+    return _outcome("timeout", wait, {}, why)
+
+
+def pause(wait: Wait) -> float:
+    """Give the seconds to the next look: the delay, after errors more and with jitter, never past the deadline."""
+    seconds = wait.delay
+    if wait.failures:
+        longest = min(max(wait.delay, 1.0) * 2**wait.failures, max(LONGEST_PAUSE, wait.delay))
+        seconds = random.uniform(longest / 2, longest)
+    return max(0.0, min(seconds, wait.deadline - now()))
+
+
+def until(wait: Wait, get: Callable[[], Mapping[str, object]]) -> Outcome:
+    """Look again and again until the wait ends, at the latest at its deadline."""
+    while True:
+        outcome = look(wait, get) or expired(wait)
+        if outcome:
+            return outcome
+        sleep(pause(wait))
+
+
+class DeadlinePassed(Exception):
+    """A call was still failing in passing ways when the wait's deadline came."""
+
+
+def persist(
+    wait: Wait, call: Callable[[], Answer], passing: Callable[[BaseException], bool] = errors.is_transient
+) -> Answer:
+    """Make a call, again through passing errors until the deadline; an error that stays is raised at once.
+
+    :param passing: tells which errors may pass.
+    :raises DeadlinePassed: when the deadline comes first; the message says what the last error was.
+    """
+    while True:
+        wait.calls += 1
+        try:
+            answer = call()
+        except Exception as error:
+            if not passing(error):
+                raise
+            _missed(wait, f"{errors.code(error)}: {error}")
+        else:
+            wait.failures, wait.error = 0, ""
+            return answer
+        if outcome := expired(wait):
+            raise DeadlinePassed(outcome["message"])
+        sleep(pause(wait))
