@@ -1,0 +1,77 @@
+"""Where the tests' Airflow lives, and the service's clock in place of real time."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).parent.parent
+
+# Airflow reads these when it is first imported.
+os.environ.update(
+    AIRFLOW_HOME=tempfile.mkdtemp(prefix="airflow-ml-provider-"),
+    AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW_CONN_AWS_DEFAULT=json.dumps(
+        {"conn_type": "aws", "login": "test", "password": "test", "extra": {"region_name": "us-east-1"}}
+    ),
+)
+for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_MACHINE_LEARNING", "AWS_PROFILE", "AWS_CONFIG_FILE"):
+    os.environ.pop(name, None)
+
+import pytest  # noqa: E402
+
+from airflow_ml_provider import waiting  # noqa: E402
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.local.clock import Clock
+    from airflow_ml_provider.local.pytest_plugin import AmazonMLLocalFixture
+
+SCHEMA = {
+    "version": "1.0",
+    "targetAttributeName": "y",
+    "dataFormat": "CSV",
+    "dataFileContainsHeader": True,
+    "attributes": [
+        {"attributeName": "x", "attributeType": "NUMERIC"},
+        {"attributeName": "y", "attributeType": "BINARY"},
+    ],
+}
+ROWS = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
+
+
+@pytest.fixture
+def service_clock(amazon_ml_local: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    """Freeze the service's clock, and let our waits and Airflow's own poke loop live by it: nobody sleeps."""
+    from airflow.providers.common.compat.sdk import BaseSensorOperator
+
+    clock = amazon_ml_local.clock
+    clock.freeze()
+    monkeypatch.setattr(waiting, "now", clock.now)
+    monkeypatch.setattr(waiting, "sleep", clock.sleep)
+    sensor_module = __import__(BaseSensorOperator.__module__, fromlist=["time"])
+    monkeypatch.setattr(sensor_module, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock.now, time=clock.now))
+    yield clock
+    clock.resume()
+
+
+@pytest.fixture
+def ml_model(amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> str:
+    """The id of a COMPLETED model: y is 1 from x = 20 on."""
+    amazon_ml_local.storage.write("s3://bucket/train.csv", ROWS.encode())
+    client = amazon_ml_local.client()
+    client.create_data_source_from_s3(
+        DataSourceId="ds-1",
+        DataSpec={"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(SCHEMA)},
+        ComputeStatistics=True,
+    )
+    client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+    service_clock.advance(3600)
+    assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
+    amazon_ml_local.requests.clear()
+    return "ml-1"
