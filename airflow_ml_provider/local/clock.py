@@ -1,0 +1,82 @@
+"""The service's time."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+
+class Clock:
+    """Runs as real time does until it is frozen, advanced or sped up. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._service_time, self._real_time = time.time(), time.monotonic()
+        self._speed, self._frozen = 1.0, False
+
+    @property
+    def frozen(self) -> bool:
+        """Whether time stands still."""
+        return self._frozen
+
+    @property
+    def speed(self) -> float:
+        """Service seconds per real second while the clock runs."""
+        return self._speed
+
+    def now(self) -> float:
+        """Return the service's time in seconds since the epoch."""
+        with self._changed:
+            return self._now()
+
+    def freeze(self) -> None:
+        """Stand still until ``advance()`` or ``resume()``."""
+        self._change(frozen=True)
+
+    def resume(self) -> None:
+        """Run again, at the speed that was set."""
+        self._change(frozen=False)
+
+    def advance(self, seconds: float) -> None:
+        """Jump forward by ``seconds``.
+
+        :raises ValueError: when ``seconds`` is negative: the service's time never goes back.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"seconds must be 0 or more, not {seconds!r}: the clock never goes back")
+        self._change(seconds=seconds)
+
+    def set_speed(self, speed: float) -> None:
+        """Let ``speed`` service seconds pass in a real one.
+
+        :raises ValueError: when ``speed`` is not above zero; ``freeze()`` stops the clock.
+        """
+        if not 0 < speed < float("inf"):
+            raise ValueError(f"speed must be above 0, not {speed!r}; freeze() stops the clock")
+        self._change(speed=speed)
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` of the service's time pass: a frozen clock is advanced, a running one waited for."""
+        with self._changed:
+            until = self._now() + seconds
+            while (left := until - self._now()) > 0:
+                if self._frozen:
+                    self._set(self._service_time + left)
+                else:
+                    self._changed.wait(left / self._speed)
+
+    def _now(self) -> float:
+        if self._frozen:
+            return self._service_time
+        return self._service_time + (time.monotonic() - self._real_time) * self._speed
+
+    def _set(self, service_time: float) -> None:
+        self._service_time, self._real_time = service_time, time.monotonic()
+        self._changed.notify_all()
+
+    def _change(self, seconds: float = 0.0, speed: float | None = None, frozen: bool | None = None) -> None:
+        with self._changed:
+            now = self._now() + seconds
+            self._speed = self._speed if speed is None else speed
+            self._frozen = self._frozen if frozen is None else frozen
+            self._set(now)

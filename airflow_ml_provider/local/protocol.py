@@ -1,0 +1,186 @@
+"""AWS's JSON protocol, driven by botocore's service model: requests in, responses out."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import uuid
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from airflow_ml_provider.local.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.model import OperationModel, ServiceModel, Shape
+
+Parameters = dict[str, Any]  # one request's or answer's members, typed by the service model
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request; ``path`` carries the query string too."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    scheme: str = "http"
+
+    def header(self, name: str) -> str:
+        """Return a header's value whatever the case of its name, or ``""``."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers.items() if key.lower() == wanted), "")
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP response; with ``reset`` the connection is broken off instead."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    reset: bool = False
+
+
+@dataclass(frozen=True)
+class Credential:
+    """Who signed a request, and for which region and service."""
+
+    access_key: str
+    region: str
+    service: str
+
+
+@cache
+def service_model() -> ServiceModel:
+    """Load botocore's model of Amazon Machine Learning."""
+    from botocore.loaders import create_loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(create_loader().load_service_model("machinelearning", "service-2"), "machinelearning")
+
+
+@cache
+def operation_model(name: str) -> OperationModel | None:
+    """Return the model of the operation ``name``, or None when the service has none of that name."""
+    model = service_model()
+    return model.operation_model(name) if name in model.operation_names else None
+
+
+def input_of(operation: OperationModel) -> Shape:
+    """Return the shape of an operation's request."""
+    assert operation.input_shape, f"{operation.name} takes nothing"
+    return operation.input_shape
+
+
+def output_of(operation: OperationModel) -> Shape:
+    """Return the shape of an operation's answer."""
+    assert operation.output_shape, f"{operation.name} answers nothing"
+    return operation.output_shape
+
+
+def credential_of(request: Request) -> Credential | None:
+    """Return who signed ``request``, or None when nobody did."""
+    found = CREDENTIAL.search(request.header("authorization"))
+    return Credential(*found.groups()) if found else None
+
+
+def operation_of(request: Request) -> OperationModel:
+    """Return the operation that ``request`` names in its ``X-Amz-Target``.
+
+    :raises ServiceError: UnknownOperationException
+    """
+    prefix, _, name = request.header("x-amz-target").partition(".")
+    operation = operation_model(name) if prefix == service_model().metadata["targetPrefix"] else None
+    if request.method != "POST" or operation is None:
+        raise ServiceError("UnknownOperationException", "The requested operation is not known to the service.")
+    return operation
+
+
+def check_envelope(request: Request) -> Credential:
+    """Return who signed ``request``, whose content type must be the protocol's. Signatures are not verified.
+
+    :raises ServiceError: MissingAuthenticationTokenException, IncompleteSignatureException, SerializationException
+    """
+    if not request.header("authorization"):
+        raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
+    credential = credential_of(request)
+    if credential is None:
+        raise ServiceError(
+            "IncompleteSignatureException", "Authorization header has no Signature Version 4 credential.", 403
+        )
+    if request.header("content-type").partition(";")[0].strip().lower() != CONTENT_TYPE:
+        raise ServiceError("SerializationException", f"The content type must be {CONTENT_TYPE}")
+    return credential
+
+
+def parameters_of(request: Request) -> Parameters:
+    """Return the members in the body of ``request``.
+
+    :raises ServiceError: SerializationException
+    """
+    try:
+        parameters = json.loads(request.body or b"{}", parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise ServiceError("SerializationException", "The body is not a JSON document") from None
+    if not isinstance(parameters, dict):
+        raise ServiceError("SerializationException", "The body must be a JSON object")
+    return parameters
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def without_secrets(shape: Shape, value: Any) -> Any:
+    """Return the members of ``value`` that the model knows, with those it calls sensitive masked."""
+    if shape.metadata.get("sensitive"):
+        return "****"
+    if shape.type_name == "structure" and isinstance(value, dict):
+        members = shape.members  # type: ignore[attr-defined]
+        return {k: without_secrets(members[k], v) for k, v in value.items() if k in members and v is not None}
+    return value
+
+
+def serialise(shape: Shape, value: Any) -> Any:
+    """Return the JSON form of ``value``; members that ``shape`` does not have, or that are None, are left out."""
+    if shape.type_name == "structure":
+        members = shape.members  # type: ignore[attr-defined]
+        return {k: serialise(members[k], v) for k, v in value.items() if v is not None and k in members}
+    if shape.type_name == "list":
+        return [serialise(shape.member, item) for item in value]  # type: ignore[attr-defined]
+    if shape.type_name == "map":
+        return {k: serialise(shape.value, v) for k, v in value.items()}  # type: ignore[attr-defined]
+    if shape.type_name == "float":
+        return _shortest_float32(value)
+    return round(value, 3) if shape.type_name == "timestamp" else value
+
+
+def _shortest_float32(value: float) -> float:
+    """Return the float with the fewest digits that is the same 32-bit number, as AWS prints them."""
+    wanted = struct.pack("f", value)
+    candidates = (float(f"{value:.{digits}g}") for digits in range(6, 9))
+    return next((c for c in candidates if struct.pack("f", c) == wanted), float(f"{value:.9g}"))
+
+
+def answer(status: int, body: Parameters) -> Response:
+    """Make the response that carries ``body`` as JSON."""
+    return raw_answer(status, json.dumps(body, separators=(",", ":")).encode())
+
+
+def raw_answer(status: int, body: bytes, reset: bool = False) -> Response:
+    """Make a response of any body under the protocol's headers."""
+    headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": CONTENT_TYPE}
+    return Response(status, headers, body, reset)
+
+
+def error_answer(error: ServiceError) -> Response:
+    """Make the response that tells the client of ``error``."""
+    return answer(error.status, {"__type": error.code, "message": error.message[:2048]})

@@ -1,0 +1,23 @@
+"""The pytest fixture ``amazon_ml_local``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_ml_provider.local.fixture import LocalFixture
+
+
+@pytest.fixture
+def amazon_ml_local(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalFixture]:
+    """Serve Amazon ML on a socket of its own and point boto3, and so Airflow's AWS hooks, to it."""
+    from airflow_ml_provider.local.fixture import served
+
+    with served() as local:
+        for name, value in local.env.items():
+            monkeypatch.setenv(name, value)
+        yield local

@@ -1,0 +1,96 @@
+"""When things start and end: an entity being computed and an endpoint being made live by the same rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+NEVER = float("inf")
+PENDING_SHARE = 0.2  # of a job's duration; what AWS spends on validating is not known
+
+Phase = Literal["PENDING", "INPROGRESS", "ENDED", "DELETED"]
+
+
+@dataclass
+class Durations:
+    """Seconds of the service's time that each kind of thing takes, from when its inputs are there."""
+
+    data_source: float = 1.0
+    ml_model: float = 2.0
+    evaluation: float = 1.0
+    batch_prediction: float = 1.0
+    realtime_endpoint: float = 2.0
+    mount: float = 0.0
+
+    def set(self, **seconds: float) -> None:
+        """Change some of them.
+
+        :raises ValueError: for a kind that is not here, or a duration that is not 0 or more
+        """
+        for kind, value in seconds.items():
+            if kind not in vars(self):
+                raise ValueError(f"no duration {kind!r}; there are {', '.join(vars(self))}")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < NEVER:
+                raise ValueError(f"{kind} must be 0 seconds or more, not {value!r}")
+        vars(self).update(seconds)
+
+
+# What public programs and AWS's documents report: minutes for each.
+REALISTIC = Durations(
+    data_source=240, ml_model=300, evaluation=180, batch_prediction=240, realtime_endpoint=300, mount=60
+)
+
+
+@dataclass(eq=False)
+class Life:
+    """One life from creation to deletion, in the service's time.
+
+    It ends when its duration is over or, where ``polls_needed`` is given, at that many Gets.
+    """
+
+    created_at: float
+    duration: float
+    polls_needed: int | None = None
+    failure: str | None = None
+    started_at: float = NEVER
+    due_at: float = NEVER
+    finished_at: float = NEVER
+    deleted_at: float = NEVER
+    polls: int = 0
+    late: bool = False
+
+    def plan(self, ready_at: float) -> None:
+        """Fix start and end once it is known when the inputs were there."""
+        if self.polls_needed is None and self.due_at == NEVER and ready_at != NEVER:
+            self.started_at = ready_at + self.duration * PENDING_SHARE
+            self.due_at = ready_at + self.duration
+
+    def poll(self, now: float) -> bool:
+        """Count a Get, and say whether it is the one that ends this life's work."""
+        self.polls += 1
+        if self.polls == 1 and self.polls_needed is not None:
+            self.started_at = now
+        if self.polls != self.polls_needed:
+            return False
+        self.end(now)
+        return True
+
+    def end(self, now: float) -> None:
+        """Let the work be due ``now``, if it is not due earlier."""
+        self.started_at, self.due_at = min(self.started_at, now), min(self.due_at, now)
+
+    def settle(self, now: float, done: bool) -> None:
+        """Note the end when it has come. Work that was not done in time ends when it is first seen done."""
+        if self.finished_at == NEVER and now >= self.due_at:
+            if done:
+                self.finished_at = now if self.late else self.due_at
+            else:
+                self.late = True
+
+    def phase(self, now: float) -> Phase:
+        """Tell what an observer sees at the time ``now``, which may be in the past."""
+        if now >= self.deleted_at:
+            return "DELETED"
+        if now >= self.finished_at:
+            return "ENDED"
+        return "INPROGRESS" if now >= self.started_at else "PENDING"
