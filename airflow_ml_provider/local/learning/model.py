@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
 import numpy as np
 
-from airflow_ml_provider.local.learning.features import Data
+from airflow_ml_provider.local.learning.steps import Data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

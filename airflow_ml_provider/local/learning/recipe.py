@@ -1,4 +1,4 @@
-"""Which variables a model learns from and how each is transformed: the recipe's language.
+"""Which variables a model learns from and how each is transformed: the recipe.
 
 Source: Amazon Machine Learning developer guide, "Recipe Format Reference" and "Data Transformations Reference".
 """
@@ -6,60 +6,23 @@ Source: Amazon Machine Learning developer guide, "Recipe Format Reference" and "
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_ml_provider.local.learning.errors import LearningError
-from airflow_ml_provider.local.learning.schema import Kind, json_object
+from airflow_ml_provider.local.learning.expressions import FUNCTIONS, Call, Expression, Name, parse_expression
+from airflow_ml_provider.local.learning.schema import KINDS, json_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+
+    from airflow_ml_provider.local.learning.schema import Kind
 
 SECTIONS = ("groups", "assignments", "outputs")
-TOKEN = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)"|([^\s,'"()\\]+)|([(),]))""")
-
-
-class Function(NamedTuple):
-    """What a function of the language takes and gives."""
-
-    takes: tuple[Kind, ...] = ()
-    gives: Kind | None = None  # None: what it took
-    most_inputs: int = 1
-    least_inputs: int = 1
-    parameter: range | None = None
-
-
-FUNCTIONS = {
-    "ngram": Function(("TEXT",), parameter=range(1, 11)),
-    "osb": Function(("TEXT",), parameter=range(2, 11)),
-    "lowercase": Function(("TEXT", "CATEGORICAL")),
-    "no_punct": Function(("TEXT", "CATEGORICAL")),
-    "normalize": Function(("NUMERIC",)),
-    # The bounds are our choice.
-    "quantile_bin": Function(("NUMERIC",), "CATEGORICAL", parameter=range(2, 1001)),
-    "cartesian": Function(("TEXT", "CATEGORICAL", "BINARY"), "TEXT", most_inputs=100, least_inputs=2),
-}
-GROUPING = ("group", "group_remove")
-
-
-@dataclass(frozen=True)
-class Name:
-    """A variable, a group or an assignment, as it stands in a recipe."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Call:
-    """A function of the language applied to something, as it stands in a recipe."""
-
-    function: str
-    arguments: tuple[Expression, ...]
-    parameter: int | None = None
-
-
-Expression: TypeAlias = Name | Call
+# Our bounds, so that no recipe keeps the service busy for ever.
+MOST_TERMS = 10_000
+MOST_DEEP = 16
 
 
 @dataclass(frozen=True)
@@ -70,7 +33,8 @@ class Term:
     kind: Kind
     inputs: tuple[Term, ...] = ()
     parameter: int | None = None
-    variable: str = field(default="")
+    variable: str = ""
+    depth: int = 0
 
 
 class Recipe(NamedTuple):
@@ -92,7 +56,7 @@ def parse_recipe(text: str) -> Recipe:
     return Recipe(
         _named(document, "groups"),
         _named(document, "assignments"),
-        [_parse(f"outputs, entry {n}", line) for n, line in enumerate(outputs, start=1)],
+        [parse_expression(f"outputs, entry {n}", line) for n, line in enumerate(outputs, start=1)],
     )
 
 
@@ -107,16 +71,13 @@ def resolve(recipe: Recipe, inputs: Mapping[str, Kind]) -> list[Term]:
     Raises LearningError for an unknown name, a function on the wrong kind of variable, or no output at all.
     """
     known: dict[str, list[Term]] = {name: [Term("variable", kind, variable=name)] for name, kind in inputs.items()}
-    for group in ("ALL_TEXT", "ALL_NUMERIC", "ALL_CATEGORICAL", "ALL_BINARY", "ALL_INPUTS"):
-        kinds = (group.removeprefix("ALL_"),)
-        known[group] = [
-            Term("variable", kind, variable=name)
-            for name, kind in inputs.items()
-            if kind in kinds or group == "ALL_INPUTS"
-        ]
+    variables = [term for terms in known.values() for term in terms]
+    for kind in KINDS:
+        known[f"ALL_{kind}"] = [term for term in variables if term.kind == kind]
+    known["ALL_INPUTS"] = variables
     for section in (recipe.groups, recipe.assignments):
         for name, expression in section.items():
-            known[name] = list(_terms(expression, known))
+            known[name] = _terms(expression, known)
     terms = list(dict.fromkeys(term for line in recipe.outputs for term in _terms(line, known)))
     if not terms:
         raise LearningError("The recipe's outputs select no variable: name at least one that the data has.")
@@ -126,20 +87,13 @@ def resolve(recipe: Recipe, inputs: Mapping[str, Kind]) -> list[Term]:
 def default_recipe(inputs: Mapping[str, Kind], rows: int) -> str:
     """Return the recipe that is used when none is given: numeric variables binned, all else as it is.
 
-    The form is that of the recipes which AWS generated (public examples: groups NUMERIC_VARS_QB_10 to _500). How AWS
-    chose the number of bins is unknown; here each bin holds about 200 of the training rows.
+    The numbers of bins are those of the recipes that AWS generated (public examples: groups NUMERIC_VARS_QB_10 to
+    _500). How AWS chose among them is unknown; here each bin holds at least 200 of the training rows.
     """
     bins = max((bins for bins in (10, 20, 50, 100, 200, 500) if rows / bins >= 200), default=5)
-    numeric = [name for name, kind in inputs.items() if kind == "NUMERIC"]
-    others = [kind for kind in ("BINARY", "CATEGORICAL", "TEXT") if kind in inputs.values()]
-    group = f"NUMERIC_VARS_QB_{bins}"
-    groups = {group: f"group({','.join(map(_quote, numeric))})"} if numeric else {}
-    outputs = [f"ALL_{kind}" for kind in others] + [f"quantile_bin({name},{bins})" for name in groups]
-    return json.dumps({"groups": groups, "assignments": {}, "outputs": outputs})
-
-
-def _quote(name: str) -> str:
-    return f'"{name}"' if "'" in name else f"'{name}'"
+    output = {kind: f"ALL_{kind}" for kind in KINDS} | {"NUMERIC": f"quantile_bin(ALL_NUMERIC,{bins})"}
+    outputs = [output[kind] for kind in KINDS if kind in inputs.values()]
+    return json.dumps({"groups": {}, "assignments": {}, "outputs": outputs})
 
 
 def _named(document: dict[str, object], section: str) -> dict[str, Expression]:
@@ -148,31 +102,24 @@ def _named(document: dict[str, object], section: str) -> dict[str, Expression]:
         raise LearningError(f"The recipe's {section} must be a JSON object of names and expressions.")
     if section == "groups" and "ALL_INPUTS" in lines:
         raise LearningError("The recipe's groups define ALL_INPUTS, which is predefined: use another name.")
-    return {name: _parse(f"{section}, {name!r}", line) for name, line in lines.items()}
+    return {name: parse_expression(f"{section}, {name!r}", line) for name, line in lines.items()}
 
 
-def _terms(expression: Expression, known: Mapping[str, list[Term]]) -> Iterator[Term]:
+def _terms(expression: Expression, known: Mapping[str, list[Term]]) -> list[Term]:
     if isinstance(expression, Name):
         if expression.name not in known:
             raise LearningError(f"The recipe names {expression.name!r}, which is no variable, group or assignment.")
-        yield from known[expression.name]
-        return
-    arguments = [list(_terms(argument, known)) for argument in expression.arguments]
+        return known[expression.name]
+    arguments = [_terms(argument, known) for argument in expression.arguments]
     match expression.function:
         case "group":
-            yield from dict.fromkeys(term for terms in arguments for term in terms)
+            return list(dict.fromkeys(term for terms in arguments for term in terms))
         case "group_remove":
-            yield from (term for term in arguments[0] if not any(term in rest for rest in arguments[1:]))
-        case "cartesian":
-            yield from _products(expression, arguments)
-        case _:
-            yield from (_apply(expression, (term,)) for term in arguments[0])
-
-
-def _products(call: Call, arguments: list[list[Term]]) -> Iterator[Term]:
-    from itertools import product
-
-    yield from (_apply(call, inputs) for inputs in product(*arguments))
+            return [term for term in arguments[0] if not any(term in rest for rest in arguments[1:])]
+    terms = [_apply(expression, inputs) for inputs in islice(product(*arguments), MOST_TERMS + 1)]
+    if len(terms) > MOST_TERMS:
+        raise LearningError(f"The recipe's {expression.function} makes more than {MOST_TERMS} variables: name fewer.")
+    return terms
 
 
 def _apply(call: Call, inputs: tuple[Term, ...]) -> Term:
@@ -183,73 +130,11 @@ def _apply(call: Call, inputs: tuple[Term, ...]) -> Term:
                 f"The recipe applies {call.function} to {_label(term)}, which is {term.kind}; "
                 f"it takes {' or '.join(function.takes)}."
             )
-    return Term(call.function, function.gives or inputs[0].kind, inputs, call.parameter)
+    depth = 1 + max(term.depth for term in inputs)
+    if depth > MOST_DEEP:
+        raise LearningError(f"The recipe nests more than {MOST_DEEP} functions: simplify it.")
+    return Term(call.function, function.gives or inputs[0].kind, inputs, call.parameter, depth=depth)
 
 
 def _label(term: Term) -> str:
     return repr(term.variable) if term.variable else f"{term.function}({', '.join(map(_label, term.inputs))})"
-
-
-def _parse(where: str, line: object) -> Expression:
-    if not isinstance(line, str):
-        raise LearningError(f"The recipe's {where} must be a string, not {line!r}.")
-    return _Parser(where, line).whole()
-
-
-class _Parser:
-    """Read one expression: a name, quoted or not, or a function with its arguments."""
-
-    def __init__(self, where: str, text: str) -> None:
-        self.where, self.text, self.position = where, text, 0
-
-    def whole(self) -> Expression:
-        expression = self._expression()
-        if self.text[self.position :].strip():
-            raise self._wrong("expected the end")
-        return expression
-
-    def _expression(self) -> Expression:
-        name, quoted = self._name()
-        if quoted or not self._skip("("):
-            return Name(name)
-        arguments: list[Expression] = [self._expression()]
-        while self._skip(","):
-            arguments.append(self._expression())
-        if not self._skip(")"):
-            raise self._wrong("expected ',' or ')'")
-        return self._call(name, arguments)
-
-    def _call(self, name: str, arguments: list[Expression]) -> Call:
-        if name in GROUPING:
-            return Call(name, tuple(arguments))
-        if name not in FUNCTIONS:
-            raise self._wrong(f"{name!r} is no function; known are {', '.join([*GROUPING, *FUNCTIONS])}")
-        function = FUNCTIONS[name]
-        parameter = self._parameter(name, arguments.pop(), function.parameter) if function.parameter else None
-        if not function.least_inputs <= len(arguments) <= function.most_inputs:
-            raise self._wrong(f"{name} has the wrong number of arguments")
-        return Call(name, tuple(arguments), parameter)
-
-    def _parameter(self, name: str, argument: Expression, allowed: range) -> int:
-        text = argument.name if isinstance(argument, Name) else ""
-        if not text.isdecimal() or int(text) not in allowed:
-            raise self._wrong(f"{name} must end with an integer from {allowed[0]} to {allowed[-1]}")
-        return int(text)
-
-    def _name(self) -> tuple[str, bool]:
-        match = TOKEN.match(self.text, self.position)
-        if match is None or match[4]:
-            raise self._wrong("expected a name")
-        self.position = match.end()
-        single, double, bare = match[1], match[2], match[3]
-        return next((part, part is not bare) for part in (single, double, bare) if part is not None)
-
-    def _skip(self, mark: str) -> bool:
-        match = TOKEN.match(self.text, self.position)
-        if match is None or match[4] != mark:
-            return False
-        self.position = match.end()
-        return True
-
-    def _wrong(self, what: str) -> LearningError:
-        return LearningError(f"The recipe's {self.where}: {what} at column {self.position + 1} of {self.text!r}.")

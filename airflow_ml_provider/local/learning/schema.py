@@ -18,6 +18,9 @@ BINARY_LITERALS = dict.fromkeys(("0", "n", "no", "f", "false"), "0") | dict.from
     ("1", "y", "yes", "t", "true"), "1"
 )
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
+MOST_ATTRIBUTES = 1_000
+
 # AWS's member, then the older synonyms that its API documents still show.
 SYNONYMS = {
     "rowId": ("rowId", "recordAnnotationFieldName"),
@@ -59,9 +62,12 @@ def parse_schema(text: str) -> Schema:
     Raises LearningError for what AWS's developer guide forbids ("Creating a Data Schema for Amazon ML").
     """
     document = json_object(text, "The data schema")
-    attributes = _member(document, "attributes", list, [])
-    if not attributes:
-        raise LearningError("The data schema has no attributes: list every column under 'attributes'.")
+    attributes = _list(document, "attributes")
+    if not 0 < len(attributes) <= MOST_ATTRIBUTES:
+        raise LearningError(
+            f"The data schema has {len(attributes)} attributes: list every column under 'attributes', at most "
+            f"{MOST_ATTRIBUTES}."
+        )
     if str(document.get("dataFormat", "CSV")).upper() != "CSV":
         raise LearningError(f"The data schema says dataFormat {document['dataFormat']!r}; only CSV is known.")
     kinds: dict[str, Kind] = {}
@@ -70,13 +76,12 @@ def parse_schema(text: str) -> Schema:
         if name in kinds:
             raise LearningError(f"The data schema names attribute {name!r} twice.")
         kinds[name] = kind
-    excluded = _member(document, "excludedAttributeNames", list, [])
     schema = Schema(
         kinds,
-        target=_member(document, "targetAttributeName", str, None),
-        row_id=_member(document, "rowId", str, None),
-        row_weight=_member(document, "rowWeight", str, None),
-        excluded=frozenset(map(str, excluded)),
+        target=_name(document, "targetAttributeName"),
+        row_id=_name(document, "rowId"),
+        row_weight=_name(document, "rowWeight"),
+        excluded=frozenset(map(str, _list(document, "excludedAttributeNames"))),
         has_header=str(document.get("dataFileContainsHeader", False)).lower() == "true",
     )
     _check_names(schema)
@@ -102,26 +107,33 @@ def json_object(text: str, what: str) -> dict[str, object]:
 def _attribute(position: int, attribute: object) -> tuple[str, Kind]:
     if not isinstance(attribute, dict):
         raise LearningError(f"Attribute {position} of the data schema is not a JSON object.")
-    name = _member(attribute, "attributeName", str, "")
-    kind = str(_member(attribute, "attributeType", str, "")).upper()
+    name, kind = _name(attribute, "attributeName"), _name(attribute, "attributeType")
     if not name:
         raise LearningError(f"Attribute {position} of the data schema has no attributeName.")
-    for known in get_args(Kind):
-        if kind == known:
-            return name, known
-    raise LearningError(
-        f"Attribute {name!r} of the data schema has attributeType {kind!r}; use one of {', '.join(get_args(Kind))}."
-    )
+    if kind not in KINDS:
+        raise LearningError(
+            f"Attribute {name!r} of the data schema has attributeType {kind!r}; use one of {', '.join(KINDS)}."
+        )
+    return name, kind
 
 
-def _member(document: dict[str, object], name: str, kind: type, default):  # type: ignore[no-untyped-def]
-    for spelling in SYNONYMS[name]:
-        value = document.get(spelling)
-        if value is not None:
-            if not isinstance(value, kind):
-                raise LearningError(f"{spelling!r} in the data schema must be a JSON {kind.__name__}.")
-            return value
-    return default
+def _member(document: Mapping[str, object], name: str) -> object:
+    values = (document.get(spelling) for spelling in SYNONYMS[name])
+    return next((value for value in values if value is not None), None)
+
+
+def _name(document: Mapping[str, object], member: str) -> str | None:
+    name = _member(document, member)
+    if name is not None and not isinstance(name, str):
+        raise LearningError(f"{member} in the data schema must be a string, not {name!r}.")
+    return name
+
+
+def _list(document: Mapping[str, object], member: str) -> list[object]:
+    items = _member(document, member)
+    if items is not None and not isinstance(items, list):
+        raise LearningError(f"{member} in the data schema must be a list, not {items!r}.")
+    return items or []
 
 
 def _check_names(schema: Schema) -> None:

@@ -2,34 +2,38 @@
 
 AWS names the learners: logistic, multinomial logistic and linear regression by SGD. BINARY and REGRESSION take
 SGDClassifier and SGDRegressor. MULTICLASS takes LogisticRegression's SAGA, a stochastic gradient method too, because
-SGDClassifier knows one class against the rest only. The learning rate, which AWS sets by the data in a way it does not
-tell, is a quarter of the inverse of the loss's curvature, at which plain and binned data converge in a few passes.
+SGDClassifier knows one class against the rest only; SAGA always draws rows at random, so sgd.shuffleType does not
+matter to it. The learning rate, which AWS sets by the data in a way it does not tell, is a quarter of the inverse of
+the loss's curvature: plain and binned data converge in a few passes, and weights are averaged over the steps.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from airflow_ml_provider.local.learning.errors import LearningError
-from airflow_ml_provider.local.learning.features import Data, Features, binary, number
+from airflow_ml_provider.local.learning.features import Features
 from airflow_ml_provider.local.learning.model import Model, ModelType
 from airflow_ml_provider.local.learning.parameters import DEFAULTS, TrainingParameters, parse_parameters
 from airflow_ml_provider.local.learning.recipe import default_recipe, parse_recipe, resolve
+from airflow_ml_provider.local.learning.steps import Data
+from airflow_ml_provider.local.learning.values import binary, number
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
     from airflow_ml_provider.local.learning.schema import Kind
+    from airflow_ml_provider.local.learning.steps import Floats
     from airflow_ml_provider.local.learning.table import Table
 
-Floats: TypeAlias = "NDArray[np.float64]"
 MOST_CLASSES = 100
 SEED = 0
+FILTERS = Lock()
 TARGET_KINDS: Mapping[ModelType, Kind] = {
     "REGRESSION": "NUMERIC",
     "BINARY": "BINARY",
@@ -67,6 +71,8 @@ def train(
     settings = parse_parameters(parameters or {})
     data = Data(columns, len(rows))
     features = Features(resolve(parse_recipe(recipe), inputs), data)
+    if not features.names:
+        raise LearningError("The recipe's outputs have no value in any record: nothing to learn from.")
     matrix = features.matrix(data)
     weighing = _row_weights(table, columns)
     learned = LEARNERS[model_type](matrix, values, weighing, settings)
@@ -151,7 +157,8 @@ def _multinomial(
         random_state=SEED,
     )
     labels = np.array(values)
-    with warnings.catch_warnings():
+    # To stop at sgd.maxPasses is what was asked for. The filters are the process's own, so one change at a time.
+    with FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         learner.fit(matrix, labels, sample_weight=weighing)
     weights, intercepts = learner.coef_.T, learner.intercept_
@@ -170,7 +177,9 @@ LEARNERS: Mapping[ModelType, Learner] = {
 
 
 def _sgd(matrix: csr_matrix, settings: TrainingParameters, curvature: float) -> dict[str, object]:
-    mean_square = float(matrix.multiply(matrix).sum() / matrix.shape[0]) + 1
+    squares = matrix.multiply(matrix).sum(axis=1) + 1
+    # Beyond 1 / the largest curvature a step overshoots; a quarter of the mean one is enough where rows are alike.
+    rate = 1 / (curvature * max(4 * float(squares.mean()), float(squares.max())))
     return {
         "penalty": "l1" if settings.l1 else "l2" if settings.l2 else None,
         "alpha": settings.l1 or settings.l2,
@@ -179,7 +188,7 @@ def _sgd(matrix: csr_matrix, settings: TrainingParameters, curvature: float) -> 
         "shuffle": settings.shuffle,
         "random_state": SEED,
         "learning_rate": "constant",
-        "eta0": 1 / (4 * curvature * mean_square),
+        "eta0": rate,
         # The mean of sparse weights over all steps isn't sparse.
         "average": not settings.l1,
     }
