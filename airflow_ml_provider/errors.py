@@ -61,6 +61,11 @@ EXPLANATIONS = (
         "Ids belong to one account and one region: check the id, the connection's account, and region_name "
         "(now {region}).",
     ),
+    Explanation(
+        frozenset({"IdempotentParameterMismatchException"}),
+        "",
+        "The id belongs to something that was made with other parameters: choose another id, or leave the id out.",
+    ),
 )
 
 

@@ -74,24 +74,24 @@ WAITERS: dict[WaiterName, Resource] = {
 }
 
 
+# LogUri is a presigned URL, and whoever reads it can read the log; a database's user is a secret too.
+LEFT_OUT = frozenset({"ResponseMetadata", "LogUri", "DatabaseUserName"})
+
+
 def to_json(value: object) -> JSON:
-    """Turn what botocore parsed into plain JSON types: times become ISO 8601 text."""
+    """Turn what botocore parsed into plain JSON types, without secrets: times become ISO 8601 text."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
+        return {str(key): to_json(item) for key, item in value.items() if key not in LEFT_OUT}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     return cast("JSON", value)
 
 
 def describe(resource: Resource, answer: Mapping[str, object]) -> Description:
-    """Give what a Get or Describe item says of the thing, in plain JSON types.
-
-    ``LogUri`` is left out: it is a presigned URL, and whoever reads it can read the log.
-    """
-    left_out = {"ResponseMetadata", "LogUri"}
-    thing = {key: to_json(value) for key, value in answer.items() if key not in left_out}
+    """Give what a Get or Describe item says of the thing, in plain JSON types, without secrets."""
+    thing = cast("Description", to_json(answer))
     if not resource.member:
         return thing
     info = thing.get(resource.member) or {}

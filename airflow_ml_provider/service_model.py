@@ -6,20 +6,27 @@ count as members of the operation itself.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, cast
+
+from airflow_ml_provider.values import Value, convert
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 
-Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value]"
 Request: TypeAlias = dict[str, Value]
 
 FLATTENED = frozenset({"DataSpec", "RDSData"})
-JSON_TEXT = frozenset({"DataSchema", "DataRearrangement", "Recipe"})
+RENAMED = {"DatabaseCredentials": "database_conn_id"}  # an Airflow connection holds what AWS wants as text
+
+# Two arguments that exclude each other → whether one of them must be given.
+ALTERNATIVES = {
+    ("data_schema", "data_schema_location_s3"): True,
+    ("data_schema", "data_schema_uri"): True,
+    ("recipe", "recipe_uri"): False,
+}
+REGULARIZATIONS = ("sgd.l1RegularizationAmount", "sgd.l2RegularizationAmount")
 
 
 @cache
@@ -56,7 +63,8 @@ def _members(shape: StructureShape, path: tuple[str, ...] = ()) -> Iterator[tupl
 def arguments(operation: str) -> dict[str, tuple[tuple[str, ...], Shape, bool]]:
     """Give an operation's arguments: name → (path of the member in the request, its shape, whether it is required)."""
     shape = operation_model(operation).input_shape
-    return {argument_name(found[0][-1]): found for found in _members(cast("StructureShape", shape))}
+    members = _members(cast("StructureShape", shape))
+    return {RENAMED.get(found[0][-1]) or argument_name(found[0][-1]): found for found in members}
 
 
 def build_request(operation: str, values: Mapping[str, object]) -> Request:
@@ -65,9 +73,11 @@ def build_request(operation: str, values: Mapping[str, object]) -> Request:
     Text becomes what the member is (``"0.5"`` a float, ``"true"`` a boolean), a dict for a schema, a recipe or a
     rearrangement becomes JSON text.
 
-    :raises ValueError: when an argument is missing, of the wrong type, too long, out of its pattern or enum.
+    :raises ValueError: when an argument is missing, of the wrong type, too long, out of its pattern or enum, or
+        contradicts another.
     """
     request: Request = {}
+    _check_alternatives(operation, values)
     for name, (path, shape, required) in arguments(operation).items():
         value = values.get(name)
         if value is None:
@@ -78,104 +88,24 @@ def build_request(operation: str, values: Mapping[str, object]) -> Request:
         for step in path[:-1]:
             place = place.setdefault(step, {})  # type: ignore[assignment]
         place[path[-1]] = convert(name, path[-1], shape, value)
+    _check_regularization(request.get("Parameters") or {})
     return request
 
 
-def convert(name: str, member: str, shape: Shape, value: object) -> Value:
-    """Turn an argument into what its member holds.
-
-    :raises ValueError: naming the argument and what is allowed.
-    """
-    if member in JSON_TEXT and isinstance(value, Mapping):
-        value = json.dumps(value)
-    converted = _CONVERSIONS[shape.type_name](name, shape, value)
-    _check(name, shape, converted)
-    return converted
+def _check_alternatives(operation: str, values: Mapping[str, object]) -> None:
+    for pair, needed in ALTERNATIVES.items():
+        if not arguments(operation).keys() >= set(pair):
+            continue
+        given = [name for name in pair if values.get(name) is not None]
+        if len(given) == 2 or (needed and not given):
+            raise ValueError(f"{', '.join(pair)}: {'exactly' if needed else 'at most'} one of them must be given")
 
 
-def _text(name: str, shape: Shape, value: object) -> Value:
-    if not isinstance(value, str):
-        raise ValueError(f"{name}: it is {_kind(value)}; it must be text")
-    return value
-
-
-def _number(kind: type[int] | type[float]) -> Callable[[str, Shape, object], Value]:
-    def converted(name: str, shape: Shape, value: object) -> Value:
-        if not isinstance(value, str | int | float) or isinstance(value, bool):
-            raise ValueError(f"{name}: it is {_kind(value)}; it must be {kind.__name__}")
-        try:
-            return kind(value)
-        except ValueError:
-            raise ValueError(f"{name}: {_shown(value)} is not {kind.__name__}") from None
-
-    return converted
-
-
-_BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
-
-
-def _boolean(name: str, shape: Shape, value: object) -> Value:
-    found = _BOOLEANS.get(str(value).strip().lower())
-    if found is None:
-        raise ValueError(f"{name}: {_shown(value)} is not a boolean; it must be true or false")
-    return found
-
-
-def _list(name: str, shape: Shape, value: object) -> Value:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"{name}: it is {_kind(value)}; it must be a list")
-    return [convert(f"{name}[{place}]", "", shape.member, item) for place, item in enumerate(value)]  # type: ignore[attr-defined]
-
-
-def _map(name: str, shape: Shape, value: object) -> Value:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{name}: it is {_kind(value)}; it must be a mapping")
-    return {str(key): convert(f"{name}[{key!r}]", "", shape.value, item) for key, item in value.items()}  # type: ignore[attr-defined]
-
-
-def _structure(name: str, shape: Shape, value: object) -> Value:
-    members: Mapping[str, Shape] = shape.members  # type: ignore[attr-defined]
-    if not isinstance(value, Mapping) or set(value) - set(members):
-        raise ValueError(f"{name}: {_shown(value)} must be a mapping with the keys {', '.join(members)}")
-    for member in shape.required_members:
-        if value.get(member) is None:
-            raise ValueError(f"{name}: {member} is missing")
-    return {key: convert(f"{name}[{key!r}]", key, members[key], item) for key, item in value.items()}
-
-
-_CONVERSIONS: dict[str, Callable[[str, Shape, object], Value]] = {
-    "string": _text,
-    "float": _number(float),
-    "integer": _number(int),
-    "boolean": _boolean,
-    "list": _list,
-    "map": _map,
-    "structure": _structure,
-}
-
-
-def _check(name: str, shape: Shape, value: Value) -> None:
-    allowed = shape.metadata
-    if isinstance(value, str | list):
-        least, most = allowed.get("min", 0), allowed.get("max")
-        if len(value) < least or (most is not None and len(value) > most):
-            unit = "characters" if isinstance(value, str) else "items"
-            raise ValueError(f"{name}: {len(value)} {unit}; allowed are {least} to {most}")
-    if isinstance(value, str):
-        _check_text(name, value, allowed.get("enum"), allowed.get("pattern"))
-
-
-def _check_text(name: str, value: str, enum: list[str] | None, pattern: str | None) -> None:
-    if enum and value not in enum:
-        raise ValueError(f"{name}: {_shown(value)} is not one of {', '.join(enum)}")
-    if pattern and not re.fullmatch(pattern, value, re.DOTALL):
-        raise ValueError(f"{name}: {_shown(value)} does not match {pattern}")
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"
-
-
-def _kind(value: object) -> str:
-    return type(value).__name__
+def _check_regularization(parameters: Value) -> None:
+    amounts = [str(cast("Mapping[str, Value]", parameters).get(name, 0)) for name in REGULARIZATIONS]
+    try:
+        contradictory = all(float(amount) > 0 for amount in amounts)
+    except ValueError:
+        raise ValueError(f"parameters: {' and '.join(REGULARIZATIONS)} must be numbers: {amounts}") from None
+    if contradictory:
+        raise ValueError(f"parameters: of {' and '.join(REGULARIZATIONS)} only one may be above 0")

@@ -92,7 +92,8 @@ class MachineLearningBase(BaseOperator):
 
         :raises ValueError: when it is none, by the service model.
         """
-        from airflow_ml_provider.service_model import convert, service_model
+        from airflow_ml_provider.service_model import service_model
+        from airflow_ml_provider.values import convert
 
         value = getattr(self, argument)
         if value is None:
@@ -150,14 +151,15 @@ class MachineLearningOperator(MachineLearningBase):
 
     operation: ClassVar[str]
 
-    def request(self) -> dict[str, object]:
+    def request(self, **known: object) -> dict[str, object]:
         """Make the request out of the rendered arguments.
 
+        :param known: values that stand in for arguments of the same name.
         :raises ValueError: when one is missing or not what the service model allows; it is named.
         """
         from airflow_ml_provider.service_model import arguments, build_request
 
-        values = {name: getattr(self, name, None) for name in arguments(self.operation)}
+        values = {name: getattr(self, name, None) for name in arguments(self.operation)} | known
         return cast("dict[str, object]", build_request(self.operation, values))
 
     def call(self, request: Mapping[str, object]) -> dict[str, object]:

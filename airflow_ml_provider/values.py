@@ -1,0 +1,134 @@
+"""Turn an argument's value into what the service model says its member holds, or say why it cannot be."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
+
+Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value]"
+
+JSON_TEXT = frozenset({"DataSchema", "DataRearrangement", "Recipe"})
+
+
+def convert(name: str, member: str, shape: Shape, value: object) -> Value:
+    """Turn an argument into what its member holds.
+
+    :raises ValueError: naming the argument and what is allowed.
+    """
+    if member in JSON_TEXT:
+        value = _json_text(name, value)
+    converted = _CONVERSIONS[shape.type_name](name, shape, value)
+    _check(name, shape, converted)
+    return converted
+
+
+def _json_text(name: str, value: object) -> object:
+    if isinstance(value, Mapping):
+        return json.dumps(value)
+    try:
+        json.loads(value if isinstance(value, str) else "{}")
+    except ValueError as error:
+        raise ValueError(f"{name}: it is neither a mapping nor JSON text: {error}") from None
+    return value
+
+
+def _text(name: str, shape: Shape, value: object) -> Value:
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: it is {_kind(value)}; it must be text")
+    return value
+
+
+def _number(kind: type[int] | type[float]) -> Callable[[str, Shape, object], Value]:
+    def converted(name: str, shape: Shape, value: object) -> Value:
+        if not isinstance(value, str) and not _is_number(value):
+            raise ValueError(f"{name}: it is {_kind(value)}; it must be {kind.__name__}")
+        try:
+            number = kind(value)  # type: ignore[arg-type]
+            if math.isfinite(number):
+                return number
+        except (ValueError, OverflowError):
+            pass
+        raise ValueError(f"{name}: {_shown(value)} is not a finite {kind.__name__}")
+
+    return converted
+
+
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+
+
+def _boolean(name: str, shape: Shape, value: object) -> Value:
+    found = _BOOLEANS.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError(f"{name}: {_shown(value)} is not a boolean; it must be true or false")
+    return found
+
+
+def _list(name: str, shape: Shape, value: object) -> Value:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{name}: it is {_kind(value)}; it must be a list")
+    return [convert(f"{name}[{place}]", "", shape.member, item) for place, item in enumerate(value)]  # type: ignore[attr-defined]
+
+
+def _map(name: str, shape: Shape, value: object) -> Value:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name}: it is {_kind(value)}; it must be a mapping")
+    texts = {str(key): str(item) if _is_number(item) else item for key, item in value.items()}
+    return {key: convert(f"{name}[{key!r}]", "", shape.value, item) for key, item in texts.items()}  # type: ignore[attr-defined]
+
+
+def _structure(name: str, shape: Shape, value: object) -> Value:
+    members: Mapping[str, Shape] = shape.members  # type: ignore[attr-defined]
+    if not isinstance(value, Mapping) or set(value) - set(members):
+        raise ValueError(f"{name}: {_shown(value)} must be a mapping with the keys {', '.join(members)}")
+    for member in shape.required_members:
+        if value.get(member) is None:
+            raise ValueError(f"{name}: {member} is missing")
+    return {key: convert(f"{name}[{key!r}]", key, members[key], item) for key, item in value.items()}
+
+
+_CONVERSIONS: dict[str, Callable[[str, Shape, object], Value]] = {
+    "string": _text,
+    "float": _number(float),
+    "integer": _number(int),
+    "boolean": _boolean,
+    "list": _list,
+    "map": _map,
+    "structure": _structure,
+}
+
+
+def _check(name: str, shape: Shape, value: Value) -> None:
+    allowed = shape.metadata
+    if isinstance(value, str | list):
+        least, most = allowed.get("min", 0), allowed.get("max")
+        if len(value) < least or (most is not None and len(value) > most):
+            unit = "characters" if isinstance(value, str) else "items"
+            raise ValueError(f"{name}: {len(value)} {unit}; allowed are {least} to {most}")
+    if isinstance(value, str):
+        _check_text(name, value, allowed.get("enum"), allowed.get("pattern"))
+
+
+def _check_text(name: str, value: str, enum: list[str] | None, pattern: str | None) -> None:
+    if enum and value not in enum:
+        raise ValueError(f"{name}: {_shown(value)} is not one of {', '.join(enum)}")
+    if pattern and not re.fullmatch(pattern, value, re.DOTALL):
+        raise ValueError(f"{name}: {_shown(value)} does not match {pattern}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
