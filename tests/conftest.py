@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ from airflow_ml_provider import waiting  # noqa: E402
 
 if TYPE_CHECKING:
     from airflow_ml_provider.local.clock import Clock
-    from airflow_ml_provider.local.pytest_plugin import AmazonMLLocalFixture
+    from airflow_ml_provider.local.fixture import LocalFixture
 
 SCHEMA = {
     "version": "1.0",
@@ -46,7 +46,7 @@ ROWS = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
 
 
 @pytest.fixture
-def service_clock(amazon_ml_local: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+def service_clock(amazon_ml_local: LocalFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     """Freeze the service's clock, and let our waits and Airflow's own poke loop live by it: nobody sleeps."""
     from airflow.providers.common.compat.sdk import BaseSensorOperator
 
@@ -61,7 +61,7 @@ def service_clock(amazon_ml_local: AmazonMLLocalFixture, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def ml_model(amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> str:
+def ml_model(amazon_ml_local: LocalFixture, service_clock: Clock) -> str:
     """The id of a COMPLETED model: y is 1 from x = 20 on."""
     amazon_ml_local.storage.write("s3://bucket/train.csv", ROWS.encode())
     client = amazon_ml_local.client()
@@ -75,3 +75,18 @@ def ml_model(amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> str
     assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
     amazon_ml_local.requests.clear()
     return "ml-1"
+
+
+@pytest.fixture
+def at_next_sleep(service_clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Let something happen while a wait sleeps for the next time; it may raise, as Airflow's time-out does."""
+
+    def arrange(event: Callable[[], object]) -> None:
+        def sleep(seconds: float) -> None:
+            monkeypatch.setattr(waiting, "sleep", service_clock.sleep)
+            service_clock.sleep(seconds)
+            event()
+
+        monkeypatch.setattr(waiting, "sleep", sleep)
+
+    return arrange
