@@ -9,10 +9,11 @@ import csv
 import gzip
 import json
 from io import StringIO
+from os.path import commonprefix
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_ml_provider.local.learning.errors import LearningError
-from airflow_ml_provider.local.learning.training import targets
+from airflow_ml_provider.local.learning.values import binary
 from airflow_ml_provider.local.storage import StorageError
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def batch_predict(
     lines = _lines(model, table, threshold)
     header = _line(_header(model, table))
     manifest = {}
+    names = _names([file.uri for file in table.files])
     try:
-        for file in table.files:
-            name = file.uri.rsplit("/", 1)[-1]
+        for file, name in zip(table.files, names, strict=True):
             result = f"{folder}/result/{batch_prediction_id}-{name}.gz"
             body = "".join([header, *lines[file.first : file.last]])
             storage.write(result, gzip.compress(body.encode(), mtime=0))
@@ -63,23 +64,40 @@ def scientific(value: float) -> str:
     return f"{mantissa.rstrip('0').rstrip('.')}E{int(exponent)}"
 
 
+def _names(uris: list[str]) -> list[str]:
+    """Return each file's name; with folders between, their names too, so that no result overwrites another."""
+    common = commonprefix([uri.rpartition("/")[0] + "/" for uri in uris])
+    start = common.rfind("/") + 1
+    return [uri[start:].replace("/", "-") for uri in uris]
+
+
 def _header(model: Model, table: Table) -> list[str]:
     answers = {"BINARY": ["bestAnswer", "score"], "REGRESSION": ["score"], "MULTICLASS": model.labels}
-    tag = ["tag"] if table.schema.row_id else []
-    truth = ["trueLabel"] if model.target in table.schema.kinds else []
-    return [*tag, *truth, *answers[model.model_type]]
+    return [*_known(model, table), *answers[model.model_type]]
+
+
+def _known(model: Model, table: Table) -> dict[str, list[str]]:
+    """Return the columns that come from the input: the row's id and its true label, as far as the data has them.
+
+    A BINARY label is told as 0 or 1 whatever its spelling, so that it compares with the answer (our choice).
+    """
+    known = {"tag": table.schema.row_id, "trueLabel": model.target}
+    columns = table.schema.columns
+    texts = {
+        name: [row[columns[attribute]] for row in table.records]
+        for name, attribute in known.items()
+        if attribute in columns
+    }
+    if "trueLabel" in texts and model.model_type == "BINARY":
+        texts["trueLabel"] = ["".join(binary(text)) for text in texts["trueLabel"]]
+    return texts
 
 
 def _lines(model: Model, table: Table, threshold: float | None) -> list[str]:
     """Return each row's line; blank for a row that could not be read."""
-    before: list[Sequence[str]] = []
-    if table.schema.row_id:
-        before.append(table.columns[table.schema.row_id])
-    if model.target in table.schema.kinds:
-        before.append(targets(table, model.target, model.model_type))
-    answer = _answer(model, threshold)
-    answers = (answer(scores) for scores in model.scores(table).tolist())
-    lines = iter([_line([*known, *scores]) for *known, scores in zip(*before, answers, strict=True)])
+    answers = map(_answer(model, threshold), model.scores(table).tolist())
+    known = _known(model, table).values()
+    lines = iter([_line([*before, *answer]) for *before, answer in zip(*known, answers, strict=True)])
     return [next(lines) if row else "\n" for row in table.rows]
 
 

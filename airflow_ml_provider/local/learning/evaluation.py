@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_ml_provider.local.learning.errors import LearningError
-from airflow_ml_provider.local.learning.training import targets
+from airflow_ml_provider.local.learning.truth import Truth, read_truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,36 +27,32 @@ def evaluate(model: Model, table: Table, threshold: float | None = None) -> dict
     :param threshold: has no influence on these metrics.
     :raises LearningError: the table has no target, or not enough of it.
     """
-    if model.target not in table.schema.kinds:
-        raise LearningError(f"The data has no attribute {model.target!r}, the target of the model to evaluate.")
-    truth = np.array(targets(table, model.target, model.model_type))
-    known = truth != ""
-    if not known.any():
-        raise LearningError(f"No record has a usable value of the target {model.target!r}: nothing to evaluate.")
+    truth = read_truth(table, model.target, model.model_type)
+    known = ~np.isnan(truth.values)
     name, metric = METRICS[model.model_type]
-    return {name: str(float(metric(model, truth[known], model.scores(table)[known])))}
+    return {name: str(metric(model, Truth(truth.labels, truth.values[known]), model.scores(table)[known]))}
 
 
-def _auc(model: Model, truth: NDArray[np.str_], scores: NDArray[np.float32]) -> float:
+def _auc(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
     from sklearn.metrics import roc_auc_score
 
-    if len(set(truth)) == 1:
+    if len(truth.labels) == 1:
         raise LearningError(
-            f"Every record's target {model.target!r} is {truth[0]}: AUC needs both classes. Evaluate on other rows."
+            f"Every record's target {model.target!r} is {truth.labels[0]}: AUC needs both. Evaluate on other rows."
         )
-    return float(roc_auc_score(truth == "1", scores[:, 0]))
+    return float(roc_auc_score(truth.values, scores[:, 0]))
 
 
-def _rmse(model: Model, truth: NDArray[np.str_], scores: NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.mean((truth.astype(float) - scores[:, 0]) ** 2)))
+def _rmse(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean((truth.values - scores[:, 0]) ** 2)))
 
 
-def _f_score(model: Model, truth: NDArray[np.str_], scores: NDArray[np.float32]) -> float:
+def _f_score(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
     from sklearn.metrics import f1_score
 
-    answers = np.array(model.labels)[scores.argmax(axis=1)]
-    labels = sorted({*model.labels, *truth})
-    return float(f1_score(truth, answers, labels=labels, average="macro", zero_division=0))
+    answers = [model.labels[place] for place in scores.argmax(axis=1)]
+    labels = sorted({*model.labels, *truth.labels})
+    return float(f1_score(truth.texts(), answers, labels=labels, average="macro", zero_division=0))
 
 
 METRICS: Mapping[ModelType, tuple[str, Callable[..., float]]] = {

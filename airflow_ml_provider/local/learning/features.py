@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import chain
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from airflow_ml_provider.local.learning.recipe import Term
     from airflow_ml_provider.local.learning.steps import Floats, Integers
 
-# A compressed sparse row matrix: values, their places, and how many each row has.
-Block: TypeAlias = "tuple[Floats, Integers, Integers]"
-
 
 class Features:
     """All outputs of a recipe side by side, each pattern that the training rows show in a place of its own.
@@ -52,14 +49,9 @@ class Features:
 
     def matrix(self, data: Data) -> csr_matrix:
         """Return one row of features per row of data."""
-        from scipy.sparse import csr_matrix, hstack
+        from scipy.sparse import hstack
 
-        blocks = []
-        for block in self.blocks:
-            values, places, counts = block.column(data)
-            starts = np.concatenate(([0], np.cumsum(counts)))
-            blocks.append(csr_matrix((values, places, starts), shape=(data.length, len(block.names))))
-        return hstack(blocks, format="csr")
+        return hstack([block.column(data) for block in self.blocks], format="csr")
 
     def row(self, record: Mapping[str, str]) -> tuple[list[int], list[float]]:
         """Return the places and the values of the features that one record has."""
@@ -105,9 +97,10 @@ class Scale:
     def __init__(self, step: Normalize, first: int) -> None:
         self.step, self.place, self.names = step, first, [""]
 
-    def column(self, data: Data) -> Block:
-        places = np.zeros(data.length, np.intp)
-        return np.nan_to_num(data.numbers(self.step)), places, places + 1
+    def column(self, data: Data) -> csr_matrix:
+        numbers = np.nan_to_num(data.numbers(self.step))
+        rows = np.arange(len(numbers) + 1)
+        return _matrix(numbers, np.zeros_like(rows[1:]), rows, 1)
 
     def row(self, record: Mapping[str, str], places: list[int], values: list[float]) -> None:
         value = self.step.row(record)
@@ -120,28 +113,29 @@ class Vocabulary:
     """Give the learner a 1 for each word that a row has, however often."""
 
     def __init__(self, step: WordStep, data: Data, first: int) -> None:
-        words = (
-            map(str, range(len(step.edges) + 1))
-            if isinstance(step, QuantileBin)
-            else dict.fromkeys(chain.from_iterable(data.words(step)))
-        )
-        self.step, self.first, self.names = step, first, list(words)
+        values, codes = data.words(step)
+        present = (values[code] for code in np.flatnonzero(np.bincount(codes)))
+        self.step, self.first = step, first
+        self.names = list(dict.fromkeys(chain.from_iterable(present)))
         self.places = {word: first + place for place, word in enumerate(self.names)}
 
-    def column(self, data: Data) -> Block:
-        if isinstance(self.step, QuantileBin):
-            codes = self.step.codes(data)
-            known = codes >= 0
-            return np.ones(known.sum()), codes[known], known.astype(np.intp)
+    def column(self, data: Data) -> csr_matrix:
+        values, codes = data.words(self.step)
         rows = [
-            [self.places[word] - self.first for word in dict.fromkeys(words) if word in self.places]
-            for words in data.words(self.step)
+            [self.places[word] - self.first for word in dict.fromkeys(words) if word in self.places] for words in values
         ]
-        places = np.fromiter(chain.from_iterable(rows), np.intp)
-        return np.ones(len(places)), places, np.fromiter(map(len, rows), np.intp)
+        places = list(chain.from_iterable(rows))
+        starts = np.concatenate(([0], np.cumsum(list(map(len, rows)), dtype=np.intp)))
+        return _matrix(np.ones(len(places)), places, starts, len(self.names))[codes]
 
     def row(self, record: Mapping[str, str], places: list[int], values: list[float]) -> None:
         for word in dict.fromkeys(self.step.row(record)):
             if word in self.places:
                 places.append(self.places[word])
                 values.append(1.0)
+
+
+def _matrix(values: Floats, places: Sequence[int] | Integers, starts: Integers, width: int) -> csr_matrix:
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix((values, places, starts), shape=(len(starts) - 1, width))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_ml_provider.local.learning.features import Features
+    from airflow_ml_provider.local.learning.learners import Learned
     from airflow_ml_provider.local.learning.table import Table
 
 ModelType: TypeAlias = Literal["REGRESSION", "BINARY", "MULTICLASS"]
@@ -31,8 +32,8 @@ class Prediction(TypedDict, total=False):
 class Model:
     """Predict the target of a record.
 
-    :param labels: the classes in the order of the weights' columns; BINARY has the one "1", REGRESSION none.
-    :param weights: one row per feature.
+    :param labels: the classes in alphabetical order; none for REGRESSION.
+    :param learned: weights and intercepts: one column per class, or one in all for REGRESSION and BINARY.
     """
 
     def __init__(
@@ -41,8 +42,7 @@ class Model:
         target: str,
         labels: Sequence[str],
         features: Features,
-        weights: NDArray[np.float64],
-        intercepts: NDArray[np.float64],
+        learned: Learned,
         recipe: str,
         training_parameters: dict[str, str],
         size_in_bytes: int,
@@ -55,8 +55,8 @@ class Model:
         self.size_in_bytes = size_in_bytes
         self.default_threshold = 0.5 if model_type == "BINARY" else None
         self.features = features
-        self.weights = np.ascontiguousarray(weights)
-        self.intercepts = intercepts
+        self.weights = np.ascontiguousarray(learned.weights)
+        self.intercepts = learned.intercepts
 
     def predict(self, record: Mapping[str, str], threshold: float | None = None) -> Prediction:
         """Return the prediction for one record, as AWS's Predict answers it.
@@ -86,8 +86,7 @@ class Model:
 
     def scores(self, table: Table) -> NDArray[np.float32]:
         """Return a row of scores for each readable row of a table: the value, the score of "1", or each class's."""
-        data = Data(table.columns, len(table.records))
-        return self._scores(self.features.matrix(data) @ self.weights + self.intercepts)
+        return self._scores(self.features.matrix(Data(table)) @ self.weights + self.intercepts)
 
     def _scores(self, raw: NDArray[np.float64]) -> NDArray[np.float32]:
         match self.model_type:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from itertools import product
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from airflow_ml_provider.local.learning.values import LARGEST, READ, WORDS, number
+from airflow_ml_provider.local.learning.values import READ, WORDS, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,27 +21,44 @@ if TYPE_CHECKING:
 
     from airflow_ml_provider.local.learning.recipe import Term
     from airflow_ml_provider.local.learning.schema import Kind
+    from airflow_ml_provider.local.learning.table import Table
     from airflow_ml_provider.local.learning.values import Words
 
 Floats: TypeAlias = "NDArray[np.float64]"
 Integers: TypeAlias = "NDArray[np.intp]"
 
 
-class Data:
-    """The rows of one table under the names of the recipe's variables, and what was already computed of them.
+class Column(NamedTuple):
+    """Words by row: each distinct list of words once, and the place among them of each row's."""
 
-    :param columns: each variable's values; a variable that is not there is missing in every row.
-    :param length: the number of rows.
+    values: Sequence[Words]
+    codes: Integers
+
+
+class Data:
+    """Some rows of a table, and what was already computed of them. A variable that it lacks is missing in every row.
+
+    :param rows: the places of the rows among the table's readable ones; None takes all.
     """
 
-    def __init__(self, columns: Mapping[str, Sequence[str]], length: int) -> None:
-        self.columns, self.length = columns, length
+    def __init__(self, table: Table, rows: Integers | None = None) -> None:
+        self.table = table
+        self.rows = np.arange(len(table.records)) if rows is None else rows
         self._numbers: dict[NumberStep, Floats] = {}
-        self._words: dict[WordStep, list[Words]] = {}
+        self._words: dict[WordStep, Column] = {}
 
-    def text(self, name: str) -> Sequence[str]:
-        """Return a variable's values, empty where missing."""
-        return self.columns.get(name) or [""] * self.length
+    def number_variable(self, name: str) -> Floats:
+        """Return a variable's numbers, NaN where missing."""
+        if name not in self.table.schema.kinds:
+            return np.full(len(self.rows), np.nan)
+        return np.asarray(self.table.numbers(name), dtype=np.float64)[self.rows]
+
+    def text_variable(self, name: str) -> tuple[Sequence[str], Integers]:
+        """Return a variable's distinct texts and the place of each row's, empty where missing."""
+        if name not in self.table.schema.kinds:
+            return [""], np.zeros(len(self.rows), np.intp)
+        texts = self.table.texts(name)
+        return texts.values, np.asarray(texts.codes, dtype=np.intp)[self.rows]
 
     def numbers(self, step: NumberStep) -> Floats:
         """Return what a step makes of these rows, NaN where missing."""
@@ -49,7 +66,7 @@ class Data:
             self._numbers[step] = step.column(self)
         return self._numbers[step]
 
-    def words(self, step: WordStep) -> list[Words]:
+    def words(self, step: WordStep) -> Column:
         """Return what a step makes of these rows, no word where missing."""
         if step not in self._words:
             self._words[step] = step.column(self)
@@ -69,7 +86,7 @@ class NumberStep(Protocol):
 class WordStep(Protocol):
     """A step on the way from text to features that gives words."""
 
-    def column(self, data: Data) -> list[Words]:
+    def column(self, data: Data) -> Column:
         """Return the words of all rows."""
 
     def row(self, record: Mapping[str, str]) -> Words:
@@ -83,13 +100,7 @@ class NumberVariable:
         self.name = name
 
     def column(self, data: Data) -> Floats:
-        text = data.text(self.name)
-        try:
-            numbers = np.array(list(map(float, text)), dtype=np.float64)
-            usual = "_" not in "".join(text) and bool((np.abs(numbers) <= LARGEST).all())
-        except ValueError:
-            usual = False
-        return numbers if usual else np.array(list(map(number, text)), dtype=np.float64)
+        return data.number_variable(self.name)
 
     def row(self, record: Mapping[str, str]) -> float:
         return number(record.get(self.name, ""))
@@ -101,8 +112,9 @@ class WordVariable:
     def __init__(self, name: str, kind: Kind) -> None:
         self.name, self.read = name, READ[kind]
 
-    def column(self, data: Data) -> list[Words]:
-        return list(map(self.read, data.text(self.name)))
+    def column(self, data: Data) -> Column:
+        texts, codes = data.text_variable(self.name)
+        return Column(list(map(self.read, texts)), codes)
 
     def row(self, record: Mapping[str, str]) -> Words:
         return self.read(record.get(self.name, ""))
@@ -114,8 +126,9 @@ class Rewrite:
     def __init__(self, term: Term, source: WordStep) -> None:
         self.make, self.size, self.source = WORDS[term.function], term.parameter or 0, source
 
-    def column(self, data: Data) -> list[Words]:
-        return [self.make(words, self.size) for words in data.words(self.source)]
+    def column(self, data: Data) -> Column:
+        values, codes = data.words(self.source)
+        return Column([self.make(words, self.size) for words in values], codes)
 
     def row(self, record: Mapping[str, str]) -> Words:
         return self.make(self.source.row(record), self.size)
@@ -127,9 +140,12 @@ class Cartesian:
     def __init__(self, sources: Sequence[WordStep]) -> None:
         self.sources = sources
 
-    def column(self, data: Data) -> list[Words]:
-        rows = zip(*map(data.words, self.sources), strict=True)
-        return [list(map("_".join, product(*row))) for row in rows]
+    def column(self, data: Data) -> Column:
+        columns = list(map(data.words, self.sources))
+        rows, codes = np.unique([column.codes for column in columns], axis=1, return_inverse=True)
+        sources = [[column.values[code] for code in row] for column, row in zip(columns, rows.tolist(), strict=True)]
+        values = [list(map("_".join, product(*row))) for row in zip(*sources, strict=True)]
+        return Column(values, codes.reshape(-1))
 
     def row(self, record: Mapping[str, str]) -> Words:
         return list(map("_".join, product(*(source.row(record) for source in self.sources))))
@@ -163,13 +179,11 @@ class QuantileBin:
         edges = np.unique(np.interp(places, np.arange(len(present)), present)) if present.size else present
         self.source, self.array, self.edges = source, edges, edges.tolist()
 
-    def codes(self, data: Data) -> Integers:
-        """Return the bins of all rows, -1 where the number is missing."""
+    def column(self, data: Data) -> Column:
         numbers = data.numbers(self.source)
-        return np.where(np.isnan(numbers), -1, np.searchsorted(self.array, numbers, side="right"))
-
-    def column(self, data: Data) -> list[Words]:
-        return [[str(code)] if code >= 0 else [] for code in self.codes(data).tolist()]
+        bins = [[str(code)] for code in range(len(self.edges) + 1)]
+        codes = np.searchsorted(self.array, numbers, side="right")
+        return Column([*bins, []], np.where(np.isnan(numbers), len(bins), codes))
 
     def row(self, record: Mapping[str, str]) -> Words:
         value = self.source.row(record)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from array import array
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from io import StringIO
 from itertools import accumulate, compress
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, TypeVar
+from urllib.parse import quote_plus
 
+from airflow_ml_provider.local.learning.columns import Texts, numbers, texts
 from airflow_ml_provider.local.learning.errors import LearningError
 from airflow_ml_provider.local.learning.rearrangement import parse_rearrangement
 from airflow_ml_provider.local.learning.schema import Schema, parse_schema
 from airflow_ml_provider.local.storage import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from airflow_ml_provider.local.storage import Storage
 
+Column = TypeVar("Column")
 # Our choice, AWS's limit is unknown: with more unreadable records than this the data source fails.
 MOST_INVALID_SHARE = 0.1
 MOST_INVALID = 10_000
@@ -57,6 +61,8 @@ class Table:
     files: list[File]
     size_in_bytes: int
     fingerprint: str
+    _texts: dict[str, Texts] = field(default_factory=dict, repr=False)
+    _numbers: dict[str, array[float]] = field(default_factory=dict, repr=False)
 
     @property
     def number_of_files(self) -> int:
@@ -68,11 +74,27 @@ class Table:
         """Return the rows that could be read."""
         return [row for row in self.rows if row]
 
-    @cached_property
-    def columns(self) -> dict[str, Sequence[str]]:
-        """Return every attribute's values, over the rows that could be read."""
-        values = list(zip(*self.records, strict=True)) or [()] * len(self.schema.kinds)
-        return dict(zip(self.schema.kinds, values, strict=True))
+    def texts(self, name: str) -> Texts:
+        """Return an attribute's values as texts, over the rows that could be read."""
+        return self._read(self._texts, name, texts)
+
+    def numbers(self, name: str) -> array[float]:
+        """Return an attribute's values as numbers, NaN where there is none, over the rows that could be read."""
+        return self._read(self._numbers, name, numbers)
+
+    def prepare(self) -> None:
+        """Read every column as its kind, which the creation of a data source pays so that its models need not."""
+        for (name, kind), column in zip(self.schema.kinds.items(), zip(*self.records, strict=True), strict=False):
+            if kind == "NUMERIC":
+                self._numbers[name] = numbers(column)
+            else:
+                self._texts[name] = texts(column)
+
+    def _read(self, known: dict[str, Column], name: str, read: Callable[[Sequence[str]], Column]) -> Column:
+        if name not in known:
+            place = self.schema.columns[name]
+            known[name] = read([row[place] for row in self.records])
+        return known[name]
 
 
 def read_table(source: DataSource, storage: Storage) -> Table:
@@ -95,24 +117,38 @@ def read_table(source: DataSource, storage: Storage) -> Table:
 def read_sql_table(source: DataSource, storage: Storage) -> Table:
     """Return the rows that a data source's query selects, its columns in the order of the schema's attributes.
 
-    :param source: needs `query`, `database_url` (SQLAlchemy's form) and `schema` or `schema_location_s3`.
+    :param source: needs `query`, `database_url` (SQLAlchemy's form) and `schema` or `schema_location_s3`; a
+        `location_s3` is the name under which batch predictions report these rows.
     :raises LearningError: what is wrong with the query, the schema or the data; never with a password in it.
     """
-    from sqlalchemy import create_engine, text
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        engine = create_engine(source["database_url"])
-        with engine.connect() as connection:
-            rows = connection.execute(text(source["query"])).fetchall()
-        engine.dispose()
-    except (SQLAlchemyError, ImportError) as error:
-        # A driver's own words may quote the URL, so only the kind of the error and the query are told.
-        reason = type(getattr(error, "orig", None) or error).__name__
-        raise LearningError(f"The database did not answer the query {source['query']!r}: {reason}.") from None
     out = StringIO()
+    rows = _select(source["database_url"], source["query"])
     csv.writer(out, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
     return _table({source.get("location_s3", "query"): out.getvalue().encode()}, source, storage, header=False)
+
+
+def _select(database_url: str, query: str) -> Sequence[Iterable[object]]:
+    from sqlalchemy import create_engine
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
+    try:
+        url = make_url(database_url)
+    except SQLAlchemyError:
+        raise LearningError("The database is not mapped to an SQLAlchemy URL such as sqlite:///file.db.") from None
+    try:
+        with create_engine(url, poolclass=NullPool).connect() as connection:
+            # The driver shall not look for parameters: a % or : belongs to the query.
+            plain = connection.execution_options(no_parameters=True)
+            return list(plain.exec_driver_sql(query).fetchall())
+    except (SQLAlchemyError, ImportError) as error:
+        reason = str(getattr(error, "orig", None) or error)
+        for secret in filter(None, {url.password, quote_plus(str(url.password or ""))}):
+            reason = reason.replace(str(secret), "***")
+        raise LearningError(
+            f"The {url.get_backend_name()} database {url.database!r} did not answer the data source's query: {reason}"
+        ) from None
 
 
 def _cell(value: object) -> str:
@@ -140,21 +176,23 @@ def _table(files: dict[str, bytes], source: DataSource, storage: Storage, header
     taken = split.takes(offsets)
     before = [0, *accumulate(taken)]
     ranges = zip(files, [0, *ends], ends, strict=False)
-    return Table(
+    table = Table(
         schema,
         list(compress(rows, taken)),
         [File(uri, before[first], before[last]) for uri, first, last in ranges],
         sum(map(len, files.values())),
         digest.hexdigest(),
     )
+    table.prepare()
+    return table
 
 
 def _schema_text(source: DataSource, storage: Storage) -> str:
     if schema := source.get("schema"):
         return schema
     try:
-        return storage.read(source["schema_location_s3"]).decode()
-    except StorageError as error:
+        return storage.read(source.get("schema_location_s3", "")).decode()
+    except (StorageError, UnicodeDecodeError) as error:
         raise LearningError(f"The data schema cannot be read. {error}") from error
 
 
