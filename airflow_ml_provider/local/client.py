@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
     from botocore.client import BaseClient
 
-    from airflow_ml_provider.local.service import AmazonMLLocal
+    from airflow_ml_provider.local.protocol import Response
 
 
 class _Body(BytesIO):
@@ -34,29 +34,33 @@ def _session() -> boto3.session.Session:
     return boto3.session.Session()
 
 
-def in_process_client(service: AmazonMLLocal, name: str, **settings: Any) -> BaseClient:
-    """Return a boto3 client of ``machinelearning`` that calls ``service``.
-
-    :raises ValueError: for another service: only Amazon ML is served in process
-    """
-    if name != "machinelearning":
-        raise ValueError(f"only machinelearning is served in process, not {name!r}; serve() has the others")
+def in_process_client(handle: Callable[[Request], Response], name: str, **settings: Any) -> BaseClient:
+    """Return a boto3 client of the service ``name`` whose requests ``handle`` answers."""
     defaults = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
     client: BaseClient = _session().client(name, **{**defaults, **settings})  # type: ignore[call-overload]
 
     def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        return _answer(service, request)
+        return _answer(handle, request)
 
-    client.meta.events.register("before-send.machinelearning.*", answer)  # type: ignore[arg-type]
+    client.meta.events.register("before-send", answer)  # type: ignore[arg-type]
     return client
 
 
-def _answer(service: AmazonMLLocal, request: AWSPreparedRequest) -> AWSResponse:
+def _bytes(body: Any) -> bytes:
+    content = body.read() if hasattr(body, "read") else body or b""
+    return content.encode() if isinstance(content, str) else bytes(content)
+
+
+def _endpoint_host(host: str) -> str:
+    """Return the host that endpoints are to name: as on AWS, where realtime endpoints have one of their own."""
+    return f"realtime.{host}" if host.startswith("machinelearning.") else host
+
+
+def _answer(handle: Callable[[Request], Response], request: AWSPreparedRequest) -> AWSResponse:
     url = urlsplit(request.url)
     headers = {key: value if isinstance(value, str) else value.decode() for key, value in request.headers.items()}
-    headers.setdefault("Host", url.netloc)
-    body = request.body if isinstance(request.body, bytes) else str(request.body or "").encode()
-    response = service.handle(Request(request.method, url.path or "/", headers, body, url.scheme))
+    headers["Host"] = _endpoint_host(url.netloc)
+    response = handle(Request(request.method, url.path or "/", headers, _bytes(request.body), url.scheme))
     if response.reset:
         raise ConnectionClosedError(endpoint_url=request.url)
     return AWSResponse(request.url, response.status, HTTPHeaders.from_dict(response.headers), _Body(response.body))

@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_ml_provider.local.application import Application, environment
+from airflow_ml_provider.local.neighbours import Neighbours
+from airflow_ml_provider.local.server import Server
 from airflow_ml_provider.local.service import AmazonMLLocal
-from airflow_ml_provider.local.storage import MemoryStorage
+from airflow_ml_provider.local.storage import MemoryStorage, S3Storage, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,10 +20,11 @@ if TYPE_CHECKING:
     from airflow_ml_provider.local.clock import Clock
     from airflow_ml_provider.local.faults import Faults
     from airflow_ml_provider.local.requests import Requests
+    from airflow_ml_provider.local.storage import Storage
 
 
 @dataclass(frozen=True)
-class LocalFixture:
+class AmazonMLLocalFixture:
     """A served Amazon ML Local.
 
     ``storage`` holds the service's objects: what is put there is read as from S3.
@@ -62,21 +66,31 @@ class LocalFixture:
         return client
 
 
-def environment(url: str) -> dict[str, str]:
-    """Return the environment variables that point AWS clients to ``url``."""
-    return {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-    }
+class _Storage:
+    """Buckets that a test has put objects into memory for are read and written there, all others in S3."""
+
+    def __init__(self, memory: MemoryStorage, s3: Storage) -> None:
+        self._memory, self._s3 = memory, s3
+
+    def read(self, uri: str) -> bytes:
+        return self._of(uri).read(uri)
+
+    def write(self, uri: str, body: bytes) -> None:
+        self._of(uri).write(uri, body)
+
+    def list(self, uri: str) -> list[str]:
+        return self._of(uri).list(uri)
+
+    def _of(self, uri: str) -> Storage:
+        return self._memory if self._memory.list(f"s3://{split(uri)[0]}/") else self._s3
 
 
 @contextmanager
-def served() -> Iterator[LocalFixture]:
+def served() -> Iterator[AmazonMLLocalFixture]:
     """Serve Amazon ML Local on a free port until the context ends."""
-    storage = MemoryStorage()
-    service = AmazonMLLocal(storage)
-    with service.serve() as server:
-        yield LocalFixture(server.url, service, storage)
+    memory, neighbours = MemoryStorage(), Neighbours()
+    service = AmazonMLLocal(_Storage(memory, S3Storage(neighbours.s3_client)))
+    with Server(Application(service, neighbours).handle) as server:
+        yield AmazonMLLocalFixture(server.url, service, memory)
     service.close()
+    neighbours.close()

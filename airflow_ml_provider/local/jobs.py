@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_ml_provider.local.storage import StorageError
@@ -43,7 +44,8 @@ class Jobs:
 
     def __init__(self, storage: Storage, databases: Mapping[str, str]) -> None:
         self.storage, self.databases = storage, databases
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="amazon-ml-local-job")
+        self._waiting: deque[Entity] = deque()
+        self._workers = 0
         self._models: dict[Hashable, Future[Model]] = {}
         self._lock = threading.Lock()
 
@@ -51,12 +53,27 @@ class Jobs:
         """Do the entity's work in the background; its ``job`` holds the result or a JobError."""
         if entity.life.failure:
             entity.job.set_exception(JobError(entity.life.failure))
-        else:
-            self._pool.submit(self._run, entity)
+            return
+        with self._lock:
+            self._waiting.append(entity)
+            if self._workers < WORKERS:
+                self._workers += 1
+                threading.Thread(target=self._work, name="amazon-ml-local-job", daemon=True).start()
 
     def close(self) -> None:
         """Forget the work that has not begun."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._waiting.clear()
+
+    def _work(self) -> None:
+        while entity := self._next():
+            self._run(entity)
+
+    def _next(self) -> Entity | None:
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._workers -= 1
+            return None
 
     def _run(self, entity: Entity) -> None:
         try:

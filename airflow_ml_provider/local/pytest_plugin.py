@@ -9,11 +9,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_ml_provider.local.fixture import LocalFixture
+    from airflow_ml_provider.local.fixture import AmazonMLLocalFixture
 
 
 @pytest.fixture
-def amazon_ml_local(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalFixture]:
+def amazon_ml_local(monkeypatch: pytest.MonkeyPatch) -> Iterator[AmazonMLLocalFixture]:
     """Serve Amazon ML on a socket of its own and point boto3, and so Airflow's AWS hooks, to it."""
     from airflow_ml_provider.local.fixture import served
 

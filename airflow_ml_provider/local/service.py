@@ -61,11 +61,11 @@ class AmazonMLLocal:
         self.durations = durations or Durations()
         self.faults = Faults()
         self.requests = Requests(keep_requests)
-        self.peak_requests_per_second = 200
         self.changing = threading.RLock()
         self._regions: dict[str, Region] = {}
         self._numbers = itertools.count(1)
-        self._polls_needed: int | None = None
+        self.polls_needed: int | None = None
+        self._rate = 200
         self._failures: dict[tuple[str, str], str] = {}
         self._jobs = Jobs(storage, databases or {})
 
@@ -95,22 +95,44 @@ class AmazonMLLocal:
         """Return a boto3 client that calls this service in process, without a socket.
 
         :param settings: further arguments of boto3's ``client()``; region and dummy keys have defaults
+        :raises ValueError: for another service
         """
         from airflow_ml_provider.local.client import in_process_client
 
-        return in_process_client(self, name, **settings)
+        if name != "machinelearning":
+            raise ValueError(f"only machinelearning is served in process, not {name!r}; serve() has the others")
+        return in_process_client(self.handle, name, **settings)
 
     @contextmanager
-    def serve(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
-        """Answer on a socket, from threads of its own, until the context ends; port 0 takes a free one."""
+    def serve(self, host: str = "127.0.0.1", port: int = 0, s3_endpoint_url: str | None = None) -> Iterator[Server]:
+        """Answer on a socket, from threads of its own, until the context ends; with the control API and moto.
+
+        :param port: 0 takes a free one
+        :param s3_endpoint_url: where S3 is instead, if moto is not to serve it
+        """
+        from airflow_ml_provider.local.application import Application
+        from airflow_ml_provider.local.neighbours import Neighbours
         from airflow_ml_provider.local.server import Server
 
-        with Server(self.handle, host, port) as server:
+        neighbours = Neighbours(s3_endpoint_url)
+        with Server(Application(self, neighbours).handle, host, port) as server:
             yield server
+        neighbours.close()
 
     def close(self) -> None:
         """Forget the work that has not begun."""
         self._jobs.close()
+
+    @property
+    def peak_requests_per_second(self) -> int:
+        """How many predictions an endpoint takes in any window of one second."""
+        return self._rate
+
+    @peak_requests_per_second.setter
+    def peak_requests_per_second(self, rate: int) -> None:
+        if rate < 1:
+            raise ValueError(f"peak_requests_per_second must be 1 or more, not {rate!r}")
+        self._rate = rate
 
     def ready_after_polls(self, polls: int | None) -> None:
         """Let what is made from now on end at its ``polls``-th Get, whatever the time; None for by time again.
@@ -121,7 +143,7 @@ class AmazonMLLocal:
         """
         if polls is not None and polls < 1:
             raise ValueError(f"polls must be 1 or more, not {polls!r}")
-        self._polls_needed = polls
+        self.polls_needed = polls
 
     def not_mounted_for(self, seconds: float) -> None:
         """Let Predict say PredictorNotMountedException for ``seconds`` after an endpoint is READY."""
@@ -141,7 +163,7 @@ class AmazonMLLocal:
     def new_life(self, kind: str, entity_id: str, duration: float) -> Life:
         """Make the life of what is created now."""
         failure = self._failures.get((kind, entity_id))
-        return Life(self.clock.now(), duration, self._polls_needed, failure)
+        return Life(self.clock.now(), duration, self.polls_needed, failure)
 
     def start(self, entity: Entity, region: Region) -> None:
         """Keep a new entity and begin its work."""
