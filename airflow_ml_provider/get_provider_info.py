@@ -27,8 +27,13 @@ def get_provider_info() -> dict[str, object]:
             {
                 "integration-name": name,
                 "python-modules": [
+                    "airflow_ml_provider.operators.batch_prediction",
+                    "airflow_ml_provider.operators.data_source",
+                    "airflow_ml_provider.operators.evaluation",
+                    "airflow_ml_provider.operators.ml_model",
                     "airflow_ml_provider.operators.prediction",
                     "airflow_ml_provider.operators.realtime_endpoint",
+                    "airflow_ml_provider.operators.tags",
                 ],
             }
         ],

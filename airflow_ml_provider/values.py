@@ -6,12 +6,15 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+
+from airflow_ml_provider.resources import JSON
 
 if TYPE_CHECKING:
     from botocore.model import Shape
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value]"
+JSONText: TypeAlias = str | Mapping[str, JSON]
 
 JSON_TEXT = frozenset({"DataSchema", "DataRearrangement", "Recipe"})
 
@@ -49,7 +52,7 @@ def _number(kind: type[int] | type[float]) -> Callable[[str, Shape, object], Val
         if not isinstance(value, str) and not _is_number(value):
             raise ValueError(f"{name}: it is {_kind(value)}; it must be {kind.__name__}")
         try:
-            number = kind(value)  # type: ignore[arg-type]
+            number = kind(value)
             if math.isfinite(number):
                 return number
         except (ValueError, OverflowError):
@@ -126,7 +129,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

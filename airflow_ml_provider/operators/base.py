@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from airflow_ml_provider.waiting import Outcome, Wait
 
 
+AWS_FIELDS = ("aws_conn_id", "region_name", "verify")
+
+
 class AwsSettings(TypedDict):
     """The four AWS arguments, in plain JSON types: what makes a hook here and in the triggerer."""
 

@@ -3,104 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
+from typing import Literal
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    PokeReturnValue,
-    conf,
-)
-
-from airflow_ml_provider import waiting
-from airflow_ml_provider.operators.base import Event, MachineLearningBase
-from airflow_ml_provider.resources import Description, WaiterName
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_ml_provider.waiting import Outcome
+from airflow_ml_provider.operators.base import AWS_FIELDS
+from airflow_ml_provider.resources import WaiterName
+from airflow_ml_provider.sensors.base import MachineLearningSensor
 
 
-class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
-    """Poke the state of a resource, by Airflow's own ``poke_interval`` and ``timeout`` (seconds).
+class MachineLearningDataSourceSensor(MachineLearningSensor):
+    """Wait until a data source is COMPLETED; one that is FAILED, DELETED or unknown fails at once.
 
-    An AWS error that passes (throttling, 5xx, connection) is only a missed poke. A final verdict raises
-    AirflowFailException, the deadline AirflowSensorTimeout, in all modes.
+    Returns what GetDataSource says of it; each member is an XCom of its own too.
 
-    :param deferrable: whether to wait in the triggerer; default by ``[operators] default_deferrable``.
+    :param data_source_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     """
 
-    waiter: WaiterName
-    id_argument: ClassVar[str]
+    waiter = "data_source_completed"
+    id_argument = "data_source_id"
+    template_fields: Sequence[str] = ("data_source_id", *AWS_FIELDS)
 
-    def __init__(
-        self,
-        *,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        **kwargs: object,
-    ) -> None:
+    def __init__(self, *, data_source_id: str, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
-        self.deferrable = deferrable
+        self.data_source_id = data_source_id
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        wait = self.begin()
-        outcome = waiting.look(wait, self.get(wait))
-        if outcome:
-            return PokeReturnValue(is_done=True, xcom_value=self.concluded(outcome))
-        self.log.info("%s: %s", wait, wait.error or wait.status)
-        return PokeReturnValue(is_done=False)
 
-    def execute(self, context: Context) -> Description:
-        seen = self.execute_deferrable() if self.deferrable else super().execute(context)
-        self.push(context, seen)
-        return seen
+class MachineLearningMLModelSensor(MachineLearningSensor):
+    """Wait until a model is COMPLETED; one that is FAILED, DELETED or unknown fails at once.
 
-    def execute_deferrable(self) -> Description:
-        """Look once, and leave the rest of the wait to the triggerer."""
-        try:
-            wait = self.begin()
-            outcome = self.look(wait)
-            if outcome is not None:
-                return self.concluded(outcome)
-        except Exception as error:
-            self.fail_or_skip(error)
-        return self.defer_wait(wait, "execute_complete")
+    Returns what GetMLModel says of it; each member is an XCom of its own too.
 
-    def execute_complete(self, context: Context, event: Event) -> Description:
-        """Go on after the deferred wait."""
-        try:
-            seen = self.concluded(event["outcome"])
-        except (AirflowFailException, AirflowSensorTimeout) as error:
-            self.fail_or_skip(error)
-        self.push(context, seen)
-        return seen
+    :param ml_model_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
+    """
 
-    def begin(self) -> waiting.Wait:
-        """Begin a wait that ends with the sensor's ``timeout``."""
-        return self.wait(self.waiter, self.check_id(self.id_argument), self.poke_interval, self.timeout)
+    waiter = "ml_model_completed"
+    id_argument = "ml_model_id"
+    template_fields: Sequence[str] = ("ml_model_id", *AWS_FIELDS)
 
-    def concluded(self, outcome: Outcome) -> Description:
-        """Return what was seen at the end of the wait.
+    def __init__(self, *, ml_model_id: str, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.ml_model_id = ml_model_id
 
-        :raises AirflowSensorTimeout: when the deadline came first.
-        :raises AirflowFailException: when waiting longer makes no sense.
-        """
-        if outcome["kind"] == "success":
-            return outcome["description"]
-        raise (AirflowSensorTimeout if outcome["kind"] == "timeout" else AirflowFailException)(outcome["message"])
 
-    def fail_or_skip(self, error: Exception) -> NoReturn:
-        """Raise the error, or skip where ``soft_fail`` or ``never_fail`` would make a poke skip.
+class MachineLearningEvaluationSensor(MachineLearningSensor):
+    """Wait until an evaluation is COMPLETED; one that is FAILED, DELETED or unknown fails at once.
 
-        Airflow's own rules differ between a poke and a resumed task, and between 2.11 and 3.
-        """
-        final = isinstance(error, AirflowFailException | AirflowSensorTimeout)
-        if self.never_fail or (self.soft_fail and final):
-            raise AirflowSkipException(f"Skipping: {error}") from error
-        raise error
+    Returns what GetEvaluation says of it; each member is an XCom of its own too, such as ``PerformanceMetrics``.
+
+    :param evaluation_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
+    """
+
+    waiter = "evaluation_completed"
+    id_argument = "evaluation_id"
+    template_fields: Sequence[str] = ("evaluation_id", *AWS_FIELDS)
+
+    def __init__(self, *, evaluation_id: str, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.evaluation_id = evaluation_id
+
+
+class MachineLearningBatchPredictionSensor(MachineLearningSensor):
+    """Wait until a batch prediction is COMPLETED; one that is FAILED, DELETED or unknown fails at once.
+
+    Returns what GetBatchPrediction says of it; each member is an XCom of its own too.
+
+    :param batch_prediction_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
+    """
+
+    waiter = "batch_prediction_completed"
+    id_argument = "batch_prediction_id"
+    template_fields: Sequence[str] = ("batch_prediction_id", *AWS_FIELDS)
+
+    def __init__(self, *, batch_prediction_id: str, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.batch_prediction_id = batch_prediction_id
 
 
 class MachineLearningRealtimeEndpointSensor(MachineLearningSensor):

@@ -1,0 +1,162 @@
+"""What the operators of data sources, models, evaluations and batch predictions share: make, read, change, delete."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
+
+from airflow.providers.common.compat.sdk import AirflowException
+
+from airflow_ml_provider import errors
+from airflow_ml_provider.operators.base import Event, MachineLearningOperator, MachineLearningWaitingOperator
+from airflow_ml_provider.resources import WAITERS, Description, Resource, describe
+from airflow_ml_provider.waiting import Wait
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_ml_provider.waiting import Outcome
+
+ID_LENGTH = 64
+NOT_FOUND = "ResourceNotFoundException"
+
+
+def deterministic_id(context: Context) -> str:
+    """Make an id of Dag, task, run and map index: the same on every retry, another in every run.
+
+    :raises ValueError: outside of a Dag run.
+    """
+    import hashlib
+    import json
+
+    task_instance = context.get("ti")
+    if task_instance is None:
+        raise ValueError("an id may be left out only in a Dag run, since it is made of Dag, task, run and map index")
+    identity = [getattr(task_instance, name) for name in ("dag_id", "task_id", "run_id", "map_index")]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+    readable = re.sub("[^a-zA-Z0-9_.-]+", "-", ".".join(identity[:2]))
+    return f"{readable[: ID_LENGTH - len(digest) - 1]}-{digest}"
+
+
+def is_not_found(error: AirflowException) -> bool:
+    """Tell whether a call failed because what it names does not exist."""
+    return error.__cause__ is not None and errors.code(error.__cause__) == NOT_FOUND
+
+
+class MachineLearningCreateOperator(MachineLearningWaitingOperator):
+    """Create something that takes its time, and wait until it is COMPLETED.
+
+    Safe to retry: AWS takes the same id with the same parameters for the same thing. What FAILED keeps its id, and is
+    never reported as done, not even with waiting off.
+
+    :param if_exists: what to do when there is something with this id: ``skip`` goes on with it, when its parameters
+        are the same; ``replace`` does so too, but deletes one that FAILED and makes it anew (that a deleted id can be
+        used again is not documented by AWS); ``fail`` fails, even for what an earlier try of this very task made.
+    """
+
+    def __init__(self, *, if_exists: Literal["skip", "replace", "fail"] = "skip", **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        if if_exists not in ("skip", "replace", "fail"):
+            raise ValueError(f"if_exists: {if_exists!r}; it must be 'skip', 'replace' or 'fail'")
+        self.if_exists = if_exists
+
+    def execute(self, context: Context) -> str:
+        id_argument = self.id_argument
+        resource_id = deterministic_id(context) if getattr(self, id_argument) is None else self.check_id(id_argument)
+        request = self.request(**{id_argument: resource_id})
+        wait = self.begin(resource_id)
+        self.make_way(wait)
+        self.ask(wait, self.operation, request)
+        self.log.info("%s: created", wait)
+        if self.wait_for_completion:
+            return self.deliver(context, wait, self.finish(wait, "execute_complete"))
+        return self.deliver(context, wait, self.already_failed(wait))
+
+    def execute_complete(self, context: Context, event: Event) -> str:
+        """Go on after the deferred wait."""
+        return self.deliver(context, Wait.from_json(event["wait"]), event["outcome"])
+
+    @property
+    def id_argument(self) -> str:
+        """The argument with the id of what is made."""
+        from airflow_ml_provider.service_model import argument_name
+
+        return argument_name(WAITERS[self.waiter].id_member)
+
+    def make_way(self, wait: Wait) -> None:
+        """Delete what FAILED, or refuse what exists, where ``if_exists`` says so.
+
+        :raises AirflowException: when something exists, and ``if_exists`` is ``fail``.
+        """
+        if self.if_exists == "skip":
+            return
+        status = self.present(wait).get("Status")
+        request = {wait.resource.id_member: wait.resource_id}
+        if self.if_exists == "replace" and status == "FAILED":
+            self.ask(wait, f"Delete{wait.resource.name}", request)
+            self.log.info("%s: had FAILED, and is deleted to be made anew", wait)
+        if self.if_exists == "fail" and status not in (None, "DELETED"):
+            raise AirflowException(f"{wait}: it exists already, with status {status}; if_exists='skip' would use it")
+
+    def present(self, wait: Wait) -> Description:
+        """Return what the service says of the thing now; empty when there is none."""
+        try:
+            answer = self.ask(wait, wait.resource.get, {wait.resource.id_member: wait.resource_id})
+        except AirflowException as error:
+            if is_not_found(error):
+                return {}
+            raise
+        return describe(wait.resource, answer)
+
+    def already_failed(self, wait: Wait) -> Outcome | None:
+        """Look once, with waiting off, whether the id belongs to something that has FAILED."""
+        outcome = self.look(wait)
+        return outcome if outcome and outcome["kind"] in ("success", "failure") else None
+
+    def deliver(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
+        """Give what was learnt to XCom, each member under its own key, and return the id."""
+        learnt = self.concluded(outcome) if outcome else {}
+        self.push(context, {wait.resource.id_member: wait.resource_id, **learnt})
+        return wait.resource_id
+
+    def concluded(self, outcome: Outcome) -> Description:
+        """Return what was seen at the end of the wait.
+
+        :raises AirflowException: when it did not end well.
+        """
+        hint = ". The id stays taken: mend the cause, then use if_exists='replace' or another id"
+        added = hint if outcome["kind"] == "failure" else ""
+        return super().concluded({**outcome, "message": outcome["message"] + added})
+
+
+class MachineLearningGetOperator(MachineLearningOperator):
+    """Give what the service says of a thing to XCom: times in ISO 8601, without ``LogUri``, each member a key too."""
+
+    resource: ClassVar[Resource]
+
+    def execute(self, context: Context) -> Description:
+        found = describe(self.resource, self.call(self.request()))
+        self.push(context, found)
+        return found
+
+
+class MachineLearningChangeOperator(MachineLearningOperator):
+    """Change a thing, and return its id."""
+
+    id_member: ClassVar[str]
+
+    def execute(self, context: Context) -> str:
+        return cast("str", self.call(self.request())[self.id_member])
+
+
+class MachineLearningDeleteOperator(MachineLearningChangeOperator):
+    """Delete a thing, which its Get then says is DELETED; what does not exist counts as deleted."""
+
+    def execute(self, context: Context) -> str:
+        try:
+            return super().execute(context)
+        except AirflowException as error:
+            if not is_not_found(error):
+                raise
+            self.log.info("There was nothing to delete: %s", error)
+            return str(self.request()[self.id_member])

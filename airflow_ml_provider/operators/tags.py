@@ -1,0 +1,67 @@
+"""Tag and untag things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from airflow_ml_provider.operators.base import AWS_FIELDS
+from airflow_ml_provider.operators.lifecycle import (
+    MachineLearningChangeOperator,
+)
+
+
+class MachineLearningAddTagsOperator(MachineLearningChangeOperator):
+    """Add tags to a thing, or give tags that it has new values.
+
+    Returns its id.
+
+    :param tags: a list of ``{"Key": …, "Value": …}`` (templated).
+    :param resource_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
+    :param resource_type: ``BatchPrediction``, ``DataSource``, ``Evaluation`` or ``MLModel`` (templated).
+    """
+
+    operation = "AddTags"
+    id_member = "ResourceId"
+    template_fields: Sequence[str] = ("tags", "resource_id", "resource_type", *AWS_FIELDS)
+
+    def __init__(
+        self,
+        *,
+        tags: Sequence[Mapping[str, str]],
+        resource_id: str,
+        resource_type: Literal["BatchPrediction", "DataSource", "Evaluation", "MLModel"],
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.tags = tags
+        self.resource_id = resource_id
+        self.resource_type = resource_type
+
+
+class MachineLearningDeleteTagsOperator(MachineLearningChangeOperator):
+    """Remove tags from a thing.
+
+    Returns its id.
+
+    :param tag_keys: the keys of the tags (templated).
+    :param resource_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
+    :param resource_type: ``BatchPrediction``, ``DataSource``, ``Evaluation`` or ``MLModel`` (templated).
+    """
+
+    operation = "DeleteTags"
+    id_member = "ResourceId"
+    template_fields: Sequence[str] = ("tag_keys", "resource_id", "resource_type", *AWS_FIELDS)
+
+    def __init__(
+        self,
+        *,
+        tag_keys: Sequence[str],
+        resource_id: str,
+        resource_type: Literal["BatchPrediction", "DataSource", "Evaluation", "MLModel"],
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.tag_keys = tag_keys
+        self.resource_id = resource_id
+        self.resource_type = resource_type

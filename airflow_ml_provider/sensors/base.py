@@ -1,0 +1,102 @@
+"""What all sensors share: the poke, the deferral, the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_ml_provider import waiting
+from airflow_ml_provider.operators.base import Event, MachineLearningBase
+from airflow_ml_provider.resources import Description, WaiterName
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_ml_provider.waiting import Outcome
+
+
+class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
+    """Poke the state of a resource, by Airflow's own ``poke_interval`` and ``timeout`` (seconds).
+
+    An AWS error that passes (throttling, 5xx, connection) is only a missed poke. A final verdict raises
+    AirflowFailException, the deadline AirflowSensorTimeout, in all modes.
+
+    :param deferrable: whether to wait in the triggerer; default by ``[operators] default_deferrable``.
+    """
+
+    waiter: WaiterName
+    id_argument: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.deferrable = deferrable
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        wait = self.begin()
+        outcome = waiting.look(wait, self.get(wait))
+        if outcome:
+            return PokeReturnValue(is_done=True, xcom_value=self.concluded(outcome))
+        self.log.info("%s: %s", wait, wait.error or wait.status)
+        return PokeReturnValue(is_done=False)
+
+    def execute(self, context: Context) -> Description:
+        seen = self.execute_deferrable() if self.deferrable else super().execute(context)
+        self.push(context, seen)
+        return seen
+
+    def execute_deferrable(self) -> Description:
+        """Look once, and leave the rest of the wait to the triggerer."""
+        try:
+            wait = self.begin()
+            outcome = self.look(wait)
+            if outcome is not None:
+                return self.concluded(outcome)
+        except Exception as error:
+            self.fail_or_skip(error)
+        return self.defer_wait(wait, "execute_complete")
+
+    def execute_complete(self, context: Context, event: Event) -> Description:
+        """Go on after the deferred wait."""
+        try:
+            seen = self.concluded(event["outcome"])
+        except (AirflowFailException, AirflowSensorTimeout) as error:
+            self.fail_or_skip(error)
+        self.push(context, seen)
+        return seen
+
+    def begin(self) -> waiting.Wait:
+        """Begin a wait that ends with the sensor's ``timeout``."""
+        return self.wait(self.waiter, self.check_id(self.id_argument), self.poke_interval, self.timeout)
+
+    def concluded(self, outcome: Outcome) -> Description:
+        """Return what was seen at the end of the wait.
+
+        :raises AirflowSensorTimeout: when the deadline came first.
+        :raises AirflowFailException: when waiting longer makes no sense.
+        """
+        if outcome["kind"] == "success":
+            return outcome["description"]
+        raise (AirflowSensorTimeout if outcome["kind"] == "timeout" else AirflowFailException)(outcome["message"])
+
+    def fail_or_skip(self, error: Exception) -> NoReturn:
+        """Raise the error, or skip where ``soft_fail`` or ``never_fail`` would make a poke skip.
+
+        Airflow's own rules differ between a poke and a resumed task, and between 2.11 and 3.
+        """
+        final = isinstance(error, AirflowFailException | AirflowSensorTimeout)
+        if self.never_fail or (self.soft_fail and final):
+            raise AirflowSkipException(f"Skipping: {error}") from error
+        raise error
