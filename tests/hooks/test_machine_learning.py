@@ -1,0 +1,155 @@
+"""Credentials, the client, and the errors that it explains."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException
+from botocore.exceptions import ClientError, WaiterError
+
+from airflow_ml_provider import waiting
+from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+
+
+@pytest.fixture
+def connect(monkeypatch):
+    """Make aws_default a connection with these extras."""
+
+    def made(**extra):
+        connection = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+
+    return made
+
+
+def test_the_connection_gives_region_and_endpoint(ml_model, amazon_ml_local, connect, monkeypatch):
+    """Credentials, region and endpoint override come from the user's aws connection."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    connect(
+        region_name="eu-west-1",
+        service_config={"machinelearning": {"endpoint_url": amazon_ml_local.url}},
+        role_arn=None,
+    )
+    MachineLearningHook().conn.describe_ml_models()
+    received = list(amazon_ml_local.requests)[-1]
+    assert (received.access_key, received.region) == ("local", "eu-west-1")
+
+
+def test_arguments_win_over_the_connection(amazon_ml_local):
+    """region_name and botocore's config reach the client."""
+    client = MachineLearningHook(region_name="eu-west-1", config={"read_timeout": 7}).conn
+    assert client.meta.region_name == "eu-west-1"
+    assert client.meta.config.read_timeout == 7
+
+
+def test_endpoint_methods_give_plain_json(ml_model, amazon_ml_local, service_clock):
+    """Create, get and delete return the endpoint's info under AWS's names, in JSON types."""
+    hook = MachineLearningHook()
+    assert hook.get_realtime_endpoint("ml-1")["EndpointStatus"] == "NONE"
+    assert hook.create_realtime_endpoint("ml-1")["EndpointStatus"] == "UPDATING"
+    service_clock.advance(100)
+    ready = hook.get_realtime_endpoint("ml-1")
+    assert json.loads(json.dumps(ready)) == ready
+    assert ready["EndpointStatus"] == "READY"
+    assert hook.predict("ml-1", {"x": 39})["predictedLabel"] == "1"
+    assert hook.delete_realtime_endpoint("ml-1")["EndpointStatus"] == "NONE"
+
+
+def test_a_named_connection_that_is_missing_is_an_error(amazon_ml_local):
+    """No ambient credentials in place of a connection that the user named."""
+    with pytest.raises(AirflowException, match="aws_conn_id: the connection 'prod' does not exist"):
+        _ = MachineLearningHook(aws_conn_id="prod").conn
+    assert not list(amazon_ml_local.requests)
+
+
+def test_no_connection_means_botos_own_chain(amazon_ml_local):
+    """aws_conn_id=None uses the environment's credentials."""
+    MachineLearningHook(aws_conn_id=None).conn.describe_ml_models()
+    assert list(amazon_ml_local.requests)[-1].access_key == "local"
+
+
+def test_the_never_enrolled_are_told_what_to_do(ml_model, amazon_ml_local):
+    """The 403 that most people see is explained, and points to the local service."""
+    amazon_ml_local.faults.add("never_enrolled")
+    with pytest.raises(ClientError, match=r"never enrolled.*airflow-ml-local.*AWS_ENDPOINT_URL") as caught:
+        MachineLearningHook().get_realtime_endpoint("ml-1")
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_missing_permissions_name_the_iam_action(ml_model, amazon_ml_local):
+    """AccessDeniedException says which action the identity needs."""
+    amazon_ml_local.faults.add("error", code="AccessDeniedException", message="not authorized", status=400)
+    with pytest.raises(ClientError, match="not authorized .*machinelearning:DeleteRealtimeEndpoint in us-east-1"):
+        MachineLearningHook().delete_realtime_endpoint("ml-1")
+
+
+def test_an_unknown_model_says_what_to_check(amazon_ml_local):
+    """ResourceNotFoundException says that ids belong to account and region."""
+    with pytest.raises(ClientError, match="No MLModel with id ml-0 exists.*region_name .now us-east-1") as caught:
+        MachineLearningHook().get_realtime_endpoint("ml-0")
+    assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_a_region_without_the_service_is_named(monkeypatch):
+    """botocore makes up hosts for any region; the hook says where the service is."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with pytest.raises(AirflowException, match="does not exist in us-west-2; it does in eu-west-1, us-east-1"):
+        _ = MachineLearningHook(region_name="us-west-2").conn
+
+
+def test_a_missing_region_is_named(connect, monkeypatch, tmp_path):
+    """Without any region the error names the argument."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    connect()
+    with pytest.raises(AirflowException, match="^region_name: "):
+        _ = MachineLearningHook().conn
+
+
+@pytest.mark.parametrize("name", ["realtime_endpoint_ready", "realtime_endpoint_deleted"])
+def test_the_hook_has_the_waiters_that_botocore_lacks(ml_model, amazon_ml_local, name):
+    """get_waiter gives botocore's own kind of waiter, for use in @task code."""
+    hook = MachineLearningHook()
+    amazon_ml_local.service.ready_after_polls(2)
+    hook.create_realtime_endpoint("ml-1")
+    waiter = hook.get_waiter("realtime_endpoint_ready")
+    waiter.wait(MLModelId="ml-1", WaiterConfig={"Delay": 0, "MaxAttempts": 5})
+    if name == "realtime_endpoint_deleted":
+        hook.delete_realtime_endpoint("ml-1")
+        hook.get_waiter(name).wait(MLModelId="ml-1", WaiterConfig={"Delay": 0, "MaxAttempts": 1})
+    assert name in hook.list_waiters()
+
+
+def test_a_waiter_fails_on_a_failed_endpoint(ml_model, amazon_ml_local):
+    """FAILED is a terminal failure of the waiter too."""
+    amazon_ml_local.service.ready_after_polls(1)
+    amazon_ml_local.service.fail("RealtimeEndpoint", "ml-1")
+    hook = MachineLearningHook()
+    hook.create_realtime_endpoint("ml-1")
+    with pytest.raises(WaiterError, match="EndpointInfo.EndpointStatus"):
+        hook.get_waiter("realtime_endpoint_ready").wait(MLModelId="ml-1", WaiterConfig={"Delay": 0, "MaxAttempts": 2})
+
+
+def test_a_polling_client_never_outlasts_the_deadline(amazon_ml_local):
+    """Polling makes one attempt a call, with timeouts no longer than the time left; the rest is the user's."""
+    hook = MachineLearningHook(
+        config={"read_timeout": 20, "retries": {"total_max_attempts": 9}, "max_pool_connections": 3}
+    )
+    for seconds, longest in ((1000, 20), (10, 10), (0.1, 1)):
+        config = hook.polling_client(seconds).meta.config
+        assert max(config.read_timeout, config.connect_timeout) <= longest
+        assert config.retries["total_max_attempts"] == 1
+        assert config.max_pool_connections == 3
+
+
+def test_expired_credentials_are_read_anew(ml_model, amazon_ml_local, connect):
+    """After an expired token the next call reads the connection again."""
+    hook = MachineLearningHook()
+    amazon_ml_local.faults.add("expired_token", count=1)
+    with pytest.raises(ClientError, match="ExpiredToken"):
+        hook.poll("GetMLModel", waiting.now() + 60, MLModelId="ml-1")
+    connect(region_name="eu-west-1")
+    with pytest.raises(ClientError, match="No MLModel"):
+        hook.poll("GetMLModel", waiting.now() + 60, MLModelId="ml-1")
+    assert list(amazon_ml_local.requests)[-1].region == "eu-west-1"

@@ -1,0 +1,125 @@
+"""Predict for a few records, by the operator's execute, against the service."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException
+
+from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
+
+
+def predict(**arguments):
+    return MachineLearningPredictOperator(**{"task_id": "predict", "ml_model_id": "ml-1"} | arguments)
+
+
+@pytest.fixture
+def ready(ml_model, amazon_ml_local, service_clock):
+    """The service, with a READY endpoint of ml-1."""
+    amazon_ml_local.client().create_realtime_endpoint(MLModelId="ml-1")
+    service_clock.advance(100)
+    amazon_ml_local.requests.clear()
+    return amazon_ml_local
+
+
+def test_one_record_gives_one_prediction(ready):
+    """The answer is AWS's Prediction, and the URL comes from the endpoint's own info."""
+    found = predict(record={"x": "39"}).execute({})
+    assert found["predictedLabel"] == "1"
+    assert list(found["predictedScores"]) == ["1"]
+    assert found["details"] == {"PredictiveModelType": "BINARY", "Algorithm": "SGD"}
+    assert [request.operation for request in ready.requests] == ["GetMLModel", "Predict"]
+
+
+def test_a_list_gives_a_list(ready):
+    """Predictions come in the records' order; an empty list gives an empty one."""
+    found = predict(records=[{"x": 0}, {"x": 39}]).execute({})
+    assert [one["predictedLabel"] for one in found] == ["0", "1"]
+    assert predict(records=[]).execute({}) == []
+
+
+def test_values_become_the_text_that_aws_wants(ready):
+    """Numbers and booleans become text, None is left out."""
+    predict(record={"x": 1.5, "flag": True, "missing": None, "text": "t"}).execute({})
+    sent = next(request for request in ready.requests if request.operation == "Predict")
+    assert sent.parameters["Record"] == {"x": "1.5", "flag": "1", "text": "t"}
+
+
+def test_ready_comes_before_mounted(ready, service_clock):
+    """PredictorNotMountedException right after READY is asked again within a bounded time."""
+    ready.client().delete_realtime_endpoint(MLModelId="ml-1")
+    ready.service.not_mounted_for(60)
+    ready.client().create_realtime_endpoint(MLModelId="ml-1")
+    service_clock.advance(2)
+    began = service_clock.now()
+    assert predict(record={"x": 39}).execute({})["predictedLabel"] == "1"
+    assert 50 <= service_clock.now() - began <= 130
+
+
+def test_never_mounted_ends_at_the_bound(ready, service_clock):
+    """mount_timeout seconds of PredictorNotMountedException are enough; the message names the error."""
+    ready.faults.add("error", operation="Predict", code="PredictorNotMountedException", status=400)
+    began = service_clock.now()
+    with pytest.raises(AirflowException, match="PredictorNotMountedException"):
+        predict(record={"x": 39}, mount_timeout=100).execute({})
+    assert service_clock.now() - began == pytest.approx(100, abs=20)
+
+
+def test_a_model_without_an_endpoint_says_what_to_do(ready):
+    """No endpoint is an error that names the operator which makes one."""
+    ready.client().delete_realtime_endpoint(MLModelId="ml-1")
+    with pytest.raises(AirflowException, match="no realtime endpoint.*MachineLearningCreateRealtimeEndpointOperator"):
+        predict(record={"x": 39}).execute({})
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("realtime.machinelearning.us-east-1.amazonaws.com", "no URL with a scheme"),
+        ("https://", "no URL with a scheme"),
+        ("ftp://realtime.machinelearning.us-east-1.amazonaws.com", "no URL with a scheme"),
+        ("http://realtime.machinelearning.us-east-1.amazonaws.com", "sent nowhere else"),
+        ("https://realtime.machinelearning.us-east-1.amazonaws.com.example.org", "sent nowhere else"),
+        ("https://realtime.machinelearning.us-east-1.amazonaws.com@example.org/", "sent nowhere else"),
+        ("https://example.org", "sent nowhere else"),
+    ],
+)
+def test_records_go_nowhere_else(ready, url, message):
+    """A URL without a scheme, or with a host that is neither Amazon's nor the override's, is refused before any call."""
+    with pytest.raises(ValueError, match=f"^endpoint_url: .*{message}"):
+        predict(record={"x": 39}, endpoint_url=url).execute({})
+    assert ready.requests.count("Predict") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "^record, records: exactly one"),
+        ({"record": {}, "records": []}, "^record, records: exactly one"),
+        ({"record": "x=1"}, "^record: it is str; it must be a mapping"),
+        ({"record": {"x": {"nested": 1}}}, "^record: x is dict; it must be text"),
+        ({"record": {"x": [1]}}, "^record: x is list; it must be text"),
+        ({"record": {1: "x"}}, "^record: a variable's name is int"),
+        ({"record": {"x": float("inf")}}, "^record: x is infinite"),
+        ({"records": {"x": 1}}, "^records: it is dict; it must be a list"),
+        ({"records": "x"}, "^records: it is str; it must be a list"),
+        ({"records": [{"x": 1}, 5]}, r"^records\[1\]: record: it is int; it must be a mapping"),
+        ({"ml_model_id": None, "record": {}}, "^ml_model_id: "),
+    ],
+)
+def test_bad_records_are_refused_before_any_call(amazon_ml_local, arguments, message):
+    """What Predict cannot take is named by argument, place and variable, never by its value."""
+    with pytest.raises(ValueError, match=message):
+        predict(**arguments).execute({})
+    assert not list(amazon_ml_local.requests)
+
+
+def test_records_appear_in_no_log(ready, caplog):
+    """Records are data of other people: no logger shows them above DEBUG."""
+    caplog.set_level(logging.INFO)
+    predict(records=[{"x": "39", "secret": "Jane Roe"}]).execute({})
+    ready.faults.add("error", operation="Predict", code="InvalidInputException", status=400)
+    with pytest.raises(AirflowException) as caught:
+        predict(record={"x": "39", "secret": "Jane Roe"}).execute({})
+    assert "Jane Roe" not in caplog.text + str(caught.value)

@@ -1,0 +1,131 @@
+"""Wait for an endpoint that somebody else makes, by the sensor's execute, against the service."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+
+from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+
+
+def sensor(**arguments):
+    return MachineLearningRealtimeEndpointSensor(
+        **{"task_id": "wait", "ml_model_id": "ml-1", "poke_interval": 10, "timeout": 300} | arguments
+    )
+
+
+@pytest.fixture
+def slow(ml_model, amazon_ml_local):
+    """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
+    amazon_ml_local.service.durations.set(realtime_endpoint=100)
+    return amazon_ml_local
+
+
+@pytest.fixture
+def updating(slow):
+    """The same, with an endpoint that is UPDATING."""
+    slow.client().create_realtime_endpoint(MLModelId="ml-1")
+    slow.requests.clear()
+    return slow
+
+
+def test_ready_gives_the_info(updating, service_clock):
+    """UPDATING keeps waiting; READY gives the endpoint's info to XCom as the operator does."""
+    began = service_clock.now()
+    info = sensor().execute({})
+    assert info["EndpointStatus"] == "READY"
+    assert info["EndpointUrl"] == updating.url
+    assert service_clock.now() - began == pytest.approx(100)
+    assert updating.requests.count("GetMLModel") == 11
+
+
+def test_none_keeps_waiting(slow, service_clock):
+    """A model without an endpoint may get one: only the timeout ends the wait."""
+    began = service_clock.now()
+    with pytest.raises(AirflowSensorTimeout):
+        sensor().execute({})
+    assert 300 <= service_clock.now() - began <= 320
+
+
+def test_failed_fails_at_once(updating, service_clock):
+    """A FAILED endpoint does not become READY by itself."""
+    updating.service.fail("RealtimeEndpoint", "ml-1")
+    service_clock.advance(100)
+    with pytest.raises(AirflowFailException, match="RealtimeEndpoint ml-1 in us-east-1: status FAILED"):
+        sensor().execute({})
+    assert updating.requests.count("GetMLModel") == 1
+
+
+def test_an_unknown_model_fails_at_once(slow):
+    """Nobody makes the endpoint of a model that is not there."""
+    with pytest.raises(AirflowFailException, match="No MLModel with id ml-0 exists"):
+        sensor(ml_model_id="ml-0").execute({})
+
+
+@pytest.mark.parametrize("model_status", ["FAILED", "DELETED"])
+def test_a_model_that_is_no_more_fails_at_once(slow, service_clock, model_status):
+    """Nobody makes the endpoint of a model that FAILED or is DELETED."""
+    slow.service.fail("MLModel", "ml-2")
+    client = slow.client()
+    client.create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+    service_clock.advance(1000)
+    if model_status == "DELETED":
+        client.delete_ml_model(MLModelId="ml-2")
+    with pytest.raises(AirflowFailException, match=f"its MLModel is {model_status}"):
+        sensor(ml_model_id="ml-2").execute({})
+
+
+@pytest.mark.parametrize("kind", ["throttling", "limit_exceeded", "server_error", "reset", "garbage", "expired_token"])
+def test_a_passing_error_is_only_a_missed_poke(updating, kind):
+    """Throttling, 5xx and broken connections are no verdict."""
+    updating.faults.add(kind, operation="GetMLModel", count=3)
+    assert sensor().execute({})["EndpointStatus"] == "READY"
+
+
+def test_a_permanent_error_fails_at_once(updating):
+    """Missing permissions do not pass by waiting; the message names the IAM action."""
+    updating.faults.add("error", operation="GetMLModel", code="AccessDeniedException", message="no", status=400)
+    with pytest.raises(AirflowFailException, match="IAM action machinelearning:GetMLModel"):
+        sensor().execute({})
+
+
+def test_target_none_waits_until_the_endpoint_is_gone(updating, service_clock, at_next_sleep):
+    """READY and UPDATING keep waiting for NONE."""
+    service_clock.advance(30)
+    wait = sensor(target_status="NONE")
+    with pytest.raises(AirflowSensorTimeout):
+        wait.execute({})
+    updating.client().delete_realtime_endpoint(MLModelId="ml-1")
+    assert wait.execute({})["EndpointStatus"] == "NONE"
+
+
+@pytest.mark.parametrize("ml_model_id", ["ml-0", "ml-1"])
+def test_target_none_takes_a_model_that_is_not_there_for_gone(slow, ml_model_id):
+    """An unknown or DELETED model has no endpoint."""
+    slow.client().delete_ml_model(MLModelId="ml-1")
+    assert sensor(ml_model_id=ml_model_id, target_status="NONE").execute({})["EndpointStatus"] == "NONE"
+
+
+@pytest.mark.parametrize("flag", ["soft_fail", "never_fail"])
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_soft_fail_and_never_fail_skip_on_a_final_verdict(updating, service_clock, flag, deferrable):
+    """They mean the same in a poke and in a deferrable task's first look."""
+    updating.service.fail("RealtimeEndpoint", "ml-1")
+    service_clock.advance(100)
+    with pytest.raises(AirflowSkipException):
+        sensor(deferrable=deferrable, **{flag: True}).execute({})
+
+
+def test_an_unknown_target_status_is_refused_at_once():
+    """The closed set is checked where it is written."""
+    with pytest.raises(ValueError, match="target_status: 'UPDATING'; it must be 'READY' or 'NONE'"):
+        sensor(target_status="UPDATING")
+
+
+@pytest.mark.parametrize("ml_model_id", ["", "x" * 65, "a b", None])
+def test_an_id_that_is_none_is_refused_before_any_call(ml_model_id, amazon_ml_local):
+    """A rendered value that is no id is named, by poke and deferrable alike."""
+    for deferrable in (False, True):
+        with pytest.raises(ValueError, match="^ml_model_id: "):
+            sensor(ml_model_id=ml_model_id, deferrable=deferrable).execute({})
+    assert not list(amazon_ml_local.requests)
