@@ -13,7 +13,8 @@ from airflow_ml_provider.local.learning.parameters import validate_training_para
 from airflow_ml_provider.local.learning.rearrangement import validate_rearrangement
 from airflow_ml_provider.local.learning.recipe import validate_recipe
 from airflow_ml_provider.local.learning.schema import validate_schema
-from airflow_ml_provider.local.learning.table import DataSource, Table, read_sql_table, read_table
+from airflow_ml_provider.local.learning.sql import read_sql_table
+from airflow_ml_provider.local.learning.table import DataSource, Table, read_table
 
 if TYPE_CHECKING:
     from airflow_ml_provider.local.learning.batch import BatchCounts, batch_predict

@@ -9,7 +9,7 @@ import csv
 import gzip
 import json
 from io import StringIO
-from os.path import commonprefix
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_ml_provider.local.learning.errors import LearningError
@@ -66,9 +66,10 @@ def scientific(value: float) -> str:
 
 def _names(uris: list[str]) -> list[str]:
     """Return each file's name; with folders between, their names too, so that no result overwrites another."""
-    common = commonprefix([uri.rpartition("/")[0] + "/" for uri in uris])
-    start = common.rfind("/") + 1
-    return [uri[start:].replace("/", "-") for uri in uris]
+    parts = [uri.split("/") for uri in uris]
+    steps = zip(*(folders for *folders, _ in parts), strict=False)
+    shared = len(list(takewhile(lambda step: len(set(step)) == 1, steps)))
+    return ["-".join(part[shared:]) for part in parts]
 
 
 def _header(model: Model, table: Table) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from array import array
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_ml_provider.local.learning.values import number
@@ -11,8 +11,8 @@ from airflow_ml_provider.local.learning.values import number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# What float() may read alike, and what needs a closer look: letters, blanks, underscores, numbers without end.
-UNUSUAL = re.compile(r"[^0-9.+-]|[0-9]{100}")
+# Of short texts in these characters alone, what float() takes is a number; anything else needs a closer look.
+USUAL, LONGEST = "0123456789.+-", 100
 
 
 class Texts(NamedTuple):
@@ -31,9 +31,7 @@ def texts(column: Iterable[str]) -> Texts:
 
 def numbers(column: Sequence[str]) -> array[float]:
     """Return a column of numbers, NaN where a text shows none."""
-    if not UNUSUAL.search("".join(column)):
-        try:
+    if not "".join(column).strip(USUAL) and max(map(len, column), default=0) <= LONGEST:
+        with suppress(ValueError):
             return array("d", map(float, column))
-        except ValueError:
-            pass
     return array("d", map(number, column))

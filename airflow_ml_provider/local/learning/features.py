@@ -114,7 +114,7 @@ class Vocabulary:
 
     def __init__(self, step: WordStep, data: Data, first: int) -> None:
         values, codes = data.words(step)
-        present = (values[code] for code in np.flatnonzero(np.bincount(codes)))
+        present = (values[code] for code in np.flatnonzero(np.bincount(codes)).tolist())
         self.step, self.first = step, first
         self.names = list(dict.fromkeys(chain.from_iterable(present)))
         self.places = {word: first + place for place, word in enumerate(self.names)}

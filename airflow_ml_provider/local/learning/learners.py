@@ -38,7 +38,7 @@ def _linear(matrix: csr_matrix, values: Floats, weighing: Floats | None, setting
     from sklearn.linear_model import SGDRegressor
 
     mean, deviation = values.mean(), values.std() or 1.0
-    learner = SGDRegressor(**_sgd(matrix, settings, curvature=1.0))
+    learner = SGDRegressor(**sgd_settings(matrix, settings, curvature=1.0))
     learner.fit(matrix, (values - mean) / deviation, sample_weight=weighing)
     return Learned(learner.coef_[:, np.newaxis] * deviation, learner.intercept_ * deviation + mean)
 
@@ -46,7 +46,7 @@ def _linear(matrix: csr_matrix, values: Floats, weighing: Floats | None, setting
 def _logistic(matrix: csr_matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:
     from sklearn.linear_model import SGDClassifier
 
-    learner = SGDClassifier(loss="log_loss", **_sgd(matrix, settings, curvature=0.25))
+    learner = SGDClassifier(loss="log_loss", **sgd_settings(matrix, settings, curvature=0.25))
     learner.fit(matrix, values, sample_weight=weighing)
     return Learned(learner.coef_.T, learner.intercept_)
 
@@ -82,7 +82,7 @@ LEARNERS: Mapping[ModelType, Learner] = {
 }
 
 
-def _sgd(matrix: csr_matrix, settings: TrainingParameters, curvature: float) -> dict[str, object]:
+def sgd_settings(matrix: csr_matrix, settings: TrainingParameters, curvature: float) -> dict[str, object]:
     squares = matrix.multiply(matrix).sum(axis=1) + 1
     # Beyond 1 / the largest curvature a step overshoots; a quarter of the mean one is enough where rows are alike.
     rate = 1 / (curvature * max(4 * float(squares.mean()), float(squares.max())))

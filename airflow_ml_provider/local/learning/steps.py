@@ -44,6 +44,7 @@ class Data:
     def __init__(self, table: Table, rows: Integers | None = None) -> None:
         self.table = table
         self.rows = np.arange(len(table.records)) if rows is None else rows
+        self.is_whole = len(self.rows) == len(table.records)
         self._numbers: dict[NumberStep, Floats] = {}
         self._words: dict[WordStep, Column] = {}
 
@@ -52,6 +53,12 @@ class Data:
         if name not in self.table.schema.kinds:
             return np.full(len(self.rows), np.nan)
         return np.asarray(self.table.numbers(name), dtype=np.float64)[self.rows]
+
+    def order(self, step: NumberStep) -> Integers:
+        """Return the places of the rows by growing number, missing ones last."""
+        if self.is_whole and isinstance(step, NumberVariable) and step.name in self.table.schema.kinds:
+            return self.table.order(step.name)
+        return np.argsort(self.numbers(step), kind="stable")
 
     def text_variable(self, name: str) -> tuple[Sequence[str], Integers]:
         """Return a variable's distinct texts and the place of each row's, empty where missing."""
@@ -174,16 +181,20 @@ class QuantileBin:
     """
 
     def __init__(self, source: NumberStep, bins: int, data: Data) -> None:
-        present = np.sort(_present(data.numbers(source)))
+        present = _present(data.numbers(source)[data.order(source)])
         places = np.linspace(0, len(present) - 1, bins + 1)[1:-1]
         edges = np.unique(np.interp(places, np.arange(len(present)), present)) if present.size else present
         self.source, self.array, self.edges = source, edges, edges.tolist()
 
     def column(self, data: Data) -> Column:
-        numbers = data.numbers(self.source)
-        bins = [[str(code)] for code in range(len(self.edges) + 1)]
-        codes = np.searchsorted(self.array, numbers, side="right")
-        return Column([*bins, []], np.where(np.isnan(numbers), len(bins), codes))
+        order = data.order(self.source)
+        present = _present(data.numbers(self.source)[order])
+        starts = np.searchsorted(present, self.array, side="left")
+        sizes = np.diff(starts, prepend=0, append=len(present))
+        bins = [[str(code)] for code in range(len(sizes))]
+        codes = np.full(len(order), len(bins))
+        codes[order[: len(present)]] = np.repeat(np.arange(len(bins)), sizes)
+        return Column([*bins, []], codes)
 
     def row(self, record: Mapping[str, str]) -> Words:
         value = self.source.row(record)

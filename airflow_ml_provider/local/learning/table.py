@@ -1,32 +1,31 @@
-"""The rows of a data source: CSV files by schema, or the answer of an SQL query."""
+"""The rows of a data source, from CSV files by schema."""
 
 from __future__ import annotations
 
-import csv
 from array import array
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from io import StringIO
 from itertools import accumulate, compress
 from typing import TYPE_CHECKING, TypedDict, TypeVar
-from urllib.parse import quote_plus
 
 from airflow_ml_provider.local.learning.columns import Texts, numbers, texts
 from airflow_ml_provider.local.learning.errors import LearningError
+from airflow_ml_provider.local.learning.lines import parse_csv
 from airflow_ml_provider.local.learning.rearrangement import parse_rearrangement
 from airflow_ml_provider.local.learning.schema import Schema, parse_schema
 from airflow_ml_provider.local.storage import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from airflow_ml_provider.local.storage import Storage
 
 Column = TypeVar("Column")
-# Our choice, AWS's limit is unknown: with more unreadable records than this the data source fails.
-MOST_INVALID_SHARE = 0.1
-MOST_INVALID = 10_000
+FEW_ROWS = 1_000
 
 
 class DataSource(TypedDict, total=False):
@@ -63,6 +62,7 @@ class Table:
     fingerprint: str
     _texts: dict[str, Texts] = field(default_factory=dict, repr=False)
     _numbers: dict[str, array[float]] = field(default_factory=dict, repr=False)
+    _orders: dict[str, NDArray[np.intp]] = field(default_factory=dict, repr=False)
 
     @property
     def number_of_files(self) -> int:
@@ -82,11 +82,24 @@ class Table:
         """Return an attribute's values as numbers, NaN where there is none, over the rows that could be read."""
         return self._read(self._numbers, name, numbers)
 
+    def order(self, name: str) -> NDArray[np.intp]:
+        """Return the places of the readable rows by growing number of an attribute, missing ones last."""
+        import numpy as np
+
+        if name not in self._orders:
+            self._orders[name] = np.argsort(np.asarray(self.numbers(name), dtype=np.float64), kind="stable")
+        return self._orders[name]
+
     def prepare(self) -> None:
-        """Read every column as its kind, which the creation of a data source pays so that its models need not."""
+        """Read every column as its kind and sort the numbers: a data source pays that once, and no model again.
+
+        Few rows are sorted when first needed, so that a small data source does not wait for numpy.
+        """
         for (name, kind), column in zip(self.schema.kinds.items(), zip(*self.records, strict=True), strict=False):
             if kind == "NUMERIC":
                 self._numbers[name] = numbers(column)
+                if len(self.records) > FEW_ROWS:
+                    self.order(name)
             else:
                 self._texts[name] = texts(column)
 
@@ -111,53 +124,17 @@ def read_table(source: DataSource, storage: Storage) -> Table:
         raise LearningError(str(error)) from error
     if not files:
         raise LearningError(f"No data file at {location}: upload one, or correct the location.")
-    return _table(files, source, storage)
+    return make_table(files, source, storage)
 
 
-def read_sql_table(source: DataSource, storage: Storage) -> Table:
-    """Return the rows that a data source's query selects, its columns in the order of the schema's attributes.
+def make_table(files: dict[str, bytes], source: DataSource, storage: Storage, has_header: bool | None = None) -> Table:
+    """Return the rows that a data source takes of these CSV files, by URI.
 
-    :param source: needs `query`, `database_url` (SQLAlchemy's form) and `schema` or `schema_location_s3`; a
-        `location_s3` is the name under which batch predictions report these rows.
-    :raises LearningError: what is wrong with the query, the schema or the data; never with a password in it.
+    :param has_header: whether each file begins with one; None asks the schema.
     """
-    out = StringIO()
-    rows = _select(source["database_url"], source["query"])
-    csv.writer(out, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
-    return _table({source.get("location_s3", "query"): out.getvalue().encode()}, source, storage, header=False)
-
-
-def _select(database_url: str, query: str) -> Sequence[Iterable[object]]:
-    from sqlalchemy import create_engine
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
-    from sqlalchemy.pool import NullPool
-
-    try:
-        url = make_url(database_url)
-    except SQLAlchemyError:
-        raise LearningError("The database is not mapped to an SQLAlchemy URL such as sqlite:///file.db.") from None
-    try:
-        with create_engine(url, poolclass=NullPool).connect() as connection:
-            # The driver shall not look for parameters: a % or : belongs to the query.
-            plain = connection.execution_options(no_parameters=True)
-            return list(plain.exec_driver_sql(query).fetchall())
-    except (SQLAlchemyError, ImportError) as error:
-        reason = str(getattr(error, "orig", None) or error)
-        for secret in filter(None, {url.password, quote_plus(str(url.password or ""))}):
-            reason = reason.replace(str(secret), "***")
-        raise LearningError(
-            f"The {url.get_backend_name()} database {url.database!r} did not answer the data source's query: {reason}"
-        ) from None
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else " ".join(str(value).splitlines())
-
-
-def _table(files: dict[str, bytes], source: DataSource, storage: Storage, header: bool | None = None) -> Table:
     schema_text = _schema_text(source, storage)
     schema, split = parse_schema(schema_text), parse_rearrangement(source.get("rearrangement"))
+    header = schema.has_header if has_header is None else has_header
     digest = sha256(f"{schema_text}\0{source.get('rearrangement')}".encode())
     rows: list[list[str]] = []
     offsets: list[int] = []
@@ -165,8 +142,7 @@ def _table(files: dict[str, bytes], source: DataSource, storage: Storage, header
     start = 0
     for uri, body in files.items():
         digest.update(body)
-        has_header = schema.has_header if header is None else header
-        file_rows, file_offsets = _parse(uri, body, has_header, len(schema.kinds))
+        file_rows, file_offsets = parse_csv(uri, body, header, len(schema.kinds))
         rows += file_rows
         offsets += [start + offset for offset in file_offsets]
         start += len(body)
@@ -194,61 +170,3 @@ def _schema_text(source: DataSource, storage: Storage) -> str:
         return storage.read(source.get("schema_location_s3", "")).decode()
     except (StorageError, UnicodeDecodeError) as error:
         raise LearningError(f"The data schema cannot be read. {error}") from error
-
-
-def _parse(uri: str, body: bytes, has_header: bool, width: int) -> tuple[list[list[str]], list[int]]:
-    """Return a file's rows and their byte offsets; blank lines are no records."""
-    raw = body.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)
-    starts = list(accumulate(map(len, raw), initial=0))
-    lines = _decode(uri, raw)
-    numbers = [n for n, line in enumerate(lines) if line.strip() and not (has_header and n == 0)]
-    rows = _split([lines[n] for n in numbers])
-    wrong = [place for place, row in enumerate(rows) if len(row) != width]
-    if wrong:
-        _judge(uri, wrong, rows, numbers, width)
-        for place in wrong:
-            rows[place] = []
-    return rows, [starts[n] for n in numbers]
-
-
-def _decode(uri: str, raw: list[bytes]) -> list[str]:
-    try:
-        return [line.decode() for line in raw]
-    except UnicodeDecodeError:
-        number = next(n for n, line in enumerate(raw, start=1) if not _is_text(line))
-        raise LearningError(f"{uri}, line {number}: not UTF-8 text. Save the file as UTF-8 CSV.") from None
-
-
-def _is_text(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _split(lines: list[str]) -> list[list[str]]:
-    """Return each line's values; a line with a broken quote has none. No value reaches over a line's end."""
-    try:
-        rows = list(csv.reader(lines, strict=True))
-    except csv.Error:
-        rows = []
-    return rows if len(rows) == len(lines) else [_values(line) for line in lines]
-
-
-def _values(line: str) -> list[str]:
-    try:
-        return next(csv.reader([line], strict=True))
-    except csv.Error:
-        return []
-
-
-def _judge(uri: str, wrong: list[int], rows: list[list[str]], numbers: list[int], width: int) -> None:
-    if len(wrong) <= min(MOST_INVALID, MOST_INVALID_SHARE * len(rows)):
-        return
-    first = rows[wrong[0]]
-    what = f"{len(first)} values where the schema has {width} attributes" if first else "a broken quote"
-    raise LearningError(
-        f"{uri}, line {numbers[wrong[0]] + 1}: {what}. {len(wrong)} of {len(rows)} records cannot be read; "
-        "correct the file, or the schema if all lines look like this."
-    )
