@@ -1,0 +1,278 @@
+"""Operators, sensors, waiters and provider info held to botocore's service model: this fails when AWS changes it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+
+import jmespath
+import pytest
+
+from airflow_ml_provider.get_provider_info import get_provider_info
+from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase, MachineLearningOperator
+from airflow_ml_provider.resources import RESOURCES, WAITERS
+from airflow_ml_provider.sensors.base import MachineLearningSensor
+from airflow_ml_provider.service_model import argument_name, arguments, operation_model, service_model
+from airflow_ml_provider.waiting import WAITERS_FILE
+
+INFO = get_provider_info()
+INNER = {
+    "airflow_ml_provider.operators.base",
+    "airflow_ml_provider.operators.lifecycle",
+    "airflow_ml_provider.sensors.base",
+}
+AWS_ARGUMENTS = {"aws_conn_id": "my_aws", "region_name": "eu-west-1", "verify": False, "botocore_config": {}}
+
+LEFT_TO_THE_HOOK = {
+    "DescribeBatchPredictions": "hook.conn has a paginator",
+    "DescribeDataSources": "hook.conn has a paginator",
+    "DescribeEvaluations": "hook.conn has a paginator",
+    "DescribeMLModels": "hook.conn has a paginator",
+    "DescribeTags": "a plain call of hook.conn",
+}
+NO_OPERATION = {
+    "MachineLearningEvaluationGateOperator": "decides by GetEvaluation and DescribeEvaluations, and branches",
+    "MachineLearningPredictS3Operator": "predicts for a whole file",
+}
+RENAMED = {
+    ("Predict", "predict_endpoint"): ("endpoint_url", "Airflow's users know it as the endpoint's EndpointUrl"),
+}
+ADDED = {
+    ("Predict", "records"): "a few records in one task; exactly one of record and records",
+}
+MADE_UP = "left out, it is made of Dag, task, run and map index"
+OPTIONAL = {
+    ("CreateDataSourceFromS3", "data_source_id"): MADE_UP,
+    ("CreateDataSourceFromRedshift", "data_source_id"): MADE_UP,
+    ("CreateDataSourceFromRDS", "data_source_id"): MADE_UP,
+    ("CreateMLModel", "ml_model_id"): MADE_UP,
+    ("CreateEvaluation", "evaluation_id"): MADE_UP,
+    ("CreateBatchPrediction", "batch_prediction_id"): MADE_UP,
+    ("Predict", "predict_endpoint"): "asked of the endpoint itself when it is left out",
+    ("Predict", "record"): "exactly one of record and records",
+}
+FLAGS = {
+    "CreateRealtimeEndpoint": {"wait_for_model", "if_exists", "delete_on_failure"},
+    "DeleteRealtimeEndpoint": {"wait_for_completion"},
+    "Predict": {"mount_timeout"},
+}
+
+
+def classes(section, base):
+    """Give the public classes that the modules in a section of provider info define."""
+    modules = [importlib.import_module(name) for name in module_names(section)]
+    return [
+        found
+        for module in modules
+        for name, found in vars(module).items()
+        if inspect.isclass(found)
+        and issubclass(found, base)
+        and found.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+
+
+def module_names(section):
+    return [name for entry in INFO.get(section, []) for name in entry["python-modules"]]
+
+
+OPERATORS = classes("operators", MachineLearningBase)
+BY_OPERATION = [found for found in OPERATORS if found.__name__ not in NO_OPERATION]
+SENSORS = classes("sensors", MachineLearningSensor)
+
+
+def own_arguments(found):
+    """Give the explicit arguments of a class's own ``__init__``."""
+    signature = inspect.signature(vars(found)["__init__"])
+    return {
+        name: parameter
+        for name, parameter in signature.parameters.items()
+        if name != "self" and parameter.kind is parameter.KEYWORD_ONLY
+    }
+
+
+def aws_arguments(found):
+    """Give an operator's arguments by the service model → (shape, whether it is required)."""
+    operation = found.operation
+    return {
+        RENAMED.get((operation, name), (name,))[0]: (shape, required and (operation, name) not in OPTIONAL)
+        for name, (_, shape, required) in arguments(operation).items()
+    }
+
+
+def made(found):
+    """Construct an operator or a sensor with a template for each of its own arguments."""
+    required = {
+        name: f"{{{{ {name} }}}}"
+        for name, parameter in own_arguments(found).items()
+        if name in found.template_fields or parameter.default is parameter.empty
+    }
+    return found(task_id="task", **required, **AWS_ARGUMENTS)
+
+
+def names(found):
+    return found.__name__
+
+
+def test_every_operation_has_its_operator_or_is_left_to_the_hook():
+    """23 operations have an operator, named after the operation, and 5 are left to the hook: together all 28."""
+    operations = {found.operation for found in BY_OPERATION}
+    assert len(BY_OPERATION) == len(operations) == 23
+    assert {f"MachineLearning{name}Operator" for name in operations} == {found.__name__ for found in BY_OPERATION}
+    assert operations | set(LEFT_TO_THE_HOOK) == set(service_model().operation_names)
+    assert len(operations) + len(LEFT_TO_THE_HOOK) == 28
+
+
+def test_the_service_has_39_arguments_in_all():
+    """Flattened, the members of the operators' requests are so many names, and none collides with Airflow's."""
+    every = {name for found in BY_OPERATION for name in arguments(found.operation)}
+    assert len(every) == 39
+    assert not every & set(inspect.signature(MachineLearningBase.__mro__[1].__init__).parameters)
+
+
+@pytest.mark.parametrize("found", BY_OPERATION, ids=names)
+def test_an_operators_own_arguments_are_the_operations_members(found):
+    """Own arguments = the operation's members in snake case, and flags of behaviour that are listed here."""
+    operation = found.operation
+    added = {name for key, name in ADDED if key == operation} | FLAGS.get(operation, set())
+    assert set(own_arguments(found)) == set(aws_arguments(found)) | added
+
+
+@pytest.mark.parametrize("found", BY_OPERATION, ids=names)
+def test_required_members_are_required_arguments(found):
+    """Required = required, but for the exceptions that are listed with their reasons."""
+    own = own_arguments(found)
+    for name, (_, required) in aws_arguments(found).items():
+        assert (own[name].default is inspect.Parameter.empty) == required, name
+
+
+@pytest.mark.parametrize("found", BY_OPERATION, ids=names)
+def test_template_fields_are_the_members_and_the_aws_arguments(found):
+    """Every AWS member, aws_conn_id, region_name and verify are templated; flags of behaviour are not."""
+    added = {name for key, name in ADDED if key == found.operation}
+    assert set(found.template_fields) == set(aws_arguments(found)) | added | set(AWS_FIELDS)
+
+
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)
+def test_every_argument_is_documented_typed_and_an_attribute(found):
+    """IDE, mypy, the Registry and the renderer see each argument: ``:param``, annotation, attribute as given."""
+    task = made(found)
+    for name, parameter in own_arguments(found).items():
+        assert f":param {name}:" in found.__doc__, name
+        assert parameter.annotation is not parameter.empty, name
+        assert hasattr(task, name), name
+    for name in found.template_fields:
+        assert getattr(task, name) == AWS_ARGUMENTS.get(name, f"{{{{ {name} }}}}"), name
+        own = name in own_arguments(found)
+        assert not own or "(templated)" in " ".join(documented(found, name).split()), name
+
+
+def documented(found, name):
+    return re.search(rf":param {name}:(.*?)(?=:param|$)", found.__doc__, re.DOTALL)[1]
+
+
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)
+def test_the_aws_arguments_survive_to_the_hook(found):
+    """Connection, region, verify and botocore's configuration reach the hook as they were given."""
+    hook = made(found).hook
+    assert (hook.aws_conn_id, hook._region_name, hook._verify) == ("my_aws", "eu-west-1", False)
+    assert made(found).aws_settings == AWS_ARGUMENTS
+
+
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)
+def test_region_is_refused(found):
+    """``region=`` would be lost silently in the amazon provider; here it is an error that names region_name."""
+    with pytest.raises(TypeError, match="region is no argument; use region_name"):
+        found(task_id="task", **dict.fromkeys(own_arguments(found), "x"), region="eu-west-1")
+
+
+def test_every_kind_of_thing_has_a_sensor():
+    """Five kinds, five sensors."""
+    assert {f"MachineLearning{name}Sensor" for name in RESOURCES} == {found.__name__ for found in SENSORS}
+
+
+WAITERS_JSON = json.loads(WAITERS_FILE.read_text())["waiters"]
+
+
+def test_the_waiters_file_and_the_table_of_waiters_agree():
+    """Each waiter polls the Get of its resource; none is missing in either place."""
+    assert {name: waiter["operation"] for name, waiter in WAITERS_JSON.items()} == {
+        name: resource.get for name, resource in WAITERS.items()
+    }
+    assert set(service_model().operation_names) >= {waiter["operation"] for waiter in WAITERS_JSON.values()}
+
+
+def enum_at(operation, path):
+    """Give the values that a member of an answer may have."""
+    shape = operation_model(operation).output_shape
+    for member in path.split("."):
+        shape = shape.members[member]
+    return set(shape.enum)
+
+
+@pytest.mark.parametrize("name", WAITERS_JSON)
+def test_acceptors_name_values_of_the_enum_and_cover_it(name):
+    """An acceptor expects only what the service documents, and together they decide every documented status."""
+    waiter, resource = WAITERS_JSON[name], WAITERS[name]
+    expected: dict[str, set[str]] = {}
+    for acceptor in waiter["acceptors"]:
+        if acceptor["matcher"] == "path":
+            jmespath.compile(acceptor["argument"])
+            expected.setdefault(acceptor["argument"], set()).add(acceptor["expected"])
+    for path, values in expected.items():
+        assert values <= enum_at(waiter["operation"], path), path
+    status = ".".join(part for part in (resource.member, resource.status) if part)
+    assert expected[status] == enum_at(waiter["operation"], status)
+
+
+@pytest.mark.parametrize("name", WAITERS_JSON)
+def test_error_acceptors_name_errors_of_the_operation(name):
+    """An error that decides a wait is one that the operation declares; ``argument`` keeps the amazon hook from a
+    KeyError."""
+    waiter = WAITERS_JSON[name]
+    declared = {shape.name for shape in operation_model(waiter["operation"]).error_shapes}
+    for acceptor in waiter["acceptors"]:
+        if acceptor["matcher"] == "error":
+            assert acceptor["argument"] == "Error.Code"
+            assert acceptor["expected"] in declared
+
+
+@pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
+def test_resources_name_what_the_service_has(resource):
+    """Operations and members in the table of resources exist."""
+    get, describe = operation_model(resource.get), operation_model(resource.describe)
+    assert resource.id_member in get.input_shape.members
+    shape = get.output_shape.members[resource.member] if resource.member else get.output_shape
+    assert resource.status in shape.members
+    assert resource.id_member in describe.output_shape.members["Results"].member.members
+
+
+@pytest.mark.parametrize("section", ["hooks", "operators", "sensors"])
+def test_provider_info_lists_every_module(section):
+    """Each module with something for users is listed; each that is listed can be imported."""
+    package = importlib.import_module(f"airflow_ml_provider.{section}")
+    found = {f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)}
+    assert found - INNER == set(module_names(section))
+    for name in found:
+        importlib.import_module(name)
+
+
+def test_provider_info_is_what_airflow_accepts():
+    """Name and description are all that Airflow's schema asks for; the name has dashes, or every command fails."""
+    assert INFO["package-name"] == "airflow-ml-provider"
+    assert {"name", "description"} <= set(INFO)
+
+
+@pytest.mark.parametrize("found", BY_OPERATION, ids=names)
+def test_results_name_members_of_the_answer(found):
+    """What an operator returns out of an answer is a member of that answer."""
+    members = set(operation_model(found.operation).output_shape.members)
+    if issubclass(found, MachineLearningOperator) and hasattr(found, "id_member"):
+        assert found.id_member in members
+    if hasattr(found, "waiter"):
+        assert argument_name(WAITERS[found.waiter].id_member) in arguments(found.operation)
+    if hasattr(found, "resource"):
+        assert found.resource.get == found.operation
