@@ -1,0 +1,172 @@
+"""Train a model on real data, deploy it behind a realtime endpoint, predict with it, and take it down.
+
+The data are scikit-learn's breast cancer set: 569 tumours, 30 measurements each, benign or not. The endpoint's
+predictions for the rows that the model has not seen must reach the very AUC that the evaluation reports.
+
+Runs wherever ``AWS_ENDPOINT_URL`` and the connection ``aws_default`` lead. The bucket has to exist, and Amazon ML has
+to be allowed to read it. Ids are made of Dag, task and run, so every run makes things of its own. What stays after a
+run is the data in S3, the data sources, the model and the evaluation; the endpoint, which costs money, is taken down.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.providers.common.compat.sdk import DAG, Param, task
+
+from airflow_ml_provider.operators.data_source import MachineLearningCreateDataSourceFromS3Operator
+from airflow_ml_provider.operators.evaluation import MachineLearningCreateEvaluationOperator
+from airflow_ml_provider.operators.ml_model import MachineLearningCreateMLModelOperator
+from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
+from airflow_ml_provider.operators.realtime_endpoint import (
+    MachineLearningCreateRealtimeEndpointOperator,
+    MachineLearningDeleteRealtimeEndpointOperator,
+)
+
+DATA = "s3://{{ params.bucket }}/{{ params.prefix }}/breast-cancer.csv"
+SCHEMA = "s3://{{ params.bucket }}/{{ params.prefix }}/breast-cancer.csv.schema"
+TRAINING_PERCENT = 70
+SHOWN = 10
+TOLERANCE = 0.001  # scores are 32-bit numbers on their way
+
+
+@task
+def upload(data_uri: str, schema_uri: str) -> int:
+    """Put the data set and its schema into S3, shuffled once and for all, and return the number of rows."""
+    import json
+    import random
+
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    names = [name.replace(" ", "_") for name in data.feature_names] + ["benign"]
+    rows = [[*measured, benign] for measured, benign in zip(data.data.tolist(), data.target.tolist(), strict=True)]
+    random.Random(0).shuffle(rows)
+    table = "\n".join(",".join(str(value) for value in row) for row in [names, *rows])
+    types = {name: "BINARY" if name == "benign" else "NUMERIC" for name in names}
+    schema = {
+        "version": "1.0",
+        "targetAttributeName": "benign",
+        "dataFormat": "CSV",
+        "dataFileContainsHeader": True,
+        "attributes": [{"attributeName": name, "attributeType": kind} for name, kind in types.items()],
+    }
+    for uri, text in ((data_uri, table), (schema_uri, json.dumps(schema))):
+        bucket, key = S3Hook.parse_s3_url(uri)
+        S3Hook().load_string(text, key, bucket, replace=True)
+    return len(rows)
+
+
+def held_out(data_uri: str) -> list[dict[str, str]]:
+    """Read the rows that the model has not seen."""
+    import csv
+
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    bucket, key = S3Hook.parse_s3_url(data_uri)
+    rows = list(csv.DictReader(S3Hook().read_key(key, bucket).splitlines()))
+    return rows[len(rows) * TRAINING_PERCENT // 100 :]
+
+
+@task(multiple_outputs=True)
+def sample(data_uri: str) -> dict[str, list]:
+    """Return a few such rows: the records without the target, and the truth."""
+    rows = held_out(data_uri)[:SHOWN]
+    truth = [row.pop("benign") for row in rows]
+    return {"records": rows, "truth": truth}
+
+
+@task
+def compare(ml_model_id: str, data_uri: str, metrics: dict, predictions: list[dict], truth: list[str]) -> dict:
+    """Compare what the endpoint predicts with the truth, and its AUC over all unseen rows with the evaluation's."""
+    import logging
+
+    from sklearn.metrics import roc_auc_score
+
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+
+    log, hook, rows = logging.getLogger("airflow.task"), MachineLearningHook(), held_out(data_uri)
+    known = [int(row.pop("benign")) for row in rows]
+    endpoint_url = hook.realtime_endpoint_url(ml_model_id)
+    answers = [hook.predict(ml_model_id, row, endpoint_url) for row in rows]
+    at_endpoint = roc_auc_score(known, [score for answer in answers for score in answer["predictedScores"].values()])
+    evaluated = float(metrics["Properties"]["BinaryAUC"])
+    for prediction, true_label in zip(predictions, truth, strict=True):
+        (score,) = prediction["predictedScores"].values()
+        log.info(f"predicted {prediction['predictedLabel']} (score {score:.4f}), in truth {true_label}")
+    log.info(f"AUC over {len(rows)} unseen rows: {at_endpoint:.4f} at the endpoint, {evaluated:.4f} by the evaluation")
+    if abs(at_endpoint - evaluated) > TOLERANCE:
+        raise ValueError(f"The endpoint's AUC is {at_endpoint}, the evaluation's {evaluated}")
+    return {"rows": len(rows), "endpoint_auc": float(at_endpoint), "evaluation_auc": evaluated}
+
+
+with DAG(
+    "realtime_endpoint",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    params={"bucket": Param("amazon-ml-demo", type="string"), "prefix": Param("breast-cancer", type="string")},
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=10), "waiter_delay": 5, "waiter_max_attempts": 360},
+    doc_md=__doc__,
+    tags=["amazon machine learning"],
+) as dag:
+    uploaded = upload(DATA, SCHEMA)
+
+    # [START howto_create_data_source_from_s3]
+    training_data = MachineLearningCreateDataSourceFromS3Operator(
+        task_id="training_data",
+        data_location_s3=DATA,
+        data_schema_location_s3=SCHEMA,
+        data_rearrangement={"splitting": {"percentBegin": 0, "percentEnd": TRAINING_PERCENT}},
+        compute_statistics=True,
+    )
+    # [END howto_create_data_source_from_s3]
+    evaluation_data = MachineLearningCreateDataSourceFromS3Operator(
+        task_id="evaluation_data",
+        data_location_s3=DATA,
+        data_schema_location_s3=SCHEMA,
+        data_rearrangement={"splitting": {"percentBegin": TRAINING_PERCENT, "percentEnd": 100}},
+    )
+
+    # [START howto_create_ml_model]
+    train = MachineLearningCreateMLModelOperator(
+        task_id="train",
+        ml_model_type="BINARY",
+        training_data_source_id=training_data.output,
+        parameters={"sgd.maxPasses": 100, "sgd.shuffleType": "auto"},
+    )
+    # [END howto_create_ml_model]
+
+    # [START howto_create_evaluation]
+    evaluate = MachineLearningCreateEvaluationOperator(
+        task_id="evaluate",
+        ml_model_id=train.output,
+        evaluation_data_source_id=evaluation_data.output,
+    )
+    # [END howto_create_evaluation]
+
+    # [START howto_create_realtime_endpoint]
+    create_endpoint = MachineLearningCreateRealtimeEndpointOperator(task_id="create_endpoint", ml_model_id=train.output)
+    # [END howto_create_realtime_endpoint]
+
+    # [START howto_predict]
+    rows = sample(DATA)
+    predict = MachineLearningPredictOperator(
+        task_id="predict",
+        ml_model_id=train.output,
+        records=rows["records"],
+        endpoint_url=create_endpoint.output["EndpointUrl"],
+    )
+    # [END howto_predict]
+    compared = compare(train.output, DATA, evaluate.output["PerformanceMetrics"], predict.output, rows["truth"])
+
+    # [START howto_delete_realtime_endpoint]
+    delete_endpoint = MachineLearningDeleteRealtimeEndpointOperator(
+        task_id="delete_endpoint", ml_model_id=train.output, wait_for_completion=True
+    ).as_teardown(setups=create_endpoint)
+    # [END howto_delete_realtime_endpoint]
+
+    uploaded >> [training_data, evaluation_data, rows]
+    evaluate >> create_endpoint >> predict
+    compared >> delete_endpoint

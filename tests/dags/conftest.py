@@ -1,0 +1,60 @@
+"""Run the Dags of ``dags/`` for real, in Airflow's own database, against Amazon ML Local with S3 beside it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.local.clock import Clock
+    from airflow_ml_provider.local.fixture import LocalFixture
+
+BUCKET = "amazon-ml-demo"
+
+
+class Run:
+    """A Dag run that has ended."""
+
+    def __init__(self, dag_run: Any) -> None:
+        self.state = str(dag_run.state)
+        self.task_instances = {(ti.task_id, ti.map_index): ti for ti in dag_run.get_task_instances()}
+
+    def states(self) -> dict[str, str]:
+        """The state of each task; of a mapped one, that of its last instance."""
+        return {task_id: str(ti.state) for (task_id, _), ti in self.task_instances.items()}
+
+    def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """What a task pushed."""
+        return self.task_instances[task_id, map_index].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Airflow's database, made once for all tests that run Dags."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def bucket(amazon_ml_local: LocalFixture) -> str:
+    """The bucket that the example Dags use, in the S3 beside the service."""
+    amazon_ml_local.client("s3").create_bucket(Bucket=BUCKET)
+    return BUCKET
+
+
+@pytest.fixture
+def run_dag(airflow_database: None, service_clock: Clock, bucket: str) -> Callable[..., Run]:
+    """Run the Dag of a file to its end, by the service's clock."""
+
+    def run(path: Path, **params: object) -> Run:
+        specification = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+        return Run(module.dag.test(run_conf=params))
+
+    return run
