@@ -34,7 +34,9 @@ class Learned(NamedTuple):
     intercepts: Floats
 
 
-def _linear(matrix: csr_matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:
+def _linear(
+    matrix: csr_matrix | Floats, values: Floats, weighing: Floats | None, settings: TrainingParameters
+) -> Learned:
     from sklearn.linear_model import SGDRegressor
 
     mean, deviation = values.mean(), values.std() or 1.0
@@ -43,7 +45,9 @@ def _linear(matrix: csr_matrix, values: Floats, weighing: Floats | None, setting
     return Learned(learner.coef_[:, np.newaxis] * deviation, learner.intercept_ * deviation + mean)
 
 
-def _logistic(matrix: csr_matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:
+def _logistic(
+    matrix: csr_matrix | Floats, values: Floats, weighing: Floats | None, settings: TrainingParameters
+) -> Learned:
     from sklearn.linear_model import SGDClassifier
 
     learner = SGDClassifier(loss="log_loss", **sgd_settings(matrix, settings, curvature=0.25))
@@ -51,7 +55,9 @@ def _logistic(matrix: csr_matrix, values: Floats, weighing: Floats | None, setti
     return Learned(learner.coef_.T, learner.intercept_)
 
 
-def _multinomial(matrix: csr_matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:
+def _multinomial(
+    matrix: csr_matrix | Floats, values: Floats, weighing: Floats | None, settings: TrainingParameters
+) -> Learned:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -74,7 +80,7 @@ def _multinomial(matrix: csr_matrix, values: Floats, weighing: Floats | None, se
     return Learned(weights, intercepts)
 
 
-Learner: TypeAlias = "Callable[[csr_matrix, Floats, Floats | None, TrainingParameters], Learned]"
+Learner: TypeAlias = "Callable[[csr_matrix | Floats, Floats, Floats | None, TrainingParameters], Learned]"
 LEARNERS: Mapping[ModelType, Learner] = {
     "REGRESSION": _linear,
     "BINARY": _logistic,
@@ -82,8 +88,10 @@ LEARNERS: Mapping[ModelType, Learner] = {
 }
 
 
-def sgd_settings(matrix: csr_matrix, settings: TrainingParameters, curvature: float) -> dict[str, object]:
-    squares = matrix.multiply(matrix).sum(axis=1) + 1
+def sgd_settings(matrix: csr_matrix | Floats, settings: TrainingParameters, curvature: float) -> dict[str, object]:
+    from sklearn.utils.extmath import row_norms
+
+    squares = row_norms(matrix, squared=True) + 1
     # Beyond 1 / the largest curvature a step overshoots; a quarter of the mean one is enough where rows are alike.
     rate = 1 / (curvature * max(4 * float(squares.mean()), float(squares.max())))
     return {

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 from io import StringIO
 from typing import TYPE_CHECKING
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 from airflow_ml_provider.local.learning.errors import LearningError
 from airflow_ml_provider.local.learning.table import DataSource, Table, make_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.engine import URL
 
     from airflow_ml_provider.local.storage import Storage
 
@@ -45,12 +47,18 @@ def _select(database_url: str, query: str) -> Sequence[Iterable[object]]:
             plain = connection.execution_options(no_parameters=True)
             return list(plain.exec_driver_sql(query).fetchall())
     except (SQLAlchemyError, ImportError) as error:
-        reason = str(getattr(error, "orig", None) or error)
-        for secret in filter(None, {url.password, quote_plus(str(url.password or ""))}):
-            reason = reason.replace(str(secret), "***")
-        raise LearningError(
-            f"The {url.get_backend_name()} database {url.database!r} did not answer the data source's query: {reason}"
-        ) from None
+        reason = getattr(error, "orig", None) or error
+        where = f"The {url.get_backend_name()} database {url.database!r}"
+        message = f"{where} did not answer the data source's query: {reason}"
+        raise LearningError(_without_password(message, url)) from None
+
+
+def _without_password(message: str, url: URL) -> str:
+    """Return the message with every spelling of the URL's password blotted out."""
+    for password in filter(None, (str(url.password or ""), str(url.query.get("password", "")))):
+        for spelling in (password, quote(password), quote_plus(password)):
+            message = message.replace(spelling, "***")
+    return message
 
 
 def _cell(value: object) -> str:

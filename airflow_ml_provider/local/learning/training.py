@@ -51,7 +51,11 @@ def train(
     features = Features(resolve(parse_recipe(recipe), inputs), data)
     if not features.names:
         raise LearningError("The recipe's outputs have no value in any record: nothing to learn from.")
-    learned = LEARNERS[model_type](features.matrix(data), values[known], _row_weights(table, data), settings)
+    matrix = features.matrix(data)
+    if matrix.nnz > matrix.shape[0] * matrix.shape[1] / 2:
+        # scikit-learn is slow to learn the intercept of sparse data.
+        matrix = matrix.toarray()
+    learned = LEARNERS[model_type](matrix, values[known], _row_weights(table, data), settings)
     size = _trim(learned.weights, features.names, settings.size_in_bytes)
     training_parameters = DEFAULTS | dict(parameters or {})
     return Model(model_type, target, labels, features, learned, recipe, training_parameters, size)

@@ -1,0 +1,65 @@
+"""Tables for the tests of learning: CSV text and scikit-learn's bundled data sets."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from typing import NamedTuple
+
+import numpy as np
+from sklearn import datasets
+
+from airflow_ml_provider.local.learning import Table, read_table
+from airflow_ml_provider.local.storage import MemoryStorage
+
+URI = "s3://bucket/in/data.csv"
+TARGET_KINDS = {"BINARY": "BINARY", "MULTICLASS": "CATEGORICAL", "REGRESSION": "NUMERIC"}
+
+
+def schema(attributes: dict[str, str], **members: object) -> str:
+    """Return a schema's JSON."""
+    listed = [{"attributeName": name, "attributeType": kind} for name, kind in attributes.items()]
+    return json.dumps({"version": "1.0", "dataFormat": "CSV", "attributes": listed, **members})
+
+
+def table(text: str, attributes: dict[str, str], split: dict[str, object] | None = None, **members: object) -> Table:
+    """Return the table that a CSV text holds."""
+    source = {"location_s3": URI, "schema": schema(attributes, **members)}
+    if split:
+        source["rearrangement"] = json.dumps({"splitting": split})
+    return read_table(source, MemoryStorage({URI: text.encode()}))
+
+
+def csv_text(rows: list[list[object]]) -> str:
+    """Return rows as CSV."""
+    out = StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
+
+
+class Bundled(NamedTuple):
+    """One of scikit-learn's data sets: a table to train, a table to evaluate, and the same as arrays."""
+
+    train: Table
+    test: Table
+    numbers: np.ndarray
+    target: np.ndarray
+    is_test: np.ndarray
+
+
+def bundled(name: str, model_type: str, shuffle_labels: bool = False) -> Bundled:
+    """Return a bundled data set, every third row of it for evaluation."""
+    loaded = getattr(datasets, f"load_{name}")()
+    target = loaded.target
+    if shuffle_labels:
+        target = np.random.default_rng(0).permutation(target)
+    is_test = np.arange(len(target)) % 3 == 0
+    attributes = {f"x{n}": "NUMERIC" for n in range(loaded.data.shape[1])} | {"y": TARGET_KINDS[model_type]}
+    rows = [[*row, label] for row, label in zip(loaded.data.tolist(), target.tolist(), strict=True)]
+
+    def part(chosen: np.ndarray) -> Table:
+        text = csv_text([row for row, wanted in zip(rows, chosen, strict=True) if wanted])
+        return table(text, attributes, targetAttributeName="y")
+
+    return Bundled(part(~is_test), part(is_test), loaded.data, target, is_test)

@@ -1,0 +1,75 @@
+"""Objects under s3:// URIs, in memory and in S3."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from airflow_ml_provider.local.storage import MemoryStorage, S3Storage, StorageError
+
+OBJECTS = {
+    "s3://bucket/in/2.csv": b"2",
+    "s3://bucket/in/1.csv": b"1",
+    "s3://bucket/inside.csv": b"3",
+    "s3://bucket/in/deep/4.csv": b"4",
+}
+
+
+@pytest.fixture(params=["memory", "s3"])
+def storage(request, monkeypatch):
+    """Either kind, with the same objects."""
+    if request.param == "memory":
+        yield MemoryStorage(OBJECTS)
+        return
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="bucket")
+        found = S3Storage(lambda: client)
+        for uri, body in OBJECTS.items():
+            found.write(uri, body)
+        yield found
+
+
+def test_both_kinds_read_write_and_list_alike(storage):
+    """A folder lists what is under it, sorted; an object lists itself; a name that merely begins alike is no part."""
+    under = ["s3://bucket/in/1.csv", "s3://bucket/in/2.csv", "s3://bucket/in/deep/4.csv"]
+    assert storage.list("s3://bucket/in/") == storage.list("s3://bucket/in") == under
+    assert storage.list("s3://bucket/inside.csv") == ["s3://bucket/inside.csv"]
+    assert storage.list("s3://bucket") == [*under, "s3://bucket/inside.csv"]
+    assert storage.list("s3://bucket/nothing") == []
+    storage.write("s3://bucket/new", b"\x00new")
+    assert storage.read("s3://bucket/new") == b"\x00new"
+
+
+def test_what_is_missing_is_named(storage):
+    """The message has the URI."""
+    with pytest.raises(StorageError, match="s3://bucket/nothing"):
+        storage.read("s3://bucket/nothing")
+
+
+@pytest.mark.parametrize("uri", ["b/key", "https://b/key", "s3://", ""])
+def test_what_is_no_s3_uri_is_refused(uri):
+    """The message says how to write one."""
+    with pytest.raises(StorageError, match="write it as s3://bucket/key"):
+        MemoryStorage().write(uri, b"")
+
+
+def test_more_than_one_page_is_listed():
+    """S3 lists a thousand keys a page."""
+    with mock_aws():
+        client = boto3.client("s3", "us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+        client.create_bucket(Bucket="bucket")
+        for number in range(1001):
+            client.put_object(Bucket="bucket", Key=f"in/{number:04}", Body=b"")
+        assert len(S3Storage(lambda: client).list("s3://bucket/in/")) == 1001
+
+
+def test_the_client_is_made_when_first_needed():
+    """A service that never reads data never makes one."""
+    made = []
+    S3Storage(lambda: made.append(1))
+    assert made == []
