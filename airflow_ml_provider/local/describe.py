@@ -123,7 +123,7 @@ def _write_token(query: Query, place: tuple[Value, int]) -> str:
 def _read_token(query: Query, token: str) -> tuple[Value, int]:
     try:
         asked, (value, sequence) = json.loads(base64.urlsafe_b64decode(token))
-    except ValueError:
+    except (ValueError, TypeError):
         raise invalid_input("NextToken is none that this service gave") from None
     if asked != json.loads(json.dumps(query)):
         raise invalid_input("NextToken belongs to a request with another filter or order")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
-from xml.sax.saxutils import escape
 
 from airflow_ml_provider.local.errors import ServiceError
 from airflow_ml_provider.local.protocol import Request, Response, credential_of, error_answer

@@ -90,7 +90,9 @@ def _check_threshold(entity: Entity, threshold: float) -> None:
 
 
 def _delete(kind: Kind, call: Call) -> Parameters:
-    entity, now = call.entity(kind), call.service.clock.now()
+    entity = call.entity(kind)
+    entity.settle(call.service.clock)
+    now = call.service.clock.now()
     if kind is MODEL and entity.endpoint_status(now) in ("UPDATING", "READY"):
         raise invalid_input(f"MLModel {entity.id} has a real-time endpoint; delete that first")
     entity.life.deleted_at = min(entity.life.deleted_at, now)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Parameters = dict[str, Any]  # one request's or answer's members, typed by the service model
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
+MOST_BYTES = 1024 * 1024
 CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 
 
@@ -105,9 +106,12 @@ def operation_of(request: Request) -> OperationModel:
 
 
 def check_envelope(request: Request) -> Credential:
-    """Return who signed ``request``, whose content type must be the protocol's. Signatures are not verified.
+    """Return who signed ``request``, which must be of the protocol's content type and of bounded size.
 
-    :raises ServiceError: MissingAuthenticationTokenException, IncompleteSignatureException, SerializationException
+    Signatures are not verified.
+
+    :raises ServiceError: MissingAuthenticationTokenException, IncompleteSignatureException, SerializationException,
+        RequestEntityTooLargeException
     """
     if not request.header("authorization"):
         raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
@@ -118,6 +122,8 @@ def check_envelope(request: Request) -> Credential:
         )
     if request.header("content-type").partition(";")[0].strip().lower() != CONTENT_TYPE:
         raise ServiceError("SerializationException", f"The content type must be {CONTENT_TYPE}")
+    if len(request.body) > MOST_BYTES:
+        raise ServiceError("RequestEntityTooLargeException", f"The body is larger than {MOST_BYTES} bytes", 413)
     return credential
 
 

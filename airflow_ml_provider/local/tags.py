@@ -20,7 +20,9 @@ def add(call: Call) -> Parameters:
 
     :raises ServiceError: ResourceNotFoundException, InvalidTagException, TagLimitExceededException
     """
-    keys = [tag["Key"] for tag in call.parameters["Tags"]]
+    keys: list[str] = [tag.get("Key", "") for tag in call.parameters["Tags"]]
+    if "" in keys:
+        raise ServiceError("InvalidTagException", "A tag has no key")
     if len(set(keys)) < len(keys):
         raise ServiceError("InvalidTagException", "A tag key is given twice")
     if reserved := [key for key in keys if key.lower().startswith("aws:")]:

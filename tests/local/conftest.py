@@ -1,0 +1,111 @@
+"""The service in process, its clock frozen, and helpers to fill it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_ml_provider.local import AmazonMLLocal, MemoryStorage
+
+if TYPE_CHECKING:
+    from mypy_boto3_machinelearning import MachineLearningClient
+
+# Three targets of one input: sign for BINARY, double for REGRESSION, third for MULTICLASS.
+KINDS = {"x": "NUMERIC", "sign": "BINARY", "double": "NUMERIC", "third": "CATEGORICAL"}
+TARGETS = {"BINARY": "sign", "REGRESSION": "double", "MULTICLASS": "third"}
+ROWS = "x,sign,double,third\n" + "".join(
+    f"{x},{int(x >= 30)},{2 * x},{('low', 'middle', 'high')[x // 20]}\n" for x in range(60)
+)
+DATA = "s3://bucket/train.csv"
+HOUR = 3600
+
+
+def schema(target: str) -> str:
+    """The schema of ROWS with one of its targets."""
+    attributes = [{"attributeName": name, "attributeType": kind} for name, kind in KINDS.items()]
+    others = [name for name in TARGETS.values() if name != target]
+    return json.dumps(
+        {
+            "version": "1.0",
+            "targetAttributeName": target,
+            "dataFormat": "CSV",
+            "dataFileContainsHeader": True,
+            "attributes": attributes,
+            "excludedAttributeNames": others,
+        }
+    )
+
+
+@pytest.fixture
+def service() -> Iterator[AmazonMLLocal]:
+    """A service in process with ROWS in its storage; its clock stands still."""
+    local = AmazonMLLocal(MemoryStorage({DATA: ROWS.encode()}))
+    local.clock.freeze()
+    yield local
+    local.close()
+
+
+@pytest.fixture
+def client(service: AmazonMLLocal) -> MachineLearningClient:
+    """boto3's client of that service."""
+    return service.client("machinelearning")
+
+
+@pytest.fixture
+def data_source(client: MachineLearningClient) -> Callable[..., str]:
+    """Create a data source: ``data_source(id, target)`` with further members of its DataSpec."""
+
+    def create(entity_id: str = "ds-1", target: str = "sign", **spec: Any) -> str:
+        client.create_data_source_from_s3(
+            DataSourceId=entity_id,
+            DataSpec={"DataLocationS3": DATA, "DataSchema": schema(target), **spec},
+            ComputeStatistics=True,
+        )
+        return entity_id
+
+    return create
+
+
+@pytest.fixture
+def model(client: MachineLearningClient, service: AmazonMLLocal, data_source: Callable[..., str]) -> Callable[..., str]:
+    """Create a model, COMPLETED unless ``wait=False``: ``model(id, type)``."""
+
+    def create(entity_id: str = "ml-1", model_type: Any = "BINARY", wait: bool = True, **members: Any) -> str:
+        source = data_source(f"ds-of-{entity_id}", TARGETS[model_type])
+        client.create_ml_model(MLModelId=entity_id, MLModelType=model_type, TrainingDataSourceId=source, **members)
+        if wait:
+            service.clock.advance(HOUR)
+        return entity_id
+
+    return create
+
+
+@pytest.fixture
+def endpoint(client: MachineLearningClient, service: AmazonMLLocal, model: Callable[..., str]) -> Callable[..., str]:
+    """Create a model with a READY endpoint: ``endpoint(id, type)`` gives its URL."""
+
+    def create(entity_id: str = "ml-1", model_type: str = "BINARY") -> str:
+        model(entity_id, model_type)
+        url = client.create_realtime_endpoint(MLModelId=entity_id)["RealtimeEndpointInfo"]["EndpointUrl"]
+        service.clock.advance(HOUR)
+        return url
+
+    return create
+
+
+@pytest.fixture
+def refused() -> Callable[..., Any]:
+    """Assert that a call is refused: ``refused(code, text, call, **parameters)`` with text in the message."""
+    from botocore.exceptions import ClientError
+
+    def check(code: str, text: str, call: Callable[..., Any], **parameters: Any) -> None:
+        with pytest.raises(ClientError) as caught:
+            call(**parameters)
+        error = caught.value.response["Error"]
+        assert error["Code"] == code
+        assert text in error["Message"]
+
+    return check
