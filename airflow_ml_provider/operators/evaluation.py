@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
 
-from airflow_ml_provider.operators.base import AWS_FIELDS
+from airflow.providers.common.compat.sdk import AirflowException, BaseBranchOperator
+
+from airflow_ml_provider.evaluating import Metric, metric, shortfalls, to_compare
+from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase, failures
 from airflow_ml_provider.operators.lifecycle import (
     MachineLearningChangeOperator,
     MachineLearningCreateOperator,
     MachineLearningDeleteOperator,
     MachineLearningGetOperator,
 )
-from airflow_ml_provider.resources import RESOURCES
+from airflow_ml_provider.resources import RESOURCES, Description
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 
 class MachineLearningCreateEvaluationOperator(MachineLearningCreateOperator):
@@ -105,3 +112,116 @@ class MachineLearningDeleteEvaluationOperator(MachineLearningDeleteOperator):
     def __init__(self, *, evaluation_id: str, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
         self.evaluation_id = evaluation_id
+
+
+class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOperator):
+    """Let the Dag go on only when a model's evaluation is good enough, and better than the model now deployed.
+
+    Every bar that is given has to be passed. Without task ids it short-circuits: what is directly downstream is run or
+    skipped; with them it branches.
+
+    Returns the ids of the tasks that are followed. In XCom are also ``Passed``, ``Metric``, ``Value`` and
+    ``DeployedValue``, the deployed model's.
+
+    :param evaluation_id: the COMPLETED evaluation of the model in question (templated).
+    :param at_least: the lowest BinaryAUC or MulticlassAvgFScore that passes (templated).
+    :param at_most: the highest RegressionRMSE that passes (templated).
+    :param better_than_ml_model_id: the deployed model, whose metric has to be beaten; None or empty when there is none
+        yet, which passes (templated). Its latest evaluation on the same data source counts, else, with a warning, its
+        latest on any.
+    :param follow_task_ids_if_true: the tasks to go on with when it passes, directly downstream; by default all
+        those that ``follow_task_ids_if_false`` does not name.
+    :param follow_task_ids_if_false: the tasks to go on with when it does not; none by default.
+    """
+
+    template_fields: Sequence[str] = (
+        "evaluation_id",
+        "at_least",
+        "at_most",
+        "better_than_ml_model_id",
+        *AWS_FIELDS,
+    )
+
+    def __init__(
+        self,
+        *,
+        evaluation_id: str,
+        at_least: float | str | None = None,
+        at_most: float | str | None = None,
+        better_than_ml_model_id: str | None = None,
+        follow_task_ids_if_true: str | Sequence[str] | None = None,
+        follow_task_ids_if_false: str | Sequence[str] = (),
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        if at_least is None and at_most is None and better_than_ml_model_id is None:
+            raise ValueError("at_least, at_most, better_than_ml_model_id: at least one of them must be given")
+        self.evaluation_id = evaluation_id
+        self.at_least = at_least
+        self.at_most = at_most
+        self.better_than_ml_model_id = better_than_ml_model_id
+        self.follow_task_ids_if_true = follow_task_ids_if_true
+        self.follow_task_ids_if_false = follow_task_ids_if_false
+
+    def choose_branch(self, context: Context) -> list[str]:
+        evaluation_id = self.check_id("evaluation_id")
+        at_least, at_most = number("at_least", self.at_least), number("at_most", self.at_most)
+        deployed_id = self.check_id("better_than_ml_model_id") if self.better_than_ml_model_id else None
+        with failures(f"The evaluation gate in {self.hook.conn_region_name}"):
+            evaluation = self.hook.conn.get_evaluation(EvaluationId=evaluation_id)
+            deployed = self.deployed(deployed_id, evaluation) if deployed_id else None
+        found = metric(evaluation)
+        missed = list(shortfalls(found, at_least, at_most, deployed))
+        self.log.info("Evaluation %s: %s", evaluation_id, "; ".join(missed) or f"{found.name} {found.value} passes")
+        measured: Description = {"Passed": not missed, "Metric": found.name, "Value": found.value}
+        self.push(context, {**measured, "DeployedValue": deployed.value if deployed else None})
+        return self.followed(not missed)
+
+    def deployed(self, ml_model_id: str, evaluation: Mapping[str, object]) -> Metric:
+        """Return the metric of the deployed model.
+
+        :raises AirflowException: when that model was never evaluated.
+        """
+        pages = self.hook.conn.get_paginator("describe_evaluations").paginate(
+            FilterVariable="MLModelId", EQ=ml_model_id, SortOrder="dsc"
+        )
+        data_source_id = evaluation["EvaluationDataSourceId"]
+        other = to_compare((one for page in pages for one in page["Results"]), data_source_id)
+        if other is None:
+            raise AirflowException(
+                f"MLModel {ml_model_id} in {self.hook.conn_region_name} has no COMPLETED evaluation to compare with: "
+                f"evaluate it, best on DataSource {data_source_id}"
+            )
+        if other["EvaluationDataSourceId"] != data_source_id:
+            self.log.warning(
+                "MLModel %s was evaluated on DataSource %s and not on %s: the metrics may not compare",
+                ml_model_id,
+                other["EvaluationDataSourceId"],
+                data_source_id,
+            )
+        return metric(other)
+
+    def followed(self, passed: bool) -> list[str]:
+        """Return the ids of the tasks to go on with."""
+        if_true, if_false = self.follow_task_ids_if_true, listed(self.follow_task_ids_if_false)
+        if not passed:
+            return if_false
+        return sorted(self.downstream_task_ids - set(if_false)) if if_true is None else listed(if_true)
+
+
+def listed(task_ids: str | Sequence[str]) -> list[str]:
+    """Return one id or several as a list."""
+    return [task_ids] if isinstance(task_ids, str) else list(task_ids)
+
+
+def number(argument: str, value: object) -> float | None:
+    """Return a bar as a number, also when a template has rendered it as text.
+
+    :raises ValueError: when it is none.
+    """
+    from airflow_ml_provider.service_model import service_model
+    from airflow_ml_provider.values import convert
+
+    if value is None:
+        return None
+    return cast("float", convert(argument, "", service_model().shape_for("ScoreThreshold"), value))
