@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 5012
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+OBJECT = re.compile(rf"s3://{BUCKET.pattern}/.+")
 KEEP_REQUESTS = 1_000  # what GET /_local/requests tells of a service that runs for days
 
 
@@ -70,13 +71,13 @@ def _parser() -> argparse.ArgumentParser:
         "--bucket", action="append", default=[], type=_bucket, metavar="NAME", help="make this S3 bucket"
     )
     parser.add_argument(
-        "--load", action="append", default=[], type=_pair, metavar="s3://BUCKET/KEY=FILE", help="put a file into S3"
+        "--load", action="append", default=[], type=_load, metavar="s3://BUCKET/KEY=FILE", help="put a file into S3"
     )
     parser.add_argument(
         "--database",
         action="append",
         default=[],
-        type=_pair,
+        type=_database,
         metavar="NAME=URL",
         help="where a Redshift or RDS database of that name is, as an SQLAlchemy URL",
     )
@@ -98,12 +99,18 @@ def _bucket(text: str) -> str:
     return text
 
 
-def _pair(text: str) -> tuple[str, str]:
-    # The last = parts S3 keys, which often hold one; the first = parts database URLs, which often do too.
-    parts = text.rpartition("=") if text.startswith("s3://") else text.partition("=")
-    if not parts[0] or not parts[2]:
-        raise argparse.ArgumentTypeError("two parts joined by = are needed")
-    return parts[0], parts[2]
+def _database(text: str) -> tuple[str, str]:
+    name, _, url = text.partition("=")
+    if not name or not url:
+        raise argparse.ArgumentTypeError(f"{name!r} and an URL must be joined by =")
+    return name, url
+
+
+def _load(text: str) -> tuple[str, str]:
+    uri, _, file = text.rpartition("=")  # the last one: S3 keys often hold others
+    if not OBJECT.fullmatch(uri) or not file:
+        raise argparse.ArgumentTypeError(f"{text!r} is not s3://BUCKET/KEY=FILE")
+    return uri, file
 
 
 def _objects(load: Sequence[tuple[str, str]]) -> dict[str, bytes]:

@@ -1,0 +1,62 @@
+"""boto 2's request shapes, as that library sends them: it no longer runs on the Pythons of today."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+
+@pytest.fixture
+def send(service: Any) -> Any:
+    """Send what boto.machinelearning.layer1 sends: ``send(action, parameters, host)`` gives status and JSON."""
+    with service.serve() as server:
+        own = urlsplit(server.url).netloc
+
+        def make_request(action: str, parameters: dict[str, Any], host: str = own) -> tuple[int, Any]:
+            body = json.dumps(parameters)
+            headers = {
+                "X-Amz-Target": f"AmazonML_20141212.{action}",
+                "Host": host,
+                "Content-Type": "application/x-amz-json-1.1",
+                "Content-Length": str(len(body)),
+                "User-Agent": "Boto/2.49.0 Python/2.7.18 Linux/4.14",
+                "X-Amz-Date": "20150801T120000Z",
+                "Authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150801/us-east-1/machinelearning/"
+                "aws4_request,SignedHeaders=content-type;host;x-amz-date;x-amz-target,Signature=0",
+            }
+            with closing(HTTPConnection(own, timeout=30)) as connection:
+                connection.request("POST", "/", body, headers)
+                response = connection.getresponse()
+                return response.status, json.loads(response.read())
+
+        yield make_request
+
+
+def test_predict_arrives_with_a_bare_host_name(send: Any, service: Any, endpoint: Any):
+    """boto 2 sends Predict to the host of PredictEndpoint, and takes one without a scheme too."""
+    endpoint("ml-1")
+    host = "realtime.machinelearning.us-east-1.amazonaws.com"
+    for predict_endpoint in (host, f"https://{host}"):
+        parameters = {"MLModelId": "ml-1", "Record": {"x": "58"}, "PredictEndpoint": predict_endpoint}
+        status, answer = send("Predict", parameters, host)
+        assert (status, answer["Prediction"]["predictedLabel"]) == (200, "1")
+
+
+def test_boto_2_finds_the_names_of_members_and_errors_that_it_knows(send: Any, model: Any):
+    model("ml-1")
+    status, answer = send("GetMLModel", {"MLModelId": "ml-1", "Verbose": False})
+    assert (status, answer["Status"]) == (200, "COMPLETED")
+    assert isinstance(answer["CreatedAt"], float)
+    status, error = send("GetMLModel", {"MLModelId": "fake-model"})
+    assert status == 400
+    assert error == {"__type": "ResourceNotFoundException", "message": "No MLModel with id fake-model exists"}
+
+
+def test_members_that_are_null_are_as_if_not_sent(send: Any):
+    status, answer = send("DescribeMLModels", {"FilterVariable": None, "EQ": None, "Limit": None, "NextToken": None})
+    assert (status, answer) == (200, {"Results": []})

@@ -1,0 +1,95 @@
+"""``airflow-ml-local``, as a process."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from airflow_ml_provider.local.__main__ import main
+
+COMMAND = [sys.executable, "-m", "airflow_ml_provider.local"]
+KEYS = {"AWS_ACCESS_KEY_ID": "aws_access_key_id", "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key"}
+KEYS |= {"AWS_ENDPOINT_URL": "endpoint_url", "AWS_DEFAULT_REGION": "region_name"}
+
+
+@contextmanager
+def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Run the command with a free port; the process and boto3's arguments by its export lines."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([*COMMAND, "--port", "0", *options], stdout=pipe, stderr=pipe, text=True)
+    assert process.stdout
+    try:
+        exports = {}
+        while len(exports) < len(KEYS) and (line := process.stdout.readline()):
+            if line.startswith("export "):
+                name, _, value = line.removeprefix("export ").strip().partition("=")
+                exports[KEYS[name]] = value
+        yield process, exports
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_export_lines_that_work_and_ends_cleanly(number: int):
+    with running("-v") as (process, exports):
+        client = boto3.client("machinelearning", **exports)
+        assert client.describe_ml_models()["Results"] == []
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert "DescribeMLModels 200" in errors
+    assert "Traceback" not in errors
+    assert "warning" not in errors
+
+
+def test_buckets_and_files_are_there_from_the_start(tmp_path: Path):
+    (tmp_path / "x.csv").write_text("1,2\n")
+    with running("--bucket", "results", "--load", f"s3://data/year=2026/x.csv={tmp_path}/x.csv") as (_, exports):
+        s3 = boto3.client("s3", **exports)
+        assert {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]} == {"data", "results"}
+
+
+def test_binding_elsewhere_warns():
+    with running("--host", "0.0.0.0") as (process, exports):
+        assert boto3.client("machinelearning", **exports).describe_ml_models()["Results"] == []
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert "warning: 0.0.0.0 lets others in" in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--port", "70000"], "'70000' is no port"),
+        (["--port", "http"], "'http' is no port"),
+        (["--bucket", "My_Bucket"], "'My_Bucket' is no bucket name"),
+        (["--load", "s3://bucket/key"], "is not s3://BUCKET/KEY=FILE"),
+        (["--load", "bucket/key=file"], "s3://BUCKET/KEY=FILE"),
+        (["--load", "s3://bucket/key=/no/such/file"], "No such file"),
+        (["--database", "shop"], "joined by ="),
+        (["--speed", "9"], "unrecognized arguments"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: list[str], text: str, capsys: Any):
+    with pytest.raises(SystemExit) as caught:
+        main(options)
+    assert caught.value.code
+    assert text in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_told():
+    with running() as (_, exports):
+        port = exports["endpoint_url"].rpartition(":")[2]
+        second = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=30, check=False)
+    assert second.returncode == 1
+    assert "Address already in use" in second.stderr
+    assert "Traceback" not in second.stderr

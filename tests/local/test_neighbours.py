@@ -1,0 +1,148 @@
+"""S3, STS and the rest of AWS on the same port, and what is said where they are not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from airflow_ml_provider.local import AmazonMLLocal, S3Storage
+from airflow_ml_provider.local.application import Application
+from airflow_ml_provider.local.neighbours import Neighbours
+from airflow_ml_provider.local.server import Server
+from tests.local.conftest import ROWS, schema
+
+
+@pytest.fixture
+def connect() -> Any:
+    """Make a boto3 client of any service at a URL: ``connect(url, name)``."""
+
+    def make(url: str, name: str) -> Any:
+        return boto3.client(name, "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
+
+    return make
+
+
+@pytest.fixture
+def beside() -> Iterator[tuple[AmazonMLLocal, str]]:
+    """The service whose data lies in the S3 beside it, with one object from the start; and their URL."""
+    neighbours = Neighbours(None, ["results"], {"s3://data/train.csv": ROWS.encode()})
+    service = AmazonMLLocal(S3Storage(neighbours.s3_client))
+    service.clock.freeze()
+    with Server(Application(service, neighbours).handle) as server:
+        yield service, server.url
+    service.close()
+    neighbours.close()
+
+
+def test_a_whole_round_through_s3_on_the_same_port(beside: Any, connect: Any):
+    service, url = beside
+    s3, ml = connect(url, "s3"), connect(url, "machinelearning")
+    s3.put_object(Bucket="data", Key="the schema ä.json", Body=schema("sign").encode())
+    spec = {"DataLocationS3": "s3://data/train.csv", "DataSchemaLocationS3": "s3://data/the schema ä.json"}
+    ml.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
+    ml.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+    ml.create_batch_prediction(
+        BatchPredictionId="bp-1", MLModelId="ml-1", BatchPredictionDataSourceId="ds-1", OutputUri="s3://results/"
+    )
+    service.clock.advance(3600)
+    assert ml.get_batch_prediction(BatchPredictionId="bp-1")["Status"] == "COMPLETED"
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="results")["Contents"]]
+    assert keys == ["batch-prediction/bp-1.manifest", "batch-prediction/result/bp-1-train.csv.gz"]
+    result = s3.get_object(Bucket="results", Key=keys[1])["Body"].read()
+    assert gzip.decompress(result).startswith(b"trueLabel,bestAnswer,score\n")
+
+
+def test_sts_answers_on_the_same_port(beside: Any, connect: Any):
+    assert connect(beside[1], "sts").get_caller_identity()["Account"] == "123456789012"
+
+
+def test_a_head_of_an_object_tells_its_length_without_a_body(beside: Any, connect: Any):
+    s3 = connect(beside[1], "s3")
+    assert s3.head_object(Bucket="data", Key="train.csv")["ContentLength"] == len(ROWS)
+    assert s3.get_object(Bucket="data", Key="train.csv")["Body"].read() == ROWS.encode()
+
+
+def test_what_is_in_moto_ends_with_the_service(connect: Any):
+    for _ in range(2):
+        neighbours = Neighbours(None, ["only-now"])
+        assert [bucket["Name"] for bucket in neighbours.s3_client().list_buckets()["Buckets"]] == ["only-now"]
+        neighbours.close()
+
+
+@pytest.fixture
+def without_moto(monkeypatch: Any) -> None:
+    """As if moto were not installed."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "moto"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "moto", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "operation", "parameters"),
+    [
+        ("s3", "list_buckets", {}),
+        ("s3", "put_object", {"Bucket": "bucket", "Key": "k", "Body": b""}),
+        ("sts", "get_caller_identity", {}),
+        ("dynamodb", "list_tables", {}),
+    ],
+)
+@pytest.mark.usefixtures("without_moto")
+def test_without_moto_an_error_in_the_shape_of_aws_says_what_to_install(
+    name: str, operation: str, parameters: Any, beside: Any, connect: Any
+):
+    from botocore.exceptions import ClientError
+
+    with pytest.raises(ClientError, match=r"pip install 'airflow-ml-provider\[local\]'") as caught:
+        getattr(connect(beside[1], name), operation)(**parameters)
+    assert caught.value.response["Error"]["Code"].startswith("NotImplemented")
+
+
+@pytest.mark.usefixtures("without_moto")
+def test_without_moto_a_data_source_fails_and_says_what_to_do(beside: Any, connect: Any):
+    service, url = beside
+    ml = connect(url, "machinelearning")
+    spec = {"DataLocationS3": "s3://data/train.csv", "DataSchema": schema("sign")}
+    ml.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
+    service.clock.advance(3600)
+    found = ml.get_data_source(DataSourceId="ds-1")
+    assert found["Status"] == "FAILED"
+    assert "s3://data/train.csv" in found["Message"]
+    assert "pip install 'airflow-ml-provider[local]'" in found["Message"]
+    assert "--s3-endpoint-url" in found["Message"]
+
+
+def test_data_comes_from_an_s3_elsewhere(beside: Any, connect: Any, monkeypatch: Any):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    elsewhere = beside[1]
+    neighbours = Neighbours(elsewhere, ["more"], {"s3://more/train.csv": ROWS.encode()})
+    service = AmazonMLLocal(S3Storage(neighbours.s3_client))
+    service.clock.freeze()
+    with Server(Application(service, neighbours).handle) as server:
+        ml = connect(server.url, "machinelearning")
+        spec = {"DataLocationS3": "s3://more/train.csv", "DataSchema": schema("sign")}
+        ml.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
+        service.clock.advance(3600)
+        assert ml.get_data_source(DataSourceId="ds-1")["Status"] == "COMPLETED"
+        with pytest.raises(Exception, match=f"S3 is at {elsewhere}: set AWS_ENDPOINT_URL_S3"):
+            connect(server.url, "s3").list_buckets()
+    assert connect(elsewhere, "s3").list_objects_v2(Bucket="more")["KeyCount"] == 1
+
+
+def test_a_failing_neighbour_shows_no_traceback(beside: Any, monkeypatch: Any):
+    import urllib.error
+    import urllib.request
+
+    def broken(self: Any, request: Any) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(Neighbours, "handle", broken)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(beside[1] + "/bucket/key", timeout=30)
+    assert json.loads(caught.value.read())["message"] == "An internal error occurred"
