@@ -42,8 +42,9 @@ def batch_predict(
     :raises LearningError: a result cannot be written.
     """
     folder = f"{output_uri.rstrip('/')}/batch-prediction"
-    lines = _lines(model, table, threshold)
-    header = _line(_header(model, table))
+    known = _known(model, table)
+    header = _line([*known, *_answer_columns(model)])
+    lines = _lines(model, table, threshold, list(known.values()))
     manifest = {}
     names = _names([file.uri for file in table.files])
     try:
@@ -72,9 +73,9 @@ def _names(uris: list[str]) -> list[str]:
     return ["-".join(part[shared:]) for part in parts]
 
 
-def _header(model: Model, table: Table) -> list[str]:
-    answers = {"BINARY": ["bestAnswer", "score"], "REGRESSION": ["score"], "MULTICLASS": model.labels}
-    return [*_known(model, table), *answers[model.model_type]]
+def _answer_columns(model: Model) -> Sequence[str]:
+    columns = {"BINARY": ["bestAnswer", "score"], "REGRESSION": ["score"], "MULTICLASS": model.labels}
+    return columns[model.model_type]
 
 
 def _known(model: Model, table: Table) -> dict[str, list[str]]:
@@ -94,10 +95,9 @@ def _known(model: Model, table: Table) -> dict[str, list[str]]:
     return texts
 
 
-def _lines(model: Model, table: Table, threshold: float | None) -> list[str]:
+def _lines(model: Model, table: Table, threshold: float | None, known: list[list[str]]) -> list[str]:
     """Return each row's line; blank for a row that could not be read."""
     answers = map(_answer(model, threshold), model.scores(table).tolist())
-    known = _known(model, table).values()
     lines = iter([_line([*before, *answer]) for *before, answer in zip(*known, answers, strict=True)])
     return [next(lines) if row else "\n" for row in table.rows]
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from airflow_ml_provider.local.learning.parameters import TrainingParameters
     from airflow_ml_provider.local.learning.steps import Floats
 
+Matrix: TypeAlias = "csr_matrix | Floats"
 SEED = 0
+# Below it the inverse overflows.
+LEAST = 1e-300
 FILTERS = Lock()
 
 
@@ -34,9 +37,7 @@ class Learned(NamedTuple):
     intercepts: Floats
 
 
-def _linear(
-    matrix: csr_matrix | Floats, values: Floats, weighing: Floats | None, settings: TrainingParameters
-) -> Learned:
+def _linear(matrix: Matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:
     from sklearn.linear_model import SGDRegressor
 
     mean, deviation = values.mean(), values.std() or 1.0
@@ -45,9 +46,7 @@ def _linear(
     return Learned(learner.coef_[:, np.newaxis] * deviation, learner.intercept_ * deviation + mean)
 
 
-def _logistic(
-    matrix: csr_matrix | Floats, values: Floats, weighing: Floats | None, settings: TrainingParameters
-) -> Learned:
+def _logistic(matrix: Matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:
     from sklearn.linear_model import SGDClassifier
 
     learner = SGDClassifier(loss="log_loss", **sgd_settings(matrix, settings, curvature=0.25))
@@ -55,16 +54,14 @@ def _logistic(
     return Learned(learner.coef_.T, learner.intercept_)
 
 
-def _multinomial(
-    matrix: csr_matrix | Floats, values: Floats, weighing: Floats | None, settings: TrainingParameters
-) -> Learned:
+def _multinomial(matrix: Matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     strength = settings.l1 + settings.l2
     learner = LogisticRegression(
         solver="saga",
-        C=1 / (strength * len(values)) if strength else np.inf,
+        C=max(1 / (strength * len(values)), LEAST) if strength else np.inf,
         l1_ratio=1.0 if settings.l1 else 0.0,
         max_iter=settings.passes,
         random_state=SEED,
@@ -80,7 +77,7 @@ def _multinomial(
     return Learned(weights, intercepts)
 
 
-Learner: TypeAlias = "Callable[[csr_matrix | Floats, Floats, Floats | None, TrainingParameters], Learned]"
+Learner: TypeAlias = "Callable[[Matrix, Floats, Floats | None, TrainingParameters], Learned]"
 LEARNERS: Mapping[ModelType, Learner] = {
     "REGRESSION": _linear,
     "BINARY": _logistic,
@@ -88,7 +85,11 @@ LEARNERS: Mapping[ModelType, Learner] = {
 }
 
 
-def sgd_settings(matrix: csr_matrix | Floats, settings: TrainingParameters, curvature: float) -> dict[str, object]:
+def sgd_settings(matrix: Matrix, settings: TrainingParameters, curvature: float) -> dict[str, object]:
+    """Return the arguments for scikit-learn's SGD learners.
+
+    :param curvature: the greatest second derivative of the loss.
+    """
     from sklearn.utils.extmath import row_norms
 
     squares = row_norms(matrix, squared=True) + 1

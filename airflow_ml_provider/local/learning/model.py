@@ -95,4 +95,5 @@ class Model:
             case "MULTICLASS":
                 raw = np.exp(raw - raw.max(axis=1, keepdims=True))
                 raw = raw / raw.sum(axis=1, keepdims=True)
-        return raw.astype(np.float32)
+        largest = np.finfo(np.float32).max
+        return np.clip(raw, -largest, largest).astype(np.float32)

@@ -39,14 +39,14 @@ def _select(database_url: str, query: str) -> Sequence[Iterable[object]]:
 
     try:
         url = make_url(database_url)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, ValueError):
         raise LearningError("The database is not mapped to an SQLAlchemy URL such as sqlite:///file.db.") from None
     try:
         with create_engine(url, poolclass=NullPool).connect() as connection:
             # The driver shall not look for parameters: a % or : belongs to the query.
             plain = connection.execution_options(no_parameters=True)
             return list(plain.exec_driver_sql(query).fetchall())
-    except (SQLAlchemyError, ImportError) as error:
+    except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
         reason = getattr(error, "orig", None) or error
         where = f"The {url.get_backend_name()} database {url.database!r}"
         message = f"{where} did not answer the data source's query: {reason}"

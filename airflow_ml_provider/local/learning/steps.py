@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = "NDArray[np.float64]"
 Integers: TypeAlias = "NDArray[np.intp]"
+# Our bound, so that one record of two long texts doesn't keep the service busy for a minute.
+MOST_PAIRS = 100_000
 
 
 class Column(NamedTuple):
@@ -151,11 +153,11 @@ class Cartesian:
         columns = list(map(data.words, self.sources))
         rows, codes = np.unique([column.codes for column in columns], axis=1, return_inverse=True)
         sources = [[column.values[code] for code in row] for column, row in zip(columns, rows.tolist(), strict=True)]
-        values = [list(map("_".join, product(*row))) for row in zip(*sources, strict=True)]
+        values = list(map(_pairs, *sources))
         return Column(values, codes.reshape(-1))
 
     def row(self, record: Mapping[str, str]) -> Words:
-        return list(map("_".join, product(*(source.row(record) for source in self.sources))))
+        return _pairs(*(source.row(record) for source in self.sources))
 
 
 class Normalize:
@@ -199,6 +201,10 @@ class QuantileBin:
     def row(self, record: Mapping[str, str]) -> Words:
         value = self.source.row(record)
         return [] if math.isnan(value) else [str(bisect_right(self.edges, value))]
+
+
+def _pairs(*sources: Words) -> Words:
+    return list(map("_".join, islice(product(*sources), MOST_PAIRS)))
 
 
 def _present(numbers: Floats) -> Floats:

@@ -93,7 +93,7 @@ class Table:
     def prepare(self) -> None:
         """Read every column as its kind and sort the numbers: a data source pays that once, and no model again.
 
-        Few rows are sorted when first needed, so that a small data source does not wait for numpy.
+        Few rows are sorted when first needed, so that a small data source needs no numpy.
         """
         for (name, kind), column in zip(self.schema.kinds.items(), zip(*self.records, strict=True), strict=False):
             if kind == "NUMERIC":

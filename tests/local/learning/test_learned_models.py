@@ -220,6 +220,32 @@ def test_one_extreme_value_does_not_break_a_model(recipe, extreme):
     assert np.isfinite(model.predict({"x": str(extreme)})["predictedValue"])
 
 
+@pytest.mark.parametrize("parameter", ["sgd.l1RegularizationAmount", "sgd.l2RegularizationAmount"])
+@pytest.mark.parametrize("amount", ["1E6", "1.7976931348623157E308"])
+@pytest.mark.parametrize(
+    ("model_type", "kind"), [("BINARY", "BINARY"), ("MULTICLASS", "CATEGORICAL"), ("REGRESSION", "NUMERIC")]
+)
+def test_any_amount_of_regularization_gives_a_model(model_type, kind, amount, parameter):
+    """AWS allows amounts up to the greatest double: such a model says nothing, but it is one."""
+    model = train(labelled([[n, n % 2] for n in range(50)], kind), model_type, None, {parameter: amount})
+    assert np.isfinite(model.weights).all()
+    assert np.abs(model.weights).max() < 0.1
+
+
+def test_a_value_beyond_a_float32_is_its_greatest():
+    """An answer is always a number, never infinity, which JSON doesn't have."""
+    model = train(labelled([[n, n * 1e60] for n in range(50)], "NUMERIC"), "REGRESSION")
+    assert model.predict({"x": "49"})["predictedValue"] == float(np.finfo(np.float32).max)
+
+
+def test_two_long_texts_in_one_record_are_answered():
+    """A product of words is cut off at a hundred thousand."""
+    read = labelled([["a b", "c", 0], ["d", "e", 1]], "BINARY", {"t": "TEXT", "u": "TEXT"})
+    model = train(read, "BINARY", '{"outputs": ["cartesian(t, u)"]}')
+    long = " ".join(f"w{n}" for n in range(5000))
+    assert model.predict({"t": f"d {long}", "u": f"e {long}"}) == model.predict({"t": "d", "u": "e"})
+
+
 EVALUATED = [[n, n] for n in range(20)]
 
 

@@ -58,14 +58,18 @@ def test_what_is_no_s3_uri_is_refused(uri):
         MemoryStorage().write(uri, b"")
 
 
-def test_more_than_one_page_is_listed():
-    """S3 lists a thousand keys a page."""
+def test_more_than_one_page_is_listed(monkeypatch):
+    """S3 lists a page at a time: a thousand keys there, two here."""
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
     with mock_aws():
         client = boto3.client("s3", "us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
         client.create_bucket(Bucket="bucket")
-        for number in range(1001):
-            client.put_object(Bucket="bucket", Key=f"in/{number:04}", Body=b"")
-        assert len(S3Storage(lambda: client).list("s3://bucket/in/")) == 1001
+        uris = [f"s3://bucket/in/{number}" for number in range(5)]
+        storage = S3Storage(lambda: client)
+        for uri in uris:
+            storage.write(uri, b"")
+        assert len(client.list_objects_v2(Bucket="bucket")["Contents"]) == 2
+        assert storage.list("s3://bucket/in/") == uris
 
 
 def test_the_client_is_made_when_first_needed():
