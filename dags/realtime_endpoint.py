@@ -1,7 +1,7 @@
 """Train a model on real data, deploy it behind a realtime endpoint, predict with it, and take it down.
 
-The data are scikit-learn's breast cancer set: 569 tumours, 30 measurements each, benign or not. The endpoint's
-predictions for the rows that the model has not seen must reach the very AUC that the evaluation reports.
+The data are scikit-learn's breast cancer set: 569 tumours, 30 measurements each, 1 for benign and 0 for not. The
+endpoint's predictions for the rows that the model has not seen must reach the very AUC that the evaluation reports.
 
 Runs wherever ``AWS_ENDPOINT_URL`` and the connection ``aws_default`` lead. The bucket has to exist, and Amazon ML has
 to be allowed to read it. Ids are made of Dag, task and run, so every run makes things of its own. What stays after a
@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG, Param, task
+from example_data import TARGET, read_rows, upload
 
 from airflow_ml_provider.operators.data_source import MachineLearningCreateDataSourceFromS3Operator
 from airflow_ml_provider.operators.evaluation import MachineLearningCreateEvaluationOperator
@@ -24,56 +25,16 @@ from airflow_ml_provider.operators.realtime_endpoint import (
 )
 
 DATA = "s3://{{ params.bucket }}/{{ params.prefix }}/breast-cancer.csv"
-SCHEMA = "s3://{{ params.bucket }}/{{ params.prefix }}/breast-cancer.csv.schema"
 TRAINING_PERCENT = 70
 SHOWN = 10
 TOLERANCE = 0.001  # scores are 32-bit numbers on their way
 
 
-@task
-def upload(data_uri: str, schema_uri: str) -> int:
-    """Put the data set and its schema into S3, shuffled once and for all, and return the number of rows."""
-    import json
-    import random
-
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-    from sklearn.datasets import load_breast_cancer
-
-    data = load_breast_cancer()
-    names = [name.replace(" ", "_") for name in data.feature_names] + ["benign"]
-    rows = [[*measured, benign] for measured, benign in zip(data.data.tolist(), data.target.tolist(), strict=True)]
-    random.Random(0).shuffle(rows)
-    table = "\n".join(",".join(str(value) for value in row) for row in [names, *rows])
-    types = {name: "BINARY" if name == "benign" else "NUMERIC" for name in names}
-    schema = {
-        "version": "1.0",
-        "targetAttributeName": "benign",
-        "dataFormat": "CSV",
-        "dataFileContainsHeader": True,
-        "attributes": [{"attributeName": name, "attributeType": kind} for name, kind in types.items()],
-    }
-    for uri, text in ((data_uri, table), (schema_uri, json.dumps(schema))):
-        bucket, key = S3Hook.parse_s3_url(uri)
-        S3Hook().load_string(text, key, bucket, replace=True)
-    return len(rows)
-
-
-def held_out(data_uri: str) -> list[dict[str, str]]:
-    """Read the rows that the model has not seen."""
-    import csv
-
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    bucket, key = S3Hook.parse_s3_url(data_uri)
-    rows = list(csv.DictReader(S3Hook().read_key(key, bucket).splitlines()))
-    return rows[len(rows) * TRAINING_PERCENT // 100 :]
-
-
 @task(multiple_outputs=True)
 def sample(data_uri: str) -> dict[str, list]:
     """Return a few such rows: the records without the target, and the truth."""
-    rows = held_out(data_uri)[:SHOWN]
-    truth = [row.pop("benign") for row in rows]
+    rows = read_rows(data_uri, TRAINING_PERCENT)[:SHOWN]
+    truth = [row.pop(TARGET) for row in rows]
     return {"records": rows, "truth": truth}
 
 
@@ -86,8 +47,9 @@ def compare(ml_model_id: str, data_uri: str, metrics: dict, predictions: list[di
 
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
-    log, hook, rows = logging.getLogger("airflow.task"), MachineLearningHook(), held_out(data_uri)
-    known = [int(row.pop("benign")) for row in rows]
+    log, hook = logging.getLogger("airflow.task"), MachineLearningHook()
+    rows = read_rows(data_uri, TRAINING_PERCENT)
+    known = [int(row.pop(TARGET)) for row in rows]
     endpoint_url = hook.realtime_endpoint_url(ml_model_id)
     answers = [hook.predict(ml_model_id, row, endpoint_url) for row in rows]
     at_endpoint = roc_auc_score(known, [score for answer in answers for score in answer["predictedScores"].values()])
@@ -111,13 +73,13 @@ with DAG(
     doc_md=__doc__,
     tags=["amazon machine learning"],
 ) as dag:
-    uploaded = upload(DATA, SCHEMA)
+    uploaded = upload("breast_cancer", DATA)
 
     # [START howto_create_data_source_from_s3]
     training_data = MachineLearningCreateDataSourceFromS3Operator(
         task_id="training_data",
         data_location_s3=DATA,
-        data_schema_location_s3=SCHEMA,
+        data_schema_location_s3=f"{DATA}.schema",
         data_rearrangement={"splitting": {"percentBegin": 0, "percentEnd": TRAINING_PERCENT}},
         compute_statistics=True,
     )
@@ -125,7 +87,7 @@ with DAG(
     evaluation_data = MachineLearningCreateDataSourceFromS3Operator(
         task_id="evaluation_data",
         data_location_s3=DATA,
-        data_schema_location_s3=SCHEMA,
+        data_schema_location_s3=f"{DATA}.schema",
         data_rearrangement={"splitting": {"percentBegin": TRAINING_PERCENT, "percentEnd": 100}},
     )
 

@@ -94,6 +94,7 @@ def run_dag() -> Found:
     """
     from airflow.dag_processing.dagbag import DagBag
 
+    sys.path.append(str(ROOT / "dags"))  # as Airflow's Dag processor and its workers do
     bag = DagBag(str(ROOT / "dags" / f"{DAG_ID}.py"))
     if bag.import_errors:
         raise SystemExit("\n".join(bag.import_errors.values()))

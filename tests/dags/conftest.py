@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.local.fixture import LocalFixture
 
 BUCKET = "amazon-ml-demo"
+DAGS = Path(__file__).parent.parent.parent / "dags"
 
 
 class Run:
@@ -48,8 +49,11 @@ def bucket(amazon_ml_local: LocalFixture) -> str:
 
 
 @pytest.fixture
-def run_dag(airflow_database: None, service_clock: Clock, bucket: str) -> Callable[..., Run]:
+def run_dag(
+    airflow_database: None, service_clock: Clock, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Run]:
     """Run the Dag of a file to its end, by the service's clock."""
+    monkeypatch.syspath_prepend(DAGS)
 
     def run(path: Path, **params: object) -> Run:
         specification = importlib.util.spec_from_file_location(path.stem, path)
