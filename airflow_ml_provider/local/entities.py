@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from airflow_ml_provider.local.errors import not_found
-from airflow_ml_provider.local.schedule import Life
+from airflow_ml_provider.local.schedule import NEVER, Life
 
 if TYPE_CHECKING:
     from airflow_ml_provider.local.clock import Clock
@@ -98,8 +98,9 @@ class Entity:
 
     def settle(self, clock: Clock) -> None:
         """Note what has happened up to now. When the clock is frozen, work that is due is waited for."""
-        if self.life.phase(now := clock.now()) in ("ENDED", "DELETED"):
+        if self.life.finished_at != NEVER or self.life.deleted_at != NEVER:
             return
+        now = clock.now()
         for entity in self.inputs:
             entity.settle(clock)
         self.life.plan(max([self.life.created_at, *(entity.life.finished_at for entity in self.inputs)]))
