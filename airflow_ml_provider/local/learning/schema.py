@@ -126,7 +126,7 @@ def _name(document: Mapping[str, object], member: str) -> str | None:
     name = _member(document, member)
     if name is not None and not isinstance(name, str):
         raise LearningError(f"{member} in the data schema must be a string, not {name!r}.")
-    return name
+    return name or None
 
 
 def _list(document: Mapping[str, object], member: str) -> list[object]:

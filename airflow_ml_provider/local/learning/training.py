@@ -75,10 +75,15 @@ def _target(table: Table, model_type: ModelType) -> str:
 
 
 def _row_weights(table: Table, data: Data) -> Floats | None:
-    if table.schema.row_weight is None:
+    """Return each row's weight as a share of the greatest, with which no step overshoots; None where all are alike."""
+    name = table.schema.row_weight
+    if name is None:
         return None
-    weights = data.number_variable(table.schema.row_weight)
-    return np.where(weights >= 0, weights, 1.0)
+    weights = data.number_variable(name)
+    weights = np.where(weights >= 0, weights, 1.0)
+    if not weights.any():
+        raise LearningError(f"No record has a weight above 0 in the rowWeight attribute {name!r}.")
+    return weights / weights.max()
 
 
 def _check_classes(classes: Sequence[str]) -> None:

@@ -122,6 +122,16 @@ def test_a_row_counts_by_its_weight():
     assert model.predict({"x": "0"})["predictedLabel"] == "1"
 
 
+def test_weights_may_be_of_any_size_but_not_all_zero():
+    """A weight beyond all others keeps the model a model; without any weight there is nothing to learn."""
+    inputs = {"x": "NUMERIC", "w": "NUMERIC"}
+    rows = [[n, 1e100 if n == 7 else 1, 2 * n] for n in range(50)]
+    model = train(labelled(rows, "NUMERIC", inputs, rowWeight="w"), "REGRESSION", PLAIN)
+    assert np.isfinite(model.weights).all()
+    with pytest.raises(LearningError, match="No record has a weight above 0 in the rowWeight attribute 'w'"):
+        train(labelled([[n, 0, n] for n in range(9)], "NUMERIC", inputs, rowWeight="w"), "REGRESSION")
+
+
 def test_training_parameters_are_shown_with_their_defaults():
     """GetMLModel shows all of them, as strings."""
     read = labelled([[n, n % 2] for n in range(20)], "BINARY")
@@ -204,7 +214,7 @@ def test_a_target_that_cannot_be_learned_says_why(model_type, kind, values, mess
 def test_a_schema_without_target_and_data_without_values_say_so():
     """A model needs a target, and something to learn from."""
     with pytest.raises(LearningError, match="names no targetAttributeName"):
-        train(table("1,2\n", {"a": "NUMERIC", "y": "NUMERIC"}), "REGRESSION")
+        train(table("1,2\n", {"a": "NUMERIC", "y": "NUMERIC"}, targetAttributeName=""), "REGRESSION")
     with pytest.raises(LearningError, match="outputs have no value in any record"):
         train(labelled([["", 0], ["", 1]], "BINARY", {"c": "CATEGORICAL"}), "BINARY")
 
