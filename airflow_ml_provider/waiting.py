@@ -104,7 +104,7 @@ def judge(wait: Wait, answer: Mapping[str, object]) -> Outcome | None:
     status = str(seen.get(wait.resource.status) or "")
     wait.failures, wait.error = 0, ""
     if not status:  # a proxy's page or half an answer, which botocore reads as an empty one
-        _missed(wait, "an answer without a status")
+        missed(wait, "an answer without a status")
         return None
     wait.status = status
     state = _accepted(wait.waiter, answer)
@@ -126,6 +126,12 @@ def _why(wait: Wait, answer: Mapping[str, object], state: str | None) -> str:
     return str(answer.get("Message") or "the service gave no reason")
 
 
+def unchanged(wait: Wait, item: Mapping[str, object]) -> bool:
+    """Tell whether a list's item shows the thing as it was last seen, and still to be waited for."""
+    status = str(describe(wait.resource, item).get(wait.resource.status) or "")
+    return status == wait.status and _accepted(wait.waiter, item) == "retry"
+
+
 def judge_error(wait: Wait, error: Exception) -> Outcome | None:
     """Tell how the wait ended by the error that a Get raised, or None when the error may pass."""
     answer: Mapping[str, object] = getattr(error, "response", {})
@@ -133,7 +139,7 @@ def judge_error(wait: Wait, error: Exception) -> Outcome | None:
     if state == "success":
         return _outcome("success", wait, _gone(wait), "")
     if state is None and errors.is_transient(error):
-        _missed(wait, f"{errors.code(error)}: {error}")
+        missed(wait, error)
         return None
     wait.error = f"{errors.code(error)}: {error}"
     return _outcome("failure" if state else "error", wait, {}, str(error))
@@ -143,9 +149,10 @@ def _gone(wait: Wait) -> Description:
     return {wait.resource.id_member: wait.resource_id, wait.resource.status: "NONE"}
 
 
-def _missed(wait: Wait, error: str) -> None:
+def missed(wait: Wait, error: Exception | str) -> None:
+    """Note that a look told nothing; ``pause`` backs off the more of them follow on each other."""
     wait.failures += 1
-    wait.error = error
+    wait.error = error if isinstance(error, str) else f"{errors.code(error)}: {error}"
 
 
 def _outcome(
@@ -216,7 +223,7 @@ def persist(
         except Exception as error:
             if not passing(error):
                 raise
-            _missed(wait, f"{errors.code(error)}: {error}")
+            missed(wait, error)
         else:
             wait.failures, wait.error = 0, ""
             return answer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar, cast
 from urllib.parse import urlsplit
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
     from mypy_boto3_machinelearning.client import MachineLearningClient
 
+    from airflow_ml_provider.predicting.engine import RefusedRecord
+
 REALTIME_HOST_PATTERN = r"realtime\.machinelearning\.[a-z0-9-]+\.amazonaws\.com"
-DEFAULT_TIMEOUT = 60.0
+TIMEOUTS = (60.0, 20.0, 5.0, 1.0)  # seconds; a few steps, so that one client serves many waits
 
 Answer = TypeVar("Answer")
 
@@ -38,6 +40,20 @@ class Prediction(TypedDict):
     predictedValue: NotRequired[float]
     predictedScores: NotRequired[dict[str, float]]
     details: NotRequired[dict[str, str]]
+
+
+@contextmanager
+def connection_exists(conn_id: str) -> Iterator[None]:
+    """Refuse a named connection that is not found; the amazon provider would go on with any credentials it finds."""
+    try:
+        yield
+    except AirflowNotFoundException:
+        if conn_id == AwsBaseHook.default_conn_name:
+            raise
+        raise AirflowException(
+            f"aws_conn_id: the connection {conn_id!r} does not exist. Create it, or pass aws_conn_id=None to use "
+            f"boto3's own chain of credentials."
+        ) from None
 
 
 class MachineLearningHook(AwsBaseHook):
@@ -76,18 +92,10 @@ class MachineLearningHook(AwsBaseHook):
     def get_connection(cls, conn_id: str) -> Connection:
         """Look the connection up.
 
-        :raises AirflowException: when a connection other than ``aws_default`` does not exist; the amazon provider
-            would go on with whatever credentials it finds.
+        :raises AirflowException: when a connection other than ``aws_default`` does not exist.
         """
-        try:
+        with connection_exists(conn_id):
             return super().get_connection(conn_id)
-        except AirflowNotFoundException:
-            if conn_id == cls.default_conn_name:
-                raise
-            raise AirflowException(
-                f"aws_conn_id: the connection {conn_id!r} does not exist. Create it, or pass aws_conn_id=None to use "
-                f"boto3's own chain of credentials."
-            ) from None
 
     @cached_property
     def waiter_path(self) -> os.PathLike[str] | None:
@@ -141,25 +149,23 @@ class MachineLearningHook(AwsBaseHook):
         The wait around it does the retrying, so that no call outlasts a deadline. The user's botocore config holds in
         all else.
         """
-        seconds = max(1.0, seconds_left)
-        if self._polling is None or self._polling[0] > seconds:
-            shortest = min(seconds, DEFAULT_TIMEOUT)
-            config = self._get_config().merge(
-                Config(
-                    retries={"total_max_attempts": 1},
-                    connect_timeout=min(shortest, self.config.connect_timeout),  # type: ignore[attr-defined]
-                    read_timeout=min(shortest, self.config.read_timeout),  # type: ignore[attr-defined]
-                )
+        seconds = next((step for step in TIMEOUTS if step <= seconds_left), TIMEOUTS[-1])
+        if seconds not in self._polling:
+            config = Config(
+                retries={"total_max_attempts": 1},
+                connect_timeout=min(seconds, self.config.connect_timeout),  # type: ignore[attr-defined]
+                read_timeout=min(seconds, self.config.read_timeout),  # type: ignore[attr-defined]
             )
-            self._polling = shortest, self.get_client_type(config=config)
-        return self._polling[1]
+            self._polling[seconds] = self.get_client_type(config=self._get_config().merge(config))
+        return self._polling[seconds]
 
-    _polling: tuple[float, MachineLearningClient] | None = None
+    @cached_property
+    def _polling(self) -> dict[float, MachineLearningClient]:
+        return {}
 
     def forget_credentials(self) -> None:
         """Drop session and clients, so that the next call reads the connection and its credentials anew."""
-        self._polling = None
-        for name in ("conn", "_session", "conn_config"):
+        for name in ("conn", "_polling", "_session", "conn_config"):
             with suppress(KeyError):
                 del self.__dict__[name]
 
@@ -227,6 +233,39 @@ class MachineLearningHook(AwsBaseHook):
             errors.is_passing_at_predict,
         )
         return cast("Prediction", answer["Prediction"])
+
+    def predict_records(
+        self,
+        ml_model_id: str,
+        records: Iterable[Record],
+        *,
+        max_requests_per_second: int | None = None,
+        timeout: float = 300,
+        return_refused: bool = False,
+    ) -> Iterator[Prediction | RefusedRecord]:
+        """Predict for many records at the full rate of the model's realtime endpoint, in the order of the input.
+
+        Records are read as they are needed, some seconds ahead of the predictions, in the caller's thread; memory does
+        not grow with their number. Throttling lowers the rate and is retried, and so are all errors that pass.
+
+        :param ml_model_id: the model.
+        :param records: each variable → value, without the target.
+        :param max_requests_per_second: at least 1; default is the endpoint's own ``PeakRequestsPerSecond``.
+        :param timeout: seconds to go on for with one record while errors that pass come back.
+        :param return_refused: whether a record that the service refuses gives its RefusedRecord instead of raising it.
+        :raises RefusedRecord: naming the record's place.
+        :raises AirflowException: when the model has no endpoint, or it disappears meanwhile.
+        """
+        from airflow_ml_provider.predicting.endpoint import predict_records
+
+        return predict_records(
+            self,
+            ml_model_id,
+            records,
+            max_requests_per_second=max_requests_per_second,
+            timeout=timeout,
+            return_refused=return_refused,
+        )
 
     def realtime_endpoint_url(self, ml_model_id: str) -> str:
         """Return the URL of a model's endpoint.

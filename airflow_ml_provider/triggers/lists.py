@@ -1,0 +1,74 @@
+"""What one Describe tells about many waits: which of them show no change, so that no Get has to ask."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from airflow_ml_provider import waiting
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.waiting import Wait
+
+Items = dict[str, Mapping[str, object]]
+
+FEW = 10  # waits in one state: for fewer, a Get each is cheaper than a list
+
+# The FilterVariable of a Describe that selects by what a Get calls so.
+FILTERS = {"Status": "Status", "EndpointStatus": "RealtimeEndpointStatus"}
+
+
+class Query(NamedTuple):
+    """A list of everything in one state. No Describe can select by id."""
+
+    operation: str
+    variable: str
+    status: str
+
+
+def worth_asking(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
+    """Give the lists that are cheaper than a Get for each wait, by the state that it was last seen in.
+
+    A wait whose time is up is in none: its last look is a Get.
+    """
+    now = waiting.now()
+    groups: dict[Query, list[Wait]] = defaultdict(list)
+    for wait in waits:
+        if wait.deadline > now:
+            groups[Query(wait.resource.describe, FILTERS[wait.resource.status], wait.status)].append(wait)
+    return {query: group for query, group in groups.items() if len(group) >= FEW}
+
+
+def unchanged(hook: MachineLearningHook, query: Query, waits: list[Wait]) -> list[Wait]:
+    """Return those waits that the list shows unchanged.
+
+    :raises TimeoutError: when the answer holds no list, as garbage does that botocore reads as an empty answer.
+    """
+    items = _items(hook, query, waits)
+    same = [
+        wait for wait in waits if (item := items.get(wait.resource_id)) is not None and waiting.unchanged(wait, item)
+    ]
+    for wait in same:
+        wait.calls += 1
+        wait.failures, wait.error = 0, ""
+    return same
+
+
+def _items(hook: MachineLearningHook, query: Query, waits: list[Wait]) -> Items:
+    """Ask page after page, but not for so many that a Get for each wait would be cheaper."""
+    deadline = max(wait.deadline for wait in waits)
+    id_member = waits[0].resource.id_member
+    request = {"FilterVariable": query.variable, "EQ": query.status}
+    items: Items = {}
+    for _ in range(len(waits) // FEW):
+        answer = hook.poll(query.operation, deadline, **request)
+        if "Results" not in answer:
+            raise TimeoutError(f"{query.operation}: an answer without results")
+        results = cast("list[Mapping[str, object]]", answer["Results"])
+        items.update((str(item.get(id_member)), item) for item in results)
+        if not answer.get("NextToken"):
+            break
+        request["NextToken"] = str(answer["NextToken"])
+    return items

@@ -1,0 +1,57 @@
+"""The wait of a task as it is serialized."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_ml_provider.triggers.poller import poller
+from airflow_ml_provider.waiting import Wait
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.operators.base import AwsSettings, Event
+    from airflow_ml_provider.resources import JSON, Description
+
+
+class MachineLearningTrigger(BaseTrigger):
+    """Wait in the triggerer for what a task waits for, and tell the task how it ended by an ``Event``.
+
+    All arguments are plain JSON and hold no secret: credentials come from the connection.
+
+    :param wait: the wait, as ``Wait.to_json`` gives it; the deadline in it is absolute.
+    :param carried: what the task gets back in the event.
+    """
+
+    def __init__(
+        self,
+        *,
+        wait: Description,
+        carried: dict[str, JSON],
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, JSON] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves its triggers untyped
+        self.wait = Wait.from_json(wait)
+        self.carried = carried
+        self.aws_settings: AwsSettings = {
+            "aws_conn_id": aws_conn_id,
+            "region_name": region_name,
+            "verify": verify,
+            "botocore_config": botocore_config,
+        }
+
+    def serialize(self) -> tuple[str, dict[str, object]]:
+        name = f"{type(self).__module__}.{type(self).__qualname__}"
+        return name, {"wait": self.wait.to_json(), "carried": self.carried, **self.aws_settings}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.wait}>"
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        outcome = await poller(self.aws_settings).outcome(self.wait)
+        event: Event = {"outcome": outcome, "wait": self.wait.to_json(), "carried": self.carried}
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]

@@ -1,0 +1,224 @@
+"""One poll loop for many waits: what it asks, what it costs, and that it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import Counter
+
+import pytest
+from deferred import first_event, run_in_loop
+
+from airflow_ml_provider.triggers import poller as poller_module
+from airflow_ml_provider.triggers.poller import GRACE, poller
+
+
+def outcomes(service_clock, triggers):
+    """Run triggers side by side; return how each of their waits ended."""
+
+    async def together():
+        events = await asyncio.gather(*(first_event(trigger) for trigger in triggers))
+        assert not poller_module._pollers[asyncio.get_running_loop()]
+        return [event.payload["outcome"] for event in events]
+
+    return run_in_loop(service_clock, together)
+
+
+def operations(amazon_ml_local):
+    return Counter(request.operation for request in amazon_ml_local.requests)
+
+
+def test_many_waits_share_a_list(amazon_ml_local, service_clock, endpoints, trigger):
+    """150 waits cost two pages an interval, and one Get each when they may have changed."""
+    ids = endpoints(150)
+    found = outcomes(service_clock, [trigger(model_id) for model_id in ids])
+    assert {outcome["description"]["EndpointStatus"] for outcome in found} == {"READY"}
+    assert [outcome["description"]["MLModelId"] for outcome in found] == ids
+    # Looks at 30, 60 and 90 s see two pages each, the one at 120 s an empty page.
+    assert operations(amazon_ml_local) == {"DescribeMLModels": 7, "GetMLModel": 150}
+
+
+def test_few_waits_get_each(amazon_ml_local, service_clock, endpoints, trigger):
+    """A list pays only from ten waits on."""
+    outcomes(service_clock, [trigger(model_id) for model_id in endpoints(9)])
+    assert operations(amazon_ml_local) == {"GetMLModel": 9 * 4}
+
+
+def test_waits_that_begin_apart_share_their_rounds(amazon_ml_local, service_clock, endpoints, trigger):
+    """Twenty waits that begin within an interval end in common rounds of one list."""
+    ids = endpoints(20)
+
+    async def one_after_another():
+        async def late(place, model_id):
+            await asyncio.sleep(place)
+            return await first_event(trigger(model_id))
+
+        await asyncio.gather(*(late(place, model_id) for place, model_id in enumerate(ids)))
+
+    run_in_loop(service_clock, one_after_another)
+    assert operations(amazon_ml_local)["DescribeMLModels"] <= 8
+    assert operations(amazon_ml_local)["GetMLModel"] <= 30
+
+
+def test_a_forbidden_list_costs_calls_only(amazon_ml_local, service_clock, endpoints, trigger):
+    """Where Describe is denied, it is asked once, and then each wait by its Get."""
+    ids = endpoints(12)
+    amazon_ml_local.faults.add("error", operation="DescribeMLModels", code="AccessDeniedException", message="no")
+    found = outcomes(service_clock, [trigger(model_id) for model_id in ids])
+    assert {outcome["kind"] for outcome in found} == {"success"}
+    assert operations(amazon_ml_local) == {"DescribeMLModels": 1, "GetMLModel": 12 * 4}
+
+
+def test_a_list_that_lags_costs_time_only(amazon_ml_local, service_clock, endpoints, trigger):
+    """The verdict is a Get's: a list of a minute ago delays it by no more than that minute and a look."""
+    ids = endpoints(12)
+    amazon_ml_local.faults.add("lag", seconds=60)
+    began = service_clock.now()
+    found = outcomes(service_clock, [trigger(model_id) for model_id in ids])
+    assert {outcome["kind"] for outcome in found} == {"success"}
+    assert service_clock.now() - began <= 100 + 60 + 30
+
+
+def test_a_full_account_costs_one_list_more_at_most(amazon_ml_local, service_clock, endpoints, trigger):
+    """Where a state is that of many others too, paging stops before it costs as much as a Get for each."""
+    endpoints(0)
+    client = amazon_ml_local.client()
+    for number in range(205):
+        client.create_ml_model(MLModelId=f"other-{number}", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+    amazon_ml_local.requests.clear()
+    found = outcomes(service_clock, [trigger(f"other-{n}", status="NONE", seconds=60) for n in range(180, 192)])
+    assert {outcome["kind"] for outcome in found} == {"timeout"}
+    assert operations(amazon_ml_local) == {"DescribeMLModels": 1, "GetMLModel": 12 * 2}
+
+
+def test_throttling_costs_few_calls_for_however_many_waits(amazon_ml_local, service_clock, endpoints, trigger):
+    """An error that passes stops the round: the service in trouble is not asked for each of a hundred waits."""
+    ids = endpoints(100)
+    amazon_ml_local.faults.add("throttling")
+    began = service_clock.now()
+    found = outcomes(service_clock, [trigger(model_id) for model_id in ids])
+    assert {outcome["kind"] for outcome in found} == {"timeout"}
+    assert all("ThrottlingException: " in outcome["message"] for outcome in found)
+    assert service_clock.now() - began <= 600 + GRACE
+    assert len(amazon_ml_local.requests) <= 15
+
+
+def test_a_cancelled_wait_is_forgotten(amazon_ml_local, service_clock, endpoints, trigger):
+    """Nobody asks for it any more; with the last wait loop and thread end."""
+    kept, dropped = endpoints(2)
+
+    async def drop_one():
+        waits = [asyncio.create_task(first_event(trigger(model_id))) for model_id in (kept, dropped)]
+        await asyncio.sleep(40)
+        waits[1].cancel()
+        await asyncio.sleep(40)
+        waits[0].cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        assert not poller_module._pollers[asyncio.get_running_loop()]
+        amazon_ml_local.requests.clear()
+        await asyncio.sleep(1000)
+
+    run_in_loop(service_clock, drop_one)
+    assert not list(amazon_ml_local.requests)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("machine-learning-poller")]
+
+
+def test_the_deadline_outlives_the_triggerer(amazon_ml_local, service_clock, endpoints, trigger):
+    """It is absolute: a trigger that another triggerer takes over ends when the first would have."""
+    amazon_ml_local.service.durations.set(realtime_endpoint=100_000)
+    (model_id,) = endpoints(1)
+    amazon_ml_local.client().delete_realtime_endpoint(MLModelId=model_id)
+    began, waits = service_clock.now(), trigger(model_id)
+
+    async def killed():
+        task = asyncio.create_task(first_event(waits))
+        await asyncio.sleep(400)
+        task.cancel()
+
+    run_in_loop(service_clock, killed)
+    (outcome,) = outcomes(service_clock, [waits])
+    assert outcome["kind"] == "timeout"
+    assert outcome["message"].startswith(f"RealtimeEndpoint {model_id} in us-east-1: status NONE after 600 s and ")
+    assert service_clock.now() - began == pytest.approx(600, abs=1)
+
+
+def test_a_deadline_that_passed_while_no_triggerer_ran_gets_a_last_look(service_clock, endpoints, trigger):
+    """What was READY in time counts as READY, however late somebody looks."""
+    (model_id,) = endpoints(1)
+    late = trigger(model_id)
+    service_clock.advance(10_000)
+    (outcome,) = outcomes(service_clock, [late])
+    assert outcome["kind"] == "success"
+
+
+def test_a_look_under_way_does_not_outlast_the_deadline(amazon_ml_local, service_clock, endpoints, trigger):
+    """An answer that does not come holds up the poller's thread, and no wait."""
+    (model_id,) = endpoints(1)
+    amazon_ml_local.faults.add("slow", seconds=1000)
+    service_clock.set_speed(100)
+    service_clock.resume()
+    began = service_clock.now()
+    (outcome,) = outcomes(service_clock, [trigger(model_id, seconds=60)])
+    assert outcome["kind"] == "timeout"
+    assert service_clock.now() - began <= 60 + GRACE + 50  # half a real second of a busy machine
+
+
+def test_a_connection_that_is_missing_is_an_error(amazon_ml_local, service_clock, endpoints, trigger):
+    """Nothing goes on with whatever credentials it finds."""
+    (model_id,) = endpoints(1)
+    (outcome,) = outcomes(service_clock, [trigger(model_id, aws_conn_id="nowhere")])
+    assert outcome["kind"] == "error"
+    assert "aws_conn_id: the connection 'nowhere' does not exist" in outcome["message"]
+    assert not list(amazon_ml_local.requests)
+
+
+@pytest.mark.parametrize("conn_id", ["aws_default", None])
+def test_boto3s_own_chain_serves_without_a_connection(service_clock, endpoints, trigger, monkeypatch, conn_id):
+    """aws_default may be missing, and None asks for none."""
+    (model_id,) = endpoints(1)
+    monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
+    (outcome,) = outcomes(service_clock, [trigger(model_id, aws_conn_id=conn_id)])
+    assert outcome["kind"] == "success"
+
+
+def test_expired_credentials_are_read_anew(amazon_ml_local, service_clock, endpoints, trigger, monkeypatch):
+    """The connection is looked up again, so that whoever renews it there need not restart the triggerer."""
+    (model_id,) = endpoints(1)
+    amazon_ml_local.faults.add("expired_token", count=1)
+
+    async def renewed():
+        task = asyncio.create_task(first_event(trigger(model_id)))
+        await asyncio.sleep(20)
+        fresh = {"conn_type": "aws", "login": "fresh-key", "password": "fresh-secret"}
+        await asyncio.sleep(20)
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(fresh | {"extra": {"region_name": "us-east-1"}}))
+        return await task
+
+    event = run_in_loop(service_clock, renewed)
+    assert event.payload["outcome"]["kind"] == "success"
+    keys = [request.access_key for request in amazon_ml_local.requests]
+    assert keys[0] != "fresh-key"
+    assert set(keys[1:]) == {"fresh-key"}
+
+
+def test_settings_reach_the_client(amazon_ml_local, service_clock, endpoints, trigger):
+    """Region, verify and botocore config are the task's own, and settings that differ share no client."""
+    settings = {"region_name": "eu-west-1", "verify": False, "botocore_config": {"user_agent_extra": "mine"}}
+    seen = {}
+
+    async def asked():
+        def look(hook):
+            client = hook.polling_client(60)
+            seen.update(region=client.meta.region_name, agent=client.meta.config.user_agent, verify=hook.verify)
+            return client.meta.config.retries["total_max_attempts"]
+
+        own = poller({"aws_conn_id": "aws_default", **settings})
+        other = poller({"aws_conn_id": "aws_default", **settings, "verify": None})
+        assert own is not other
+        assert await own.ask(look) == 1
+
+    run_in_loop(service_clock, asked)
+    assert seen["region"] == "eu-west-1"
+    assert seen["verify"] is False
+    assert "mine" in seen["agent"]
