@@ -79,11 +79,12 @@ def _row_weights(table: Table, data: Data) -> Floats | None:
     name = table.schema.row_weight
     if name is None:
         return None
-    weights = data.number_variable(name)
-    weights = np.where(weights >= 0, weights, 1.0)
+    numbers = data.number_variable(name)
+    weights: Floats = np.where(numbers >= 0, numbers, 1.0)
     if not weights.any():
         raise LearningError(f"No record has a weight above 0 in the rowWeight attribute {name!r}.")
-    return weights / weights.max()
+    weights /= weights.max()
+    return weights
 
 
 def _check_classes(classes: Sequence[str]) -> None:
