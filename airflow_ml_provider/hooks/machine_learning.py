@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     import boto3
     from airflow.providers.common.compat.sdk import Connection
     from mypy_boto3_machinelearning.client import MachineLearningClient
+    from mypy_boto3_s3.client import S3Client
 
     from airflow_ml_provider.predicting.engine import RefusedRecord
+    from airflow_ml_provider.predicting.manifest import BatchRow
 
 REALTIME_HOST_PATTERN = r"realtime\.machinelearning\.[a-z0-9-]+\.amazonaws\.com"
 TIMEOUTS = (60.0, 20.0, 5.0, 1.0)  # seconds; a few steps, so that one client serves many waits
@@ -266,6 +268,29 @@ class MachineLearningHook(AwsBaseHook):
             timeout=timeout,
             return_refused=return_refused,
         )
+
+    @cached_property
+    def s3(self) -> S3Client:
+        """A client of S3 by the same connection."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        hook = S3Hook(
+            aws_conn_id=self.aws_conn_id, region_name=self.region_name, verify=self.verify, config=self.config
+        )
+        client: S3Client = hook.get_conn()
+        return client
+
+    def read_batch_prediction(self, batch_prediction_id: str) -> Iterator[BatchRow | None]:
+        """Read the result of a batch prediction back, row by row in the order of its input.
+
+        :param batch_prediction_id: a batch prediction that is COMPLETED.
+        :returns: column → value: ``tag``, ``trueLabel`` and ``bestAnswer`` as text, scores as numbers; None for a
+            record that AWS could not read.
+        :raises AirflowException: when it is not COMPLETED.
+        """
+        from airflow_ml_provider.predicting.manifest import read_rows
+
+        return read_rows(self, batch_prediction_id)
 
     def realtime_endpoint_url(self, ml_model_id: str) -> str:
         """Return the URL of a model's endpoint.

@@ -1,0 +1,100 @@
+"""When the next call may go: evenly spaced, never above the limit, lower after throttling."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+MARGIN = 0.001  # of a second: how much closer two calls may reach the service than they were sent
+DRIFT = 0.00002  # seconds a call: so fast the quickest answer is forgotten, should the way to the service get longer
+LOWERED = 0.9
+LOWER_AT_MOST_EVERY = 1.0
+RAISED_PER_SECOND = 0.02  # of the limit: back from a halving in 25 seconds
+LOWEST = 0.05  # of the limit
+
+
+class Clock(Protocol):
+    """Seconds that never go back, and a way to let them pass."""
+
+    def now(self) -> float: ...
+
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+class RealTime:
+    """The machine's own clock."""
+
+    now = staticmethod(time.monotonic)
+    sleep = staticmethod(time.sleep)
+
+
+@dataclass(slots=True)
+class Slot:
+    """One call's place in time: when it may be sent, and when it reached the service at the latest."""
+
+    at: float
+    arrived: float
+
+
+class Pace:
+    """Give slots to calls from any thread: no second holds more than ``limit`` of them, and there is no burst credit.
+
+    The service counts calls as they arrive, which is later than they were sent. So a call that took long, and may have
+    arrived late, holds up the one that follows a second behind it.
+
+    :param limit: calls per second, at least 1.
+    :param clock: in whose seconds.
+    :raises ValueError: for a limit below 1.
+    """
+
+    def __init__(self, limit: int, clock: Clock | None = None) -> None:
+        if limit < 1:
+            raise ValueError(f"max_requests_per_second: {limit}; it must be at least 1")
+        self.limit = limit
+        self.rate = float(limit)
+        self.clock: Clock = clock or RealTime()
+        self.throttled_calls = 0
+        self._lock = threading.Lock()
+        self._next = self._raised = self.clock.now()
+        self._lowered = self._next - LOWER_AT_MOST_EVERY
+        self._quickest = float("inf")
+        self._last: deque[Slot] = deque(maxlen=limit)
+
+    def wait(self) -> Slot:
+        """Wait for the next slot."""
+        with self._lock:
+            now = self.clock.now()
+            slot = self._reserve(now)
+        if slot.at > now:
+            self.clock.sleep(slot.at - now)
+        return slot
+
+    def _reserve(self, now: float) -> Slot:
+        at = max(now, self._next)
+        if len(self._last) == self.limit:
+            at = max(at, self._last[0].arrived + 1 + MARGIN)
+        self.rate = min(self.limit, self.rate + self.limit * RAISED_PER_SECOND * (now - self._raised))
+        self._raised = now
+        self._next = at + 1 / self.rate
+        slot = Slot(at, at)
+        self._last.append(slot)
+        return slot
+
+    def answered(self, slot: Slot) -> None:
+        """Hear that the call of a slot was answered; the quickest answers tell how long the way is."""
+        with self._lock:
+            took = self.clock.now() - slot.at
+            self._quickest = min(took, self._quickest + DRIFT)
+            slot.arrived = slot.at + min(took - self._quickest, 1.0)
+
+    def throttled(self) -> None:
+        """Hear that the service refused a call as one too many: lower the rate, at most once a second."""
+        with self._lock:
+            self.throttled_calls += 1
+            now = self.clock.now()
+            if now - self._lowered >= LOWER_AT_MOST_EVERY:
+                self.rate = max(self.rate * LOWERED, self.limit * LOWEST)
+                self._lowered = self._raised = now

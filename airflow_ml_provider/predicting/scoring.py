@@ -1,0 +1,216 @@
+"""A file in, predictions out: everything between the rows and the parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_ml_provider.predicting import answers
+from airflow_ml_provider.predicting.endpoint import Predictor
+from airflow_ml_provider.predicting.engine import RefusedRecord
+from airflow_ml_provider.predicting.parts import Parts, Progress
+from airflow_ml_provider.predicting.rows import Place
+from airflow_ml_provider.predicting.telling import Teller
+from airflow_ml_provider.predicting.variables import variables
+from airflow_ml_provider.resources import endpoint_info, to_json
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook, Prediction
+    from airflow_ml_provider.predicting.plan import Stretch
+    from airflow_ml_provider.predicting.rows import Format, Row
+    from airflow_ml_provider.resources import Description
+
+
+class Summary(TypedDict):
+    """What a file of predictions came to; ``seconds`` and ``rate`` (rows a second) are of all tries together."""
+
+    output_uri: str
+    errors_uri: str | None
+    rows: int
+    errors: int
+    parts: int
+    seconds: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a file is read and its predictions are written; ``MachineLearningPredictS3Operator`` says what each means."""
+
+    input_format: Format
+    output_format: Format
+    key_columns: Sequence[str] = ()
+    excluded_attribute_names: Sequence[str] = ()
+    max_errors: int = 0
+    rows_per_part: int = 2000
+    max_requests_per_second: int | None = None
+    timeout: float = 300.0
+
+    def pins(self) -> Description:
+        """Give those that the output's bytes depend on."""
+        return {
+            "input_format": self.input_format,
+            "output_format": self.output_format,
+            "key_columns": list(self.key_columns),
+            "excluded_attribute_names": list(self.excluded_attribute_names),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """One row that needs nothing more."""
+
+    stretch: int
+    row: Row
+    answer: Prediction | RefusedRecord
+
+
+class Scoring:
+    """Predict for the rows of some stretches, and write the predictions to one object.
+
+    :param hook: for the model, its endpoint, and S3.
+    :param ml_model_id: the model.
+    :param stretches: the rows, in order.
+    :param output_uri: the object that gets the predictions.
+    :param settings: how.
+    :raises AirflowException: when there is no endpoint, or the output is not writable.
+    """
+
+    def __init__(
+        self,
+        hook: MachineLearningHook,
+        ml_model_id: str,
+        stretches: Sequence[Stretch],
+        output_uri: str,
+        settings: Settings,
+    ) -> None:
+        self._s3 = hook.s3
+        self._stretches = stretches
+        self._uri = output_uri
+        self._settings = settings
+        model = hook.conn.get_ml_model(MLModelId=ml_model_id)
+        endpoint = endpoint_info(model)
+        self._predictor = Predictor(hook, endpoint, settings.max_requests_per_second, settings.timeout)
+        self._variables = variables(hook, model, settings.key_columns, settings.excluded_attribute_names)
+        pins: Description = {
+            "ml_model_id": ml_model_id,
+            "score_threshold": to_json(model.get("ScoreThreshold")),
+            "endpoint_created_at": endpoint.get("CreatedAt"),
+            "source": _digest(stretches),
+            **settings.pins(),
+        }
+        self._parts = Parts(self._s3, output_uri, pins)
+        self._teller = Teller(sum(stretch.count for stretch in stretches), self._parts.progress["rows"])
+        self._done: list[_Done] = []
+        self._refused = self._parts.progress["errors"]
+
+    def run(self) -> Summary:
+        """Predict for every row that is not done yet, and put the output together.
+
+        :raises AirflowFailException: when more rows are refused than allowed; what was done is written.
+        """
+        self._teller.begin(self._parts.changed)
+        if not self._parts.progress["whole"]:
+            self._check_refused()
+            self._predict()
+        self._parts.finish(self._header())
+        self._teller.end(answers.summary(self._parts.progress["tally"]))
+        return self._summary()
+
+    def _predict(self) -> None:
+        records = (((stretch, row), self._variables.record(row.values)) for stretch, row in self._rows())
+        with closing(self._predictor.predict(records)) as predictions:
+            try:
+                for (stretch, row), answer in predictions:
+                    self._take(_Done(stretch, row, answer))
+            finally:
+                self._write()
+
+    def _rows(self) -> Iterator[tuple[int, Row]]:
+        progress = self._parts.progress
+        place = None if progress["offset"] is None else Place(progress["offset"], progress["line"])
+        for number in range(progress["stretch"], len(self._stretches)):
+            for row in self._stretches[number].read(self._s3, self._settings.input_format, place):
+                yield number, row
+            place = None
+
+    def _take(self, done: _Done) -> None:
+        self._done.append(done)
+        self._refused += isinstance(done.answer, RefusedRecord)
+        self._check_refused()
+        if len(self._done) >= self._settings.rows_per_part:
+            self._write()
+        self._teller.tell(self._parts.progress["rows"] + len(self._done), self._refused)
+
+    def _write(self) -> None:
+        """Write a part of what is done. An exception from outside, as a time-out's, may come at every point here."""
+        done, self._done = self._done, []
+        if not done:
+            return
+        progress = deepcopy(self._parts.progress)
+        lines = "".join([self._line(progress, item) for item in done])
+        errors = "".join([self._error(item) for item in done])
+        last = done[-1]
+        progress["rows"] += len(done)
+        progress["errors"] += sum(isinstance(item.answer, RefusedRecord) for item in done)
+        progress["stretch"], progress["offset"], progress["line"] = (
+            last.stretch,
+            last.row.ends.offset,
+            last.row.ends.line,
+        )
+        progress["seconds"] += self._teller.lap()
+        self._parts.write(progress, lines, errors)
+
+    def _line(self, progress: Progress, done: _Done) -> str:
+        if isinstance(done.answer, RefusedRecord) or isinstance(done.row.values, RefusedRecord):
+            return ""
+        progress["columns"] = progress["columns"] or answers.columns(done.answer)
+        answers.count(progress["tally"], done.answer)
+        keys = {name: done.row.values[name] for name in self._settings.key_columns}
+        return answers.line(self._settings.output_format, keys, done.answer, progress["columns"])
+
+    def _error(self, done: _Done) -> str:
+        if not isinstance(done.answer, RefusedRecord):
+            return ""
+        reason = f"{done.answer}: {done.answer.said}" if done.answer.said else str(done.answer)
+        return answers.csv_line([self._stretches[done.stretch].uri, done.row.begins.line, reason])
+
+    def _check_refused(self) -> None:
+        if self._refused <= self._settings.max_errors:
+            return
+        self._write()
+        self._parts.write_errors()
+        raise AirflowFailException(
+            f"max_errors: {self._refused} rows got no prediction, allowed are {self._settings.max_errors}; "
+            f"{self._parts.errors_uri} says which and why. What was done is kept: with a higher max_errors the next "
+            f"try goes on behind it."
+        )
+
+    def _header(self) -> str:
+        if self._settings.output_format != "CSV":
+            return ""
+        return answers.csv_line([*self._settings.key_columns, *self._parts.progress["columns"]])
+
+    def _summary(self) -> Summary:
+        progress = self._parts.progress
+        return Summary(
+            output_uri=self._uri,
+            errors_uri=self._parts.errors_uri if progress["errors"] else None,
+            rows=progress["rows"],
+            errors=progress["errors"],
+            parts=progress["parts"],
+            seconds=round(progress["seconds"], 3),
+            rate=round(progress["rows"] / max(progress["seconds"], 1e-3), 1),
+        )
+
+
+def _digest(stretches: Sequence[Stretch]) -> str:
+    text = json.dumps([stretch.to_json() for stretch in stretches])
+    return hashlib.sha256(text.encode()).hexdigest()

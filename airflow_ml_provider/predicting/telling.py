@@ -1,0 +1,60 @@
+"""How far it is, in the log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+TELL_EVERY = 10.0  # seconds
+PRICE = 0.0001  # dollars a prediction: a third party's figure, the only one that is known
+
+
+def cost(predictions: int) -> str:
+    """Say what so many predictions cost."""
+    return f"about ${predictions * PRICE:,.2f} at ${PRICE} a prediction"
+
+
+class Teller:
+    """Tell the log how the rows go.
+
+    :param total: how many there are.
+    :param before: how many of them an earlier try has done.
+    """
+
+    def __init__(self, total: int, before: int) -> None:
+        self._total = total
+        self._before = before
+        self._began = self._told = self._lap = time.monotonic()
+
+    def begin(self, changed: Sequence[str]) -> None:
+        """Tell what is ahead, and what it costs."""
+        if changed:
+            log.warning("Beginning anew, since this changed after the last try: %s", ", ".join(changed))
+        left = self._total - self._before
+        log.info("%s rows to predict, %s; an earlier try did %s", f"{left:,}", cost(left), f"{self._before:,}")
+
+    def tell(self, rows: int, errors: int) -> None:
+        """Tell how far it is, every few seconds."""
+        now = time.monotonic()
+        if now - self._told < TELL_EVERY:
+            return
+        self._told = now
+        rate = (rows - self._before) / (now - self._began)
+        left = (self._total - rows) / rate if rate else float("inf")
+        log.info(
+            "%s of %s rows (%.0f %%), %.1f/s, %d errors, %.0f s left",
+            f"{rows:,}", f"{self._total:,}", 100 * rows / self._total, rate, errors, left,
+        )  # fmt: skip
+
+    def lap(self) -> float:
+        """Give the seconds since the last lap."""
+        now, before = time.monotonic(), self._lap
+        self._lap = now
+        return now - before
+
+    def end(self, predictions: str) -> None:
+        """Tell what the predictions were."""
+        log.info("All %s rows are done. Predictions: %s", f"{self._total:,}", predictions)

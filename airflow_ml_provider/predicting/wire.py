@@ -1,0 +1,156 @@
+"""Predict below botocore's client: its signer, its error parser, and a pool of connections.
+
+The client takes more than twice the processor's time that this does (docs/predictions.md has the figures), and at 200
+predictions a second that counts. Nothing else in the package goes below the client.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
+from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParserError, create_parser
+from botocore.utils import get_environ_proxies
+from urllib3 import PoolManager, ProxyManager, Timeout
+from urllib3.exceptions import HTTPError
+
+from airflow_ml_provider import errors
+from airflow_ml_provider.predicting.engine import MOST_IN_FLIGHT, RefusedRecord
+from airflow_ml_provider.records import Record, encode
+from airflow_ml_provider.service_model import operation_model, service_model
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from botocore.credentials import Credentials
+    from botocore.model import StructureShape
+
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook, Prediction
+
+MOST_BYTES = 100 * 1024  # AWS's limit of an observation; that names count as well as values is our reading of it
+NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def check_size(record: dict[str, str]) -> None:
+    """Raise RefusedRecord when a record is larger than the service takes."""
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in record.items())
+    if size > MOST_BYTES:
+        raise RefusedRecord(f"it has {size} bytes; a record may have {MOST_BYTES}")
+
+
+class Wire:
+    """Ask one endpoint for predictions, from any thread, one attempt a call.
+
+    :param hook: whose connection gives credentials, region, proxies, certificates and timeouts.
+    :param ml_model_id: the model.
+    :param endpoint_url: where its endpoint is; the hook has checked that records may go there.
+    """
+
+    def __init__(self, hook: MachineLearningHook, ml_model_id: str, endpoint_url: str) -> None:
+        self._hook = hook
+        self._model = ml_model_id
+        self._endpoint = endpoint_url
+        self._region = hook.conn.meta.region_name
+        self._url = f"{endpoint_url.rstrip('/')}/"
+        self._pool = _pool(endpoint_url, hook.conn.meta.config, _verify(hook))
+        self._headers = _headers()
+        self._renewing = threading.Lock()
+        self._credentials: Credentials = self._found_credentials()
+
+    def body(self, record: Record) -> bytes | RefusedRecord:
+        """Give the body of a request, or why there can be none."""
+        try:
+            sent = encode(record)
+            check_size(sent)
+        except (ValueError, RefusedRecord) as error:
+            return error if isinstance(error, RefusedRecord) else RefusedRecord(str(error))
+        return json.dumps({"MLModelId": self._model, "Record": sent, "PredictEndpoint": self._endpoint}).encode()
+
+    def predict(self, body: bytes) -> Prediction:
+        """Make one attempt.
+
+        :raises ClientError: what the service said, explained as the hook's client does.
+        :raises HTTPClientError: when the connection failed.
+        """
+        credentials = self._credentials
+        try:
+            return self._send(body, credentials)
+        except ClientError as error:
+            if errors.code(error) in errors.EXPIRED:
+                self._renew(credentials)
+            raise
+
+    def _send(self, body: bytes, credentials: Credentials) -> Prediction:
+        request = AWSRequest("POST", self._url, dict(self._headers), body)
+        SigV4Auth(credentials.get_frozen_credentials(), "machinelearning", self._region).add_auth(request)
+        try:
+            answer = self._pool.urlopen(
+                "POST", self._url, body=body, headers=dict(request.headers.items()), redirect=False, retries=False
+            )
+        except HTTPError as error:
+            raise HTTPClientError(error=error) from error
+        if answer.status != 200:
+            raise self._error(answer.status, dict(answer.headers), answer.data)
+        try:
+            return cast("Prediction", json.loads(answer.data)["Prediction"])
+        except (ValueError, LookupError, TypeError):
+            raise ResponseParserError("the answer to Predict is no prediction") from None
+
+    def _error(self, status: int, headers: dict[str, str], body: bytes) -> ClientError:
+        model = operation_model("Predict")
+        answer = {"status_code": status, "headers": headers, "body": body}
+        parsed = create_parser("json").parse(answer, cast("StructureShape", model.output_shape))
+        errors.explain(parsed=parsed, model=model, region=self._region)
+        return ClientError(parsed, model.name)
+
+    def _renew(self, expired: Credentials) -> None:
+        with self._renewing:
+            if self._credentials is expired:
+                self._hook.forget_credentials()
+                self._credentials = self._found_credentials()
+
+    def _found_credentials(self) -> Credentials:
+        credentials = self._hook.get_session().get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return credentials
+
+
+def _headers() -> dict[str, str]:
+    metadata = service_model().metadata
+    return {
+        "X-Amz-Target": f"{metadata['targetPrefix']}.Predict",
+        "Content-Type": f"application/x-amz-json-{metadata['jsonVersion']}",
+        "User-Agent": "airflow-ml-provider",
+    }
+
+
+def _verify(hook: MachineLearningHook) -> bool | str:
+    found: bool | str | None = hook.verify
+    if found is None:
+        found = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
+    return True if found is None else found
+
+
+def _pool(url: str, config: Config, verify: bool | str) -> PoolManager:
+    proxies: dict[str, str] = config.proxies or get_environ_proxies(url)  # type: ignore[attr-defined]
+    proxy = proxies.get(url.partition(":")[0])
+    certificate = config.client_cert or (None, None)  # type: ignore[attr-defined]
+    certificate_file, key_file = (certificate, None) if isinstance(certificate, str) else certificate
+    make = partial(ProxyManager, proxy) if proxy else PoolManager
+    return make(
+        maxsize=MOST_IN_FLIGHT,
+        timeout=Timeout(connect=config.connect_timeout, read=config.read_timeout),  # type: ignore[attr-defined]
+        socket_options=[NO_DELAY],
+        cert_reqs="CERT_REQUIRED" if verify else "CERT_NONE",
+        ca_certs=verify if isinstance(verify, str) else get_cert_path(verify),
+        cert_file=certificate_file,
+        key_file=key_file,
+    )
