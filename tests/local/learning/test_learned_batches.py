@@ -105,3 +105,14 @@ def test_results_that_cannot_be_written_say_so():
 
     with pytest.raises(LearningError, match=r"predictions cannot be written. s3://out/.*AccessDenied"):
         batch_predict(known("REGRESSION", []), table("1\n", {"x": "NUMERIC"}), None, "b", "s3://out", Full())
+
+
+def test_a_split_without_rows_gives_a_file_without_predictions():
+    """An empty share of the data is no error: the result has its header alone."""
+    attributes = {"x": "NUMERIC", "c": "CATEGORICAL", "t": "TEXT", "y": "BINARY"}
+    read = table("\n".join(f"{n},a,b c,{n % 2}" for n in range(20)), attributes, targetAttributeName="y")
+    recipe = '{"outputs": ["ALL_INPUTS", "quantile_bin(x,5)", "cartesian(c,t)"]}'
+    empty = table("1,a,b,1\n", attributes, {"percentBegin": 50, "percentEnd": 50})
+    storage = MemoryStorage()
+    assert batch_predict(train(read, "BINARY", recipe), empty, None, "bp-1", "s3://out/deep", storage) == (0, 0)
+    assert gzip.decompress(storage.objects[RESULT.format("data.csv")]) == b"trueLabel,bestAnswer,score\n"
