@@ -57,7 +57,7 @@ test-system: install  ## Run the tests with real Airflow processes
 	$(BIN)/python -m pytest -m system tests/system $(PYTEST_ARGS)
 
 .PHONY: test-clients
-test-clients: install  ## Drive Amazon ML Local with the aws CLI and the JavaScript SDK
+test-clients: install  ## Drive Amazon ML Local with the aws CLI, the JavaScript SDK and Postgres
 	$(BIN)/python -m pytest -m clients tests/clients $(PYTEST_ARGS)
 
 .PHONY: lint
