@@ -23,7 +23,8 @@ BUCKET = "amazon-ml-demo"
 
 # What of Airflow's log the user sees: which task starts, and what the tasks themselves say.
 TASK_STARTS = re.compile(r"\[DAG TEST\] starting task_id=(\w+)")
-TASK_SAYS = re.compile(r"\[(?:info|warning|error) *\] (.*?) +\[airflow\.task(?:\.operators\.airflow_ml_provider[^]]*)?\]")
+OUR_LOGGERS = r"airflow\.task(?:\.operators\.airflow_ml_provider[^]]*)?"
+TASK_SAYS = re.compile(rf"\[(?:info|warning|error) *\] (.*?) +\[{OUR_LOGGERS}\]")
 
 Say = Callable[[str], None]
 
