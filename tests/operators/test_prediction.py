@@ -86,7 +86,7 @@ def test_a_model_without_an_endpoint_says_what_to_do(ready):
     ],
 )
 def test_records_go_nowhere_else(ready, url, message):
-    """A URL without a scheme, or with a host that is neither Amazon's nor the override's, is refused before any call."""
+    """A URL without a scheme, or with another host than Amazon's and the override's, is refused before any call."""
     with pytest.raises(ValueError, match=f"^endpoint_url: .*{message}"):
         predict(record={"x": 39}, endpoint_url=url).execute({})
     assert ready.requests.count("Predict") == 0
