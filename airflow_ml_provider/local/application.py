@@ -43,9 +43,10 @@ def environment(url: str, s3_endpoint_url: str | None = None) -> dict[str, str]:
 
 
 def _is_amazon_ml(request: Request) -> bool:
-    credential = credential_of(request)
+    target, credential = request.header("x-amz-target"), credential_of(request)
+    if target.startswith("AmazonML_"):
+        return True
     if credential:
         return credential.service == "machinelearning"
-    if request.header("x-amz-target"):
-        return request.header("x-amz-target").startswith("AmazonML_")
-    return request.path == "/" and request.method == "POST" and not request.header("content-type").startswith(FORM)
+    is_form = request.header("content-type").startswith(FORM)
+    return request.method == "POST" and request.path == "/" and not target and not is_form

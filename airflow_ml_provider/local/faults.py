@@ -25,7 +25,7 @@ When = Literal["before", "after"]
 ERRORS: dict[str, tuple[str, str, int]] = {
     "throttling": ("ThrottlingException", "Rate exceeded", 400),
     "limit_exceeded": ("LimitExceededException", "The request limit was exceeded", 400),
-    "error": ("InternalServerException", "An internal error occurred", 400),
+    "error": ("", "Ordered", 400),
     "server_error": ("InternalServerException", "An internal error occurred", 500),
     "expired_token": ("ExpiredTokenException", "The security token included in the request is expired", 400),
     "never_enrolled": (
@@ -100,6 +100,8 @@ class Faults:
         :param when: ``before`` the request takes effect, or ``after`` it has
         :raises ValueError: for a value that is none of these
         """
+        if kind == "error" and not code:
+            raise ValueError("error needs the code of an AWS error")
         self._check(kind, operation, count, probability, when, seconds)
         error = None
         if kind in ERRORS:

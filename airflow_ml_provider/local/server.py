@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Self
@@ -136,11 +137,22 @@ class _HTTPServer(ThreadingHTTPServer):
         if len(self.silent) > MOST_CONNECTIONS:
             oldest = next(iter(self.silent))
             self.silent.pop(oldest, None)
-            oldest.shutdown(socket.SHUT_RDWR)
+            _end(oldest)
+
+    def server_close(self) -> None:
+        """Stop listening, and end the connections that are kept alive."""
+        super().server_close()
+        for connection in list(self.silent):
+            _end(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Note a connection that broke; that is the client's business."""
         logger.debug("connection from %s broke", client_address, exc_info=True)
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class Server:

@@ -189,7 +189,7 @@ class AmazonMLLocal:
         validate(protocol.input_of(operation), given)
         with self.changing:
             entities = self._regions.setdefault(region, Region())
-        url = self.endpoint_url or f"{request.scheme}://{request.header('host')}"
+        url = self.endpoint_url or f"{request.scheme}://{request.header('host') or 'localhost'}"
         result = OPERATIONS[operation.name](Call(self, operation.name, parameters, entities, url, lag))
         self._befall(operation.name, "after")
         return protocol.answer(200, protocol.serialise(protocol.output_of(operation), result))

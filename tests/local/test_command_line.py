@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import sqlite3
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,8 @@ import boto3
 import pytest
 
 from airflow_ml_provider.local.__main__ import main
+from airflow_ml_provider.local.schedule import REALISTIC
+from tests.local.test_databases import REDSHIFT, ROLE
 
 COMMAND = [sys.executable, "-m", "airflow_ml_provider.local"]
 KEYS = {"AWS_ACCESS_KEY_ID": "aws_access_key_id", "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key"}
@@ -56,6 +61,39 @@ def test_buckets_and_files_are_there_from_the_start(tmp_path: Path):
     with running("--bucket", "results", "--load", f"s3://data/year=2026/x.csv={tmp_path}/x.csv") as (_, exports):
         s3 = boto3.client("s3", **exports)
         assert {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]} == {"data", "results"}
+
+
+def test_realistic_takes_minutes():
+    with running("--realistic") as (_, exports), urllib.request.urlopen(exports["endpoint_url"] + "/_local") as state:
+        assert json.load(state)["durations"] == vars(REALISTIC)
+
+
+def test_a_database_is_mapped_by_its_name(tmp_path: Path):
+    database = sqlite3.connect(tmp_path / "shop=1.db")
+    database.execute("create table samples as select 1 as x, 1 as y union select 0, 0")
+    database.close()
+    with running("--database", f"shop=sqlite:///{tmp_path}/shop=1.db") as (_, exports):
+        client = boto3.client("machinelearning", **exports)
+        client.create_data_source_from_redshift(DataSourceId="ds-1", DataSpec=REDSHIFT, RoleARN=ROLE)
+        advance = urllib.request.Request(
+            exports["endpoint_url"] + "/_local/clock",
+            b'{"frozen": true, "advance": 60}',
+            {"Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(advance).close()
+        found = client.get_data_source(DataSourceId="ds-1")
+        assert (found["Status"], found.get("Message")) == ("COMPLETED", None)
+
+
+def test_the_command_starts_without_what_it_does_not_need_yet():
+    """Up in a moment and small: boto3, moto and the learners come when the first request needs them."""
+    code = (
+        "import sys, airflow_ml_provider.local.__main__; from airflow_ml_provider.local import protocol; "
+        "protocol.service_model(); print([m for m in ('airflow', 'boto3', 'moto', 'numpy', 'sklearn', 'sqlalchemy', "
+        "'botocore.client', 'botocore.session') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"
 
 
 def test_binding_elsewhere_warns():

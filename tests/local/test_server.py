@@ -61,6 +61,7 @@ def send(address: tuple[str, int]) -> Any:
         (b"{}", {"Content_Type": "text/plain"}, 400, "SerializationException"),
         (b"{}", {"X_Amz_Target": "AmazonML_20141212.GetModel"}, 400, "UnknownOperationException"),
         (b"{}", {"X_Amz_Target": "DynamoDB_20120810.ListTables"}, 400, "UnknownOperationException"),
+        (b"{}", {"X_Amz_Target": None, "Authorization": None}, 400, "UnknownOperationException"),
         (b"{}", {"X_Amz_Target": None}, 400, "UnknownOperationException"),
         (b"{}", {"Authorization": None}, 403, "MissingAuthenticationTokenException"),
         (b"{}", {"Authorization": "Bearer x"}, 403, "IncompleteSignatureException"),
@@ -176,6 +177,15 @@ def test_a_connection_is_kept_alive(address: Any):
             connection.getresponse().read()
             kept = connection.sock
             assert kept is not None
+
+
+def test_a_connection_that_is_kept_ends_with_the_service(service: Any):
+    with service.serve() as server:
+        connection = HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+        connection.request("POST", "/", b"{}", HEADERS)
+        connection.getresponse().read()
+    with closing(connection):
+        assert connection.sock.recv(1) == b""
 
 
 def test_a_reset_is_a_true_tcp_reset(address: Any, service: Any):
