@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, NoReturn, TypedDict, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypedDict, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
 
@@ -128,6 +128,21 @@ class MachineLearningBase(BaseOperator):
         trigger = MachineLearningTrigger(wait=wait.to_json(), carried=carried, **self.aws_settings)
         self.defer(trigger=trigger, method_name=method_name, timeout=grace)
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> object:
+        """Go on after a deferral, also after one that Airflow itself ended: timed out, or its trigger broken."""
+        if next_method == TRIGGER_FAILED:
+            told = next_kwargs or {}
+            self.log.error("%s\n%s", told.get("error"), "".join(told.get("traceback") or []))
+            self.not_resumed(context, str(told.get("error")))
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def not_resumed(self, context: Context, reason: str) -> NoReturn:
+        """Fail as the wait would have failed here.
+
+        :raises AirflowException: always, so that the task is retried.
+        """
+        raise AirflowException(f"Airflow ended the deferred wait: {reason}")
+
     def push(self, context: Context, members: Description) -> None:
         """Push each member under its own key, so that ``task.output["Member"]`` finds it."""
         if task_instance := context.get("ti"):
@@ -135,6 +150,7 @@ class MachineLearningBase(BaseOperator):
                 task_instance.xcom_push(key=key, value=value)
 
 
+TRIGGER_FAILED = "__fail__"  # Airflow's name for the method of a task whose trigger is lost
 TRIGGER_GRACE = 120.0  # the trigger keeps the deadline itself; Airflow's own timeout only catches a lost trigger
 
 

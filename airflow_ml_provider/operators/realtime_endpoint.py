@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
-from airflow_ml_provider import waiting
+from airflow_ml_provider import ownership, waiting
 from airflow_ml_provider.operators.base import Event, MachineLearningWaitingOperator
 from airflow_ml_provider.resources import Description, endpoint_info
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_ml_provider.resources import RealtimeEndpoint
     from airflow_ml_provider.waiting import Outcome, Wait
-
-OURS = "machine_learning_realtime_endpoint_ours"
-TAKE_DOWN_SECONDS = 60.0
 
 
 class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperator):
@@ -77,70 +75,101 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
 
     def create(self, context: Context, wait: Wait) -> Description:
         """Create the endpoint, write down before whether it will be ours, and wait until it is READY."""
-        asks_nothing = not self.wait_for_completion and self.if_exists == "skip"
-        ours = False if asks_nothing else self.claim(context, wait)
-        with self.taken_down_on_failure(wait, ours):
-            info = endpoint_info(self.ask(wait, self.operation, {"MLModelId": wait.resource_id}))
-            self.log.info("%s: %s", wait, info["EndpointStatus"])
-            if not self.wait_for_completion:
-                return self.deliver(context, cast("Description", info))
-            wait.made = info["EndpointStatus"] in ("UPDATING", "READY")
-            return self.deliver(context, self.concluded(self.finish(wait, "execute_complete", ours=ours)))
-
-    def execute_complete(self, context: Context, event: Event) -> Description:
-        """Go on after the deferred wait for the endpoint."""
-        wait = waiting.Wait.from_json(event["wait"])
-        with self.taken_down_on_failure(wait, bool(event["carried"]["ours"])):
-            return self.deliver(context, self.concluded(event["outcome"]))
-
-    def claim(self, context: Context, wait: Wait) -> bool:
-        """Tell whether the endpoint is to be ours: there is none yet, or an earlier try of this task made it.
-
-        :raises AirflowException: when somebody else's exists and ``if_exists`` is ``fail``.
-        """
-        store = context.get("task_state_store")
+        if not self.wait_for_completion and self.if_exists == "skip":
+            return self.make(context, wait, ours=False, taken_over=False)
         before = endpoint_info(self.ask(wait, "GetMLModel", {"MLModelId": wait.resource_id}))
-        if before["EndpointStatus"] == "NONE":
-            if store is not None:
-                store.set(OURS, wait.resource_id)
-            return True
-        if store is not None and store.get(OURS) == wait.resource_id:
-            return True
+        exists = before["EndpointStatus"] != "NONE"
+        taken_over = exists and ownership.is_remembered(context, before)
+        if exists and not taken_over:
+            return self.use(context, wait, before)
+        if not exists:
+            ownership.remember(context, wait.resource_id)
+        return self.make(context, wait, ours=self.delete_on_failure, taken_over=taken_over)
+
+    def use(self, context: Context, wait: Wait, before: RealtimeEndpoint) -> Description:
+        """Go on with an endpoint that somebody else made, and never touch it.
+
+        :raises AirflowException: when ``if_exists`` is ``fail``.
+        """
         if self.if_exists == "fail":
             raise AirflowException(
                 f"{wait}: it exists already, with status {before['EndpointStatus']}; if_exists='skip' would use it"
             )
-        return False
+        return self.make(context, wait, ours=False, taken_over=False)
+
+    def make(self, context: Context, wait: Wait, *, ours: bool, taken_over: bool) -> Description:
+        """Ask for the endpoint, which changes nothing where it exists, and wait until it is READY."""
+        with self.taken_down_on_failure(context, wait, ours):
+            info = endpoint_info(self.ask(wait, self.operation, {"MLModelId": wait.resource_id}))
+            self.log.info("%s: %s", wait, info["EndpointStatus"])
+            if not self.wait_for_completion:
+                return self.deliver(context, cast("Description", info))
+            if ours:
+                ownership.remember(context, wait.resource_id, info.get("CreatedAt"))
+            wait.made = info["EndpointStatus"] in ("UPDATING", "READY")
+            outcome = self.finish(wait, "execute_complete", ours=ours, taken_over=taken_over)
+            return self.made(context, wait, outcome, ours=ours, taken_over=taken_over)
+
+    def execute_complete(self, context: Context, event: Event) -> Description:
+        """Go on after the deferred wait for the endpoint."""
+        wait, carried = waiting.Wait.from_json(event["wait"]), event["carried"]
+        ours, taken_over = bool(carried["ours"]), bool(carried["taken_over"])
+        with self.taken_down_on_failure(context, wait, ours):
+            return self.made(context, wait, event["outcome"], ours=ours, taken_over=taken_over)
+
+    def made(self, context: Context, wait: Wait, outcome: Outcome, *, ours: bool, taken_over: bool) -> Description:
+        """Deliver the endpoint; create it once more when the clean-up of an earlier try deleted what this one used."""
+        if taken_over and outcome["kind"] == "failure" and wait.status == "NONE":
+            self.log.info("%s: gone with the earlier try that made it; creating it once more", wait)
+            wait.made = False
+            ownership.remember(context, wait.resource_id)
+            return self.make(context, wait, ours=ours, taken_over=False)
+        return self.deliver(context, self.concluded(outcome))
 
     def deliver(self, context: Context, info: Description) -> Description:
         """Give the endpoint's info to XCom; from here on the endpoint belongs to the pipeline."""
-        if (store := context.get("task_state_store")) is not None:
-            store.delete(OURS)
+        ownership.forget(context)
         self.push(context, info)
         return info
 
     @contextmanager
-    def taken_down_on_failure(self, wait: Wait, ours: bool) -> Iterator[None]:
-        """Delete the endpoint if this task made it and what happens inside fails, ``execution_timeout`` included."""
+    def taken_down_on_failure(self, context: Context, wait: Wait, ours: bool) -> Iterator[None]:
+        """Delete the endpoint if it is ours and what happens inside fails, is timed out or killed."""
+        self.making = wait if ours else None
         try:
             yield
         except TaskDeferred:
             raise
         except BaseException:
-            if ours and self.delete_on_failure:
-                self.take_down(wait)
+            if self.making:
+                self.making = None
+                ownership.take_down(self.hook, wait)
+                ownership.forget(context)
             raise
+        finally:
+            self.making = None
 
-    def take_down(self, wait: Wait) -> None:
-        """Delete the endpoint that this task made; that this fails is logged, and hides no other error."""
-        started = waiting.now()
-        last = replace(wait, deadline=started + TAKE_DOWN_SECONDS, started=started, delay=1)
-        try:
-            self.ask(last, "DeleteRealtimeEndpoint", {"MLModelId": wait.resource_id})
-        except Exception:
-            self.log.exception("%s could not be deleted, and costs money until somebody deletes it", wait)
-        else:
-            self.log.info("%s: deleted, since this task had made it and failed", wait)
+    making: Wait | None = None
+
+    def on_kill(self) -> None:
+        """End a wait whose endpoint is ours, so that it is deleted on the way out.
+
+        Airflow 3 calls this from its handler of SIGTERM and then lets the task go on. Airflow counts SystemExit as a
+        failure that may be retried.
+        """
+        if self.making:
+            raise SystemExit(128 + signal.SIGTERM)
+
+    def not_resumed(self, context: Context, reason: str) -> NoReturn:
+        """Delete the endpoint, if it is known to be ours, after a deferral that Airflow itself ended."""
+        wait = self.wait(self.waiter, self.check_id("ml_model_id"), 1, ownership.TAKE_DOWN_SECONDS)
+        with self.taken_down_on_failure(context, wait, self.delete_on_failure and self.is_ours(context, wait)):
+            super().not_resumed(context, reason)
+
+    def is_ours(self, context: Context, wait: Wait) -> bool:
+        """Tell whether the endpoint that exists now was made by this task."""
+        now = endpoint_info(self.ask(wait, "GetMLModel", {"MLModelId": wait.resource_id}))
+        return now["EndpointStatus"] != "NONE" and ownership.is_remembered(context, now)
 
 
 class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperator):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import (
+    AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -76,6 +77,11 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
             self.fail_or_skip(error)
         self.push(context, seen)
         return seen
+
+    def not_resumed(self, context: Context, reason: str) -> NoReturn:
+        """Fail as a poke would have: a deferral that was timed out has passed the sensor's deadline."""
+        ended = AirflowSensorTimeout if "timeout" in reason.lower() else AirflowException
+        self.fail_or_skip(ended(f"Airflow ended the deferred wait: {reason}"))
 
     def begin(self) -> waiting.Wait:
         """Begin a wait that ends with the sensor's ``timeout``."""

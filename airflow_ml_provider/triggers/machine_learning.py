@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_ml_provider import ownership
 from airflow_ml_provider.triggers.poller import poller
 from airflow_ml_provider.waiting import Wait
 
@@ -52,6 +55,17 @@ class MachineLearningTrigger(BaseTrigger):
         return f"<{type(self).__name__} {self.wait}>"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        outcome = await poller(self.aws_settings).outcome(self.wait)
+        try:
+            outcome = await poller(self.aws_settings).outcome(self.wait)
+        except asyncio.CancelledError:
+            if not hasattr(BaseTrigger, "on_kill"):  # Airflow before 3.3 does not tell a kill from a shutdown
+                await self.on_kill()
+            raise
         event: Event = {"outcome": outcome, "wait": self.wait.to_json(), "carried": self.carried}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Delete the endpoint that the task made, when the task was stopped and wants it no more."""
+        task = self.task_instance
+        if task and self.carried.get("ours") and await ownership.is_given_up(task):
+            await poller(self.aws_settings).ask(partial(ownership.take_down, wait=self.wait))

@@ -119,11 +119,11 @@ class Poller:
                 del self._watched[id(watched)]
 
     async def ask(self, question: Callable[[MachineLearningHook], Answer]) -> Answer:
-        """Return what a function of the hook returns, called in the poller's thread."""
+        """Return what a function of the hook returns, called in another thread than the looks."""
         with self._used():
             hook = await self._connected()
             try:
-                return await self._in_thread(partial(question, hook))
+                return await asyncio.to_thread(question, hook)
             except Exception as error:
                 self._forget_expired(errors.code(error))
                 raise

@@ -1,0 +1,121 @@
+"""Whose an endpoint is, and who takes it down: it costs money while it exists.
+
+A task writes down that it is about to create an endpoint before it does so, and the endpoint's ``CreatedAt`` after.
+Airflow 3.3 keeps that over the tries of a task in its task state store; before 3.3 nothing outlives a killed try, so an
+endpoint that one left counts as somebody else's and is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, cast
+
+from airflow_ml_provider import waiting
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.resources import JSON, RealtimeEndpoint
+    from airflow_ml_provider.waiting import Wait
+
+log = logging.getLogger(__name__)
+
+KEY = "machine_learning_realtime_endpoint"
+TAKE_DOWN_SECONDS = 25.0  # below Airflow's [triggerer] on_kill_timeout of 30
+
+# The states in which a task neither wants its endpoint nor is about to run again. Airflow skips the unfinished tasks of
+# a run that has timed out.
+GIVEN_UP = frozenset({"failed", "skipped", "upstream_failed", "removed"})
+
+
+class Store(Protocol):
+    """What of Airflow 3.3's task state store is used here."""
+
+    def get(self, key: str) -> JSON: ...
+
+    def set(self, key: str, value: JSON) -> None: ...
+
+    def delete(self, key: str) -> None: ...
+
+
+def _store(context: Context) -> Store | None:
+    return cast("Store | None", context.get("task_state_store"))
+
+
+def remember(context: Context, ml_model_id: str, created_at: str | None = None) -> None:
+    """Write down that the endpoint is made by this task: without a time before Create, with it after."""
+    if (store := _store(context)) is not None:
+        store.set(KEY, {"MLModelId": ml_model_id, "CreatedAt": created_at})
+
+
+def forget(context: Context) -> None:
+    """Write down that no endpoint is this task's to take down."""
+    if (store := _store(context)) is not None:
+        store.delete(KEY)
+
+
+def is_remembered(context: Context, endpoint: RealtimeEndpoint) -> bool:
+    """Tell whether an earlier try of this task made the endpoint that exists now."""
+    store = _store(context)
+    made = None if store is None else store.get(KEY)
+    if not isinstance(made, dict) or made["MLModelId"] != endpoint["MLModelId"]:
+        return False
+    return made["CreatedAt"] in (None, endpoint.get("CreatedAt"))
+
+
+def take_down(hook: MachineLearningHook, wait: Wait) -> None:
+    """Delete the endpoint that a task made; that this fails is logged, and hides no other error."""
+    started = waiting.now()
+    last = replace(wait, deadline=started + TAKE_DOWN_SECONDS, started=started, delay=1, failures=0)
+    try:
+        waiting.persist(last, lambda: hook.poll("DeleteRealtimeEndpoint", last.deadline, MLModelId=wait.resource_id))
+    except Exception:
+        log.exception("%s could not be deleted, and costs money until somebody deletes it", wait)
+    else:
+        log.info("%s: deleted, since the task that made it has failed", wait)
+
+
+class TaskInstanceKey(Protocol):
+    """What names a task instance."""
+
+    dag_id: str
+    task_id: str
+    run_id: str
+    map_index: int
+
+
+async def is_given_up(task: TaskInstanceKey) -> bool:
+    """Tell whether a task that was stopped while deferred has failed for good, or is gone with its run.
+
+    A task that was marked as success keeps its endpoint, and one that was cleared is about to take it over.
+    """
+    from airflow import __version__
+
+    state = await asyncio.to_thread(_state_2 if __version__.startswith("2.") else _state, task)
+    return state in GIVEN_UP
+
+
+def _state(task: TaskInstanceKey) -> str | None:
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id], map_index=task.map_index
+    )
+    return next(iter(states.get(task.run_id, {}).values()), "removed")
+
+
+def _state_2(task: TaskInstanceKey) -> str | None:
+    """Read it from the database, to which a triggerer of Airflow 2 is connected."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = (
+            session.query(TaskInstance.state)
+            .filter_by(dag_id=task.dag_id, task_id=task.task_id, run_id=task.run_id, map_index=task.map_index)
+            .one_or_none()
+        )
+    return found[0] if found else "removed"

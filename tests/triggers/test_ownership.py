@@ -1,0 +1,269 @@
+"""An endpoint that a task made is taken down when the task fails or is given up; any other is never touched."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+from airflow import __version__
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+from deferred import finish, reloaded, resume, run_in_loop
+
+from airflow_ml_provider import ownership
+from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
+from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+
+TASK = {"dag_id": "dag", "task_id": "create", "run_id": "run", "map_index": -1}
+
+
+class Store(dict):
+    """Airflow 3.3's task state store: it outlives the tries of a task."""
+
+    set = dict.__setitem__
+
+    def delete(self, key):
+        self.pop(key, None)
+
+
+@pytest.fixture
+def service(ml_model, amazon_ml_local):
+    """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
+    amazon_ml_local.service.durations.set(realtime_endpoint=100)
+    return amazon_ml_local
+
+
+@pytest.fixture
+def task_state(monkeypatch):
+    """Let Airflow say that the task is in this state, or is no more."""
+
+    def airflow_3(states):
+        from airflow.sdk.execution_time import task_runner
+
+        answer = SimpleNamespace(task_states={"run": states} if states else {})
+        comms = SimpleNamespace(send=lambda message: answer)
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+
+    def airflow_2(states):
+        from airflow.models import import_all_models
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.utils import session as airflow_session
+        from sqlalchemy import create_engine, insert
+        from sqlalchemy.orm import Session
+        from sqlalchemy.pool import StaticPool
+
+        import_all_models()  # task_instance has keys into other tables
+        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        TaskInstance.__table__.create(engine)
+        with Session(engine) as session:
+            for state in states.values():
+                session.execute(insert(TaskInstance.__table__).values(**TASK, state=state, pool="p", pool_slots=1))
+            session.commit()
+        monkeypatch.setattr(airflow_session, "create_session", lambda: Session(engine))
+
+    def say(state):
+        states = {} if state == "gone" else {"create": state}
+        (airflow_2 if __version__.startswith("2.") else airflow_3)(states)
+
+    return say
+
+
+def create(**arguments):
+    defaults = {"task_id": "create", "ml_model_id": "ml-1", "deferrable": True}
+    return MachineLearningCreateRealtimeEndpointOperator(**defaults | arguments)
+
+
+def deferred(task, context):
+    """Execute a task until it defers."""
+    with pytest.raises(TaskDeferred) as caught:
+        task.execute(context)
+    return caught.value
+
+
+def stop(service_clock, trigger):
+    """Run a trigger for a while, then stop it as Airflow does when the task is no longer deferred."""
+
+    async def stopped():
+        one = reloaded(trigger)
+        one.task_instance = SimpleNamespace(**TASK)
+        task = asyncio.create_task(anext(one.run()))
+        await asyncio.sleep(10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        if not __version__.startswith("2."):
+            await one.on_kill()
+
+    run_in_loop(service_clock, stopped)
+
+
+def status(service):
+    return service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["EndpointStatus"]
+
+
+@pytest.mark.parametrize("state", ["failed", "skipped", "upstream_failed", "removed", "gone"])
+def test_a_task_given_up_while_deferred_leaves_nothing(service, service_clock, task_state, state):
+    """Marked failed, its run timed out (Airflow skips the task then) or deleted: the endpoint is deleted."""
+    task_state(state)
+    stop(service_clock, deferred(create(), {}).trigger)
+    assert status(service) == "NONE"
+
+
+@pytest.mark.parametrize("state", ["success", "deferred", None, "scheduled", "queued", "running", "up_for_retry"])
+def test_a_task_that_succeeded_or_runs_again_keeps_its_endpoint(service, service_clock, task_state, state):
+    """Marked success, or cleared and about to take it over; and a triggerer that is stopped deletes nothing."""
+    task_state(state)
+    stop(service_clock, deferred(create(), {}).trigger)
+    assert status(service) == "UPDATING"
+
+
+@pytest.mark.parametrize("arguments", [{}, {"delete_on_failure": False}])
+def test_an_endpoint_that_is_not_to_be_deleted_outlives_the_task(service, service_clock, task_state, arguments):
+    """It was there before, or the user wants it kept."""
+    task_state("failed")
+    if not arguments:
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
+    stop(service_clock, deferred(create(**arguments), {}).trigger)
+    assert status(service) == "UPDATING"
+
+
+@pytest.mark.parametrize("end", ["failed", "deadline", "trigger lost", "trigger timed out"])
+def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, end):
+    """However the deferred wait ends badly, the clean-up is that of the wait in the worker."""
+    context, task = {"task_state_store": Store()}, create(waiter_delay=10, waiter_max_attempts=6)
+    wait = deferred(task, context)
+    if end == "failed":
+        service.service.fail("RealtimeEndpoint", "ml-1")
+        service_clock.advance(100)
+    go_on = partial(resume, task, service_clock, context, wait)
+    if end.startswith("trigger"):
+        go_on = partial(task.resume_execution, "__fail__", {"error": end}, context)
+    with pytest.raises(AirflowException, match="RealtimeEndpoint ml-1 in us-east-1|Airflow ended the deferred wait"):
+        go_on()
+    assert status(service) == "NONE"
+    assert not context["task_state_store"]
+
+
+def test_a_lost_trigger_deletes_nothing_that_was_there_before(service):
+    """Nor, without a task state store, what nobody can tell to be ours."""
+    service.client().create_realtime_endpoint(MLModelId="ml-1")
+    for context in ({}, {"task_state_store": Store()}):
+        with pytest.raises(AirflowException, match="Airflow ended the deferred wait: Trigger failure"):
+            create().resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["a\n", "b\n"]}, context)
+    assert status(service) == "UPDATING"
+
+
+def test_a_new_try_takes_over_what_a_killed_one_made(service, service_clock):
+    """It goes on waiting for the same endpoint, which is its own: made once, and deleted when it fails."""
+    context = {"task_state_store": Store()}
+    deferred(create(), context)
+    made = service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["CreatedAt"]
+    service_clock.advance(50)
+    again = deferred(create(), context)
+    assert again.trigger.carried == {"ours": True, "taken_over": True}
+    info = resume(create(), service_clock, context, again)
+    assert info["CreatedAt"] == made.isoformat()
+    assert not context["task_state_store"]
+
+
+def test_a_try_killed_before_its_create_was_answered_made_the_endpoint(service, service_clock):
+    """It was written down before Create that the endpoint would be ours, so a new try deletes it on failure."""
+    context = {"task_state_store": Store()}
+    ownership.remember(context, "ml-1")
+    service.client().create_realtime_endpoint(MLModelId="ml-1")
+    service.service.fail("RealtimeEndpoint", "ml-1")
+    with pytest.raises(AirflowException, match="status FAILED"):
+        finish(create(), service_clock, context)
+    assert status(service) == "NONE"
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_new_try_creates_once_more_what_the_old_one_deleted(service, service_clock, deferrable, at_next_sleep):
+    """The clean-up of a stopped try may come when the new one has already taken the endpoint over."""
+    context = {"task_state_store": Store()}
+    deferred(create(), context)
+    task = create(deferrable=deferrable)
+    delete = lambda: service.client().delete_realtime_endpoint(MLModelId="ml-1")  # noqa: E731
+    if deferrable:
+        wait = deferred(task, context)
+        delete()
+        info = resume(task, service_clock, context, wait)
+    else:
+        at_next_sleep(delete)
+        info = task.execute(context)
+    assert info["EndpointStatus"] == "READY"
+    assert service.requests.count("CreateRealtimeEndpoint") == 3
+
+
+def test_an_endpoint_made_anew_by_somebody_else_is_not_taken_for_ours(service, service_clock):
+    """CreatedAt tells it from the one that an earlier try made."""
+    context, client = {"task_state_store": Store()}, service.client()
+    deferred(create(), context)
+    client.delete_realtime_endpoint(MLModelId="ml-1")
+    service_clock.advance(5)
+    client.create_realtime_endpoint(MLModelId="ml-1")
+    service.service.fail("RealtimeEndpoint", "ml-1")
+    with pytest.raises(AirflowException, match="status FAILED"):
+        finish(create(), service_clock, context)
+    assert status(service) == "FAILED"
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_sigterm_ends_the_wait_and_deletes_what_the_task_made(service, existed, at_next_sleep):
+    """Airflow 3 lets a task go on after on_kill: the wait ends by SystemExit, which Airflow may retry."""
+    if existed:
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
+    task = create(deferrable=False)
+    before = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
+    try:
+        at_next_sleep(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        if existed:
+            assert task.execute({})["EndpointStatus"] == "READY"
+        else:
+            with pytest.raises(SystemExit):
+                task.execute({})
+            assert status(service) == "NONE"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_on_kill_outside_the_wait_does_nothing(service, service_clock):
+    """Airflow calls it after execution_timeout too, when the clean-up is done."""
+    task = create(deferrable=False)
+    task.on_kill()
+    assert task.execute({})["EndpointStatus"] == "READY"
+    task.on_kill()
+    assert status(service) == "READY"
+
+
+@pytest.mark.parametrize(
+    ("error", "arguments", "raised"),
+    [
+        ("Trigger timeout", {}, AirflowSensorTimeout),
+        ("Trigger timeout", {"soft_fail": True}, AirflowSkipException),
+        ("Trigger timeout", {"never_fail": True}, AirflowSkipException),
+        ("Trigger failure", {}, AirflowException),
+        ("Trigger failure", {"never_fail": True}, AirflowSkipException),
+    ],
+)
+def test_a_sensor_whose_deferral_airflow_ended_fails_as_a_poke(service, error, arguments, raised):
+    """A lost trigger is no verdict: only never_fail skips on it, as it does on any error of a poke."""
+    sensor = MachineLearningRealtimeEndpointSensor(task_id="wait", ml_model_id="ml-1", **arguments)
+    with pytest.raises(raised, match="Airflow ended the deferred wait"):
+        sensor.resume_execution("__fail__", {"error": error}, {})
+
+
+def test_soft_fail_does_not_skip_on_a_lost_trigger(service):
+    """As it does not skip on an unexpected error of a poke."""
+    sensor = MachineLearningRealtimeEndpointSensor(task_id="wait", ml_model_id="ml-1", soft_fail=True)
+    with pytest.raises(AirflowException) as caught:
+        sensor.resume_execution("__fail__", {"error": "Trigger failure"}, {})
+    assert not isinstance(caught.value, AirflowSkipException)
