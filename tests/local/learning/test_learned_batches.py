@@ -7,7 +7,6 @@ import json
 
 import numpy as np
 import pytest
-from learning_data import schema, table
 
 from airflow_ml_provider.local.learning import LearningError, Model, batch_predict, read_table, train
 from airflow_ml_provider.local.learning.batch import scientific
@@ -16,6 +15,7 @@ from airflow_ml_provider.local.learning.learners import Learned
 from airflow_ml_provider.local.learning.recipe import parse_recipe, resolve
 from airflow_ml_provider.local.learning.steps import Data
 from airflow_ml_provider.local.storage import MemoryStorage, StorageError
+from tests.local.learning.learning_data import schema, table
 
 MANIFEST = "s3://out/deep/batch-prediction/bp-1.manifest"
 RESULT = "s3://out/deep/batch-prediction/result/bp-1-{}.gz"

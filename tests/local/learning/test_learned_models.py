@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-from learning_data import bundled, csv_text, table
 
 from airflow_ml_provider.local.learning import (
     LearningError,
@@ -17,6 +16,7 @@ from airflow_ml_provider.local.learning import (
     validate_training_parameters,
 )
 from airflow_ml_provider.local.storage import MemoryStorage
+from tests.local.learning.learning_data import bundled, csv_text, table
 
 PLAIN = '{"outputs": ["ALL_NUMERIC"]}'
 DEFAULTS = {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from learning_data import bundled
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from airflow_ml_provider.local.learning import evaluate, train
+from tests.local.learning.learning_data import bundled
 
 PLAIN = '{"outputs": ["normalize(ALL_NUMERIC)"]}'
 # Data set, type, metric, floor (ceiling for the error) of the default recipe, and of the plain one.

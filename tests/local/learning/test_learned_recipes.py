@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from learning_data import table
 
 from airflow_ml_provider.local.learning import LearningError, train, validate_recipe
 from airflow_ml_provider.local.learning.features import Features
 from airflow_ml_provider.local.learning.recipe import default_recipe, parse_recipe, resolve
 from airflow_ml_provider.local.learning.steps import Data
+from tests.local.learning.learning_data import table
 
 ATTRIBUTES = {"t": "TEXT", "u": "TEXT", "c": "CATEGORICAL", "n": "NUMERIC", "m": "NUMERIC", "b": "BINARY"}
 ROWS = [
