@@ -38,3 +38,12 @@ def test_readme_names_every_command():
     targets = set(re.findall(r"^([a-z0-9.-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     pages = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     assert set(re.findall(r"\bmake ((?:test|demo|up|help|lock|bench|install)[a-z0-9.-]*)", pages)) <= targets
+
+
+def test_the_readmes_dag_is_a_dag():
+    """The first screen's Dag parses on this Airflow: three tasks, the last a teardown."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["predict"].upstream_task_ids == {"create"}
+    assert names["delete"].is_teardown
