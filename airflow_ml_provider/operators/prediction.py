@@ -1,17 +1,22 @@
-"""Predict for a few records at a realtime endpoint."""
+"""Predict at a realtime endpoint: for a few records, or for files of them in S3, with one worker or many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from airflow_ml_provider.operators.base import MachineLearningOperator, failures
+from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase, MachineLearningOperator, failures
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_ml_provider.hooks.machine_learning import Prediction
+    from airflow_ml_provider.predicting.scoring import Summary
+    from airflow_ml_provider.predicting.sharing import Share
     from airflow_ml_provider.records import Record
+    from airflow_ml_provider.resources import Description
+
+Format = Literal["CSV", "JSON_LINES"]
 
 
 class MachineLearningPredictOperator(MachineLearningOperator):
@@ -33,9 +38,7 @@ class MachineLearningPredictOperator(MachineLearningOperator):
         "record",
         "records",
         "endpoint_url",
-        "aws_conn_id",
-        "region_name",
-        "verify",
+        *AWS_FIELDS,
     )
 
     def __init__(
@@ -85,3 +88,162 @@ class MachineLearningPredictOperator(MachineLearningOperator):
             except ValueError as error:
                 raise ValueError(f"records[{place}]: {error}") from None
         return self.records
+
+
+class MachineLearningPredictS3Operator(MachineLearningBase):
+    """Predict for every row of a file in S3, at the full rate of the model's realtime endpoint.
+
+    Predictions stand in the input's order. The output appears when it is whole; a retry, or another worker after a
+    kill, goes on behind the last finished part, unless the source, the model's ``ScoreThreshold`` or the endpoint has
+    changed since. The model's target and the key columns that the model does not know are not sent.
+
+    Returns a summary: ``output_uri``, ``output_format``, ``errors_uri`` (None without errors), ``rows``, ``errors``,
+    ``parts``, ``seconds``, ``rate``.
+
+    :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
+    :param source_uri: an object in S3, or with a slash at its end the folder of several; UTF-8, packed by gzip where
+        the name ends in ``.gz`` (templated).
+    :param stretches: instead, one worker's share of the rows, as MachineLearningPlanPredictS3Operator gives it
+        (templated).
+    :param output_uri: the object that gets the predictions, packed by gzip if it ends in ``.gz``. Refused rows go to
+        ``<output_uri>.errors.csv``, parts to ``<output_uri>.parts/`` (templated).
+    :param input_format: ``CSV`` or ``JSON_LINES``; default by the name: .jsonl, .ndjson and .json are JSON Lines.
+    :param output_format: the same for the output.
+    :param column_names: the names of a CSV file's columns when it has no header (templated).
+    :param key_columns: columns to write beside the predictions (templated).
+    :param excluded_attribute_names: columns not to send to the model (templated).
+    :param max_errors: how many rows may be refused; with one more the task fails, and does not retry.
+    :param max_predictions: the task fails before it starts when there are more rows.
+    :param max_requests_per_second: at least 1; default is the endpoint's own ``PeakRequestsPerSecond``.
+    :param rows_per_part: after how many rows the work is saved.
+    :param timeout: seconds to go on for with one record while errors that pass come back.
+    """
+
+    template_fields: Sequence[str] = (
+        "ml_model_id",
+        "source_uri",
+        "stretches",
+        "output_uri",
+        "column_names",
+        "key_columns",
+        "excluded_attribute_names",
+        *AWS_FIELDS,
+    )
+
+    def __init__(
+        self,
+        *,
+        ml_model_id: str,
+        output_uri: str,
+        source_uri: str | None = None,
+        stretches: Sequence[Description] | None = None,
+        input_format: Format | None = None,
+        output_format: Format | None = None,
+        column_names: Sequence[str] | None = None,
+        key_columns: Sequence[str] = (),
+        excluded_attribute_names: Sequence[str] = (),
+        max_errors: int = 0,
+        max_predictions: int | None = None,
+        max_requests_per_second: int | None = None,
+        rows_per_part: int = 2000,
+        timeout: float = 300,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.ml_model_id = ml_model_id
+        self.output_uri = output_uri
+        self.source_uri = source_uri
+        self.stretches = stretches
+        self.input_format = input_format
+        self.output_format = output_format
+        self.column_names = column_names
+        self.key_columns = key_columns
+        self.excluded_attribute_names = excluded_attribute_names
+        self.max_errors = max_errors
+        self.max_predictions = max_predictions
+        self.max_requests_per_second = max_requests_per_second
+        self.rows_per_part = rows_per_part
+        self.timeout = timeout
+
+    def execute(self, context: Context) -> Summary:
+        from airflow_ml_provider.predicting.scoring import Scoring
+        from airflow_ml_provider.predicting.settings import Settings, stretches_of
+
+        ml_model_id, settings = self.check_id("ml_model_id"), Settings.of(self)
+        with failures(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
+            return Scoring(self.hook, ml_model_id, stretches_of(self, self.hook), settings).run()
+
+
+class MachineLearningPlanPredictS3Operator(MachineLearningBase):
+    """Divide the rows of files in S3 between several workers, and the endpoint's rate with them.
+
+    Returns a list of arguments for ``MachineLearningPredictS3Operator.partial(…).expand_kwargs(plan.output)``, one
+    item for each worker: ``stretches``, ``output_uri``, ``input_format``, ``max_requests_per_second``.
+
+    :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
+    :param source_uri: an object in S3, or with a slash at its end the folder of several (templated). One that is
+        packed by gzip goes to one worker as a whole.
+    :param output_uri: the object that gets all predictions in the end; the workers' stand below
+        ``<output_uri>.shares/`` (templated).
+    :param workers: how many workers at most, at least 1; small files may give fewer shares.
+    :param input_format: ``CSV`` or ``JSON_LINES``; default by the name of ``source_uri``.
+    :param column_names: the names of a CSV file's columns when it has no header (templated).
+    :param max_predictions: the task fails when there are more rows.
+    :param max_requests_per_second: what all workers together may ask for; default is the endpoint's own
+        ``PeakRequestsPerSecond``.
+    """
+
+    template_fields: Sequence[str] = ("ml_model_id", "source_uri", "output_uri", "column_names", *AWS_FIELDS)
+
+    def __init__(
+        self,
+        *,
+        ml_model_id: str,
+        source_uri: str,
+        output_uri: str,
+        workers: int,
+        input_format: Format | None = None,
+        column_names: Sequence[str] | None = None,
+        max_predictions: int | None = None,
+        max_requests_per_second: int | None = None,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.ml_model_id = ml_model_id
+        self.source_uri = source_uri
+        self.output_uri = output_uri
+        self.workers = workers
+        self.input_format = input_format
+        self.column_names = column_names
+        self.max_predictions = max_predictions
+        self.max_requests_per_second = max_requests_per_second
+
+    def execute(self, context: Context) -> list[Share]:
+        from airflow_ml_provider.predicting.sharing import divide
+
+        ml_model_id = self.check_id("ml_model_id")
+        with failures(f"Planning predictions with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
+            return divide(self, ml_model_id)
+
+
+class MachineLearningJoinPredictS3Operator(MachineLearningBase):
+    """Put the predictions of several workers together, in the order of the input, and delete theirs.
+
+    Returns a summary as MachineLearningPredictS3Operator does; ``seconds`` are the slowest worker's.
+
+    :param output_uri: the object that gets all predictions (templated).
+    :param summaries: what the workers returned: ``predict.output`` of the mapped task (templated).
+    """
+
+    template_fields: Sequence[str] = ("output_uri", "summaries", *AWS_FIELDS)
+
+    def __init__(self, *, output_uri: str, summaries: Sequence[Summary], **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.output_uri = output_uri
+        self.summaries = summaries
+
+    def execute(self, context: Context) -> Summary:
+        from airflow_ml_provider.predicting.sharing import join
+
+        with failures(f"Joining {self.output_uri}"):
+            return join(self.hook.s3, self.output_uri, list(self.summaries))

@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow.providers.common.compat.sdk import AirflowException
+
 from airflow_ml_provider import errors
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class RefusedRecord(Exception):
         self.said = said
 
 
-class PatienceLost(Exception):
+class PatienceLost(AirflowException):
     """Errors that pass did not pass in time."""
 
 
@@ -78,6 +80,7 @@ class Engine:
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
         self._answered = self._closing = False
+        self._fatal: BaseException | None = None
 
     def run(
         self, bodies: Iterable[tuple[Token, bytes | RefusedRecord]]
@@ -144,7 +147,10 @@ class Engine:
     def _answer(self, call: _Call, slot: Slot) -> None:
         try:
             call.answer.set_result(self._persist(call.body, slot))
+        except RefusedRecord as refused:
+            call.answer.set_exception(refused)
         except BaseException as error:
+            self._fatal, self._closing = error, True
             call.answer.set_exception(error)
 
     def _persist(self, body: bytes, slot: Slot) -> Prediction:
@@ -170,7 +176,7 @@ class Engine:
             self._answered = True
             raise RefusedRecord(f"refused with {code}", str(error)) from error
         if self._closing or not errors.is_passing_at_predict(error):
-            raise error
+            raise self._fatal or error
         if code in errors.THROTTLING:
             self._pace.throttled()
         if code == "PredictorNotMountedException":

@@ -102,3 +102,10 @@ def _cut(
 
 def _stretch(source: Source, columns: list[str], begins: rows.Place, end: int | None, count: int) -> Stretch:
     return Stretch(source.uri, source.etag, source.size, columns, begins.offset, begins.line, end, count)
+
+
+def limited(shares: Sequence[Sequence[Stretch]], max_predictions: int | None) -> None:
+    """Raise AirflowFailException when there are more rows than may be predicted."""
+    rows = sum(stretch.count for share in shares for stretch in share)
+    if max_predictions is not None and rows > max_predictions:
+        raise AirflowFailException(f"max_predictions: there are {rows:,} rows, allowed are {max_predictions:,}")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook, Prediction
     from airflow_ml_provider.predicting.plan import Stretch
     from airflow_ml_provider.predicting.rows import Format, Row
+    from airflow_ml_provider.predicting.settings import Settings
     from airflow_ml_provider.resources import Description
 
 
@@ -32,35 +33,13 @@ class Summary(TypedDict):
     """What a file of predictions came to; ``seconds`` and ``rate`` (rows a second) are of all tries together."""
 
     output_uri: str
+    output_format: Format
     errors_uri: str | None
     rows: int
     errors: int
     parts: int
     seconds: float
     rate: float
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a file is read and its predictions are written; ``MachineLearningPredictS3Operator`` says what each means."""
-
-    input_format: Format
-    output_format: Format
-    key_columns: Sequence[str] = ()
-    excluded_attribute_names: Sequence[str] = ()
-    max_errors: int = 0
-    rows_per_part: int = 2000
-    max_requests_per_second: int | None = None
-    timeout: float = 300.0
-
-    def pins(self) -> Description:
-        """Give those that the output's bytes depend on."""
-        return {
-            "input_format": self.input_format,
-            "output_format": self.output_format,
-            "key_columns": list(self.key_columns),
-            "excluded_attribute_names": list(self.excluded_attribute_names),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +57,7 @@ class Scoring:
     :param hook: for the model, its endpoint, and S3.
     :param ml_model_id: the model.
     :param stretches: the rows, in order.
-    :param output_uri: the object that gets the predictions.
-    :param settings: how.
+    :param settings: how, and to which object.
     :raises AirflowException: when there is no endpoint, or the output is not writable.
     """
 
@@ -88,12 +66,10 @@ class Scoring:
         hook: MachineLearningHook,
         ml_model_id: str,
         stretches: Sequence[Stretch],
-        output_uri: str,
         settings: Settings,
     ) -> None:
         self._s3 = hook.s3
         self._stretches = stretches
-        self._uri = output_uri
         self._settings = settings
         model = hook.conn.get_ml_model(MLModelId=ml_model_id)
         endpoint = endpoint_info(model)
@@ -106,7 +82,7 @@ class Scoring:
             "source": _digest(stretches),
             **settings.pins(),
         }
-        self._parts = Parts(self._s3, output_uri, pins)
+        self._parts = Parts(self._s3, settings.output_uri, pins)
         self._teller = Teller(sum(stretch.count for stretch in stretches), self._parts.progress["rows"])
         self._done: list[_Done] = []
         self._refused = self._parts.progress["errors"]
@@ -194,14 +170,16 @@ class Scoring:
         )
 
     def _header(self) -> str:
-        if self._settings.output_format != "CSV":
+        columns = self._parts.progress["columns"]
+        if self._settings.output_format != "CSV" or not columns:
             return ""
-        return answers.csv_line([*self._settings.key_columns, *self._parts.progress["columns"]])
+        return answers.csv_line([*self._settings.key_columns, *columns])
 
     def _summary(self) -> Summary:
         progress = self._parts.progress
         return Summary(
-            output_uri=self._uri,
+            output_uri=self._settings.output_uri,
+            output_format=self._settings.output_format,
             errors_uri=self._parts.errors_uri if progress["errors"] else None,
             rows=progress["rows"],
             errors=progress["errors"],

@@ -1,0 +1,172 @@
+"""An iterator of records in, an iterator of predictions out."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException
+
+from airflow_ml_provider.predicting.engine import PatienceLost, RefusedRecord
+
+FAULTS = ("reset", "server_error", "throttling", "limit_exceeded", "garbage", "expired_token")
+
+
+def labels(hook, values, **settings):
+    """Predict for values of x, and give the labels."""
+    return [found["predictedLabel"] for found in hook.predict_records("ml-1", ({"x": x} for x in values), **settings)]
+
+
+def truth(values):
+    return ["1" if x >= 20 else "0" for x in values]
+
+
+def busiest_second(service):
+    """The most calls that arrived within one second."""
+    times = sorted(received.at for received in service.requests if received.operation == "Predict")
+    return max(sum(start <= at < start + 1 for at in times) for start in times)
+
+
+def test_predictions_come_in_the_order_of_the_records(hook):
+    """Each record has its prediction, in its place."""
+    values = [39, 0, 25, 3] * 50
+    assert labels(hook, values) == truth(values)
+
+
+def test_predictions_are_those_of_predict(hook):
+    """What comes below the client is what the client gives."""
+    record = {"x": 3}
+    assert list(hook.predict_records("ml-1", [record])) == [hook.predict("ml-1", record)]
+
+
+def test_no_record_is_no_call(hook, endpoint):
+    """An empty iterator asks for the endpoint and for nothing else."""
+    assert labels(hook, []) == []
+    assert endpoint.requests.count("Predict") == 0
+
+
+def test_the_endpoints_own_rate_is_kept(hook, endpoint):
+    """Without a limit of its own it asks as often as PeakRequestsPerSecond allows, and never more often."""
+    labels(hook, [1] * 300)
+    assert 100 < busiest_second(endpoint) <= 200
+    assert not [received for received in endpoint.requests if received.error_code]
+
+
+def test_max_requests_per_second_is_kept(hook, endpoint):
+    """A lower limit holds."""
+    labels(hook, [1] * 100, max_requests_per_second=20)
+    assert busiest_second(endpoint) <= 20
+
+
+def test_a_limit_below_one_is_refused(hook):
+    """max_requests_per_second=0 names the argument."""
+    with pytest.raises(ValueError, match="max_requests_per_second: 0; it must be at least 1"):
+        labels(hook, [1], max_requests_per_second=0)
+
+
+def test_throttling_lowers_the_rate(hook, endpoint):
+    """When somebody else uses the endpoint too, fewer calls are made, and none is lost."""
+    endpoint.service.peak_requests_per_second = 100
+    assert labels(hook, [30] * 300) == ["1"] * 300
+    refused = [received for received in endpoint.requests if received.error_code == "LimitExceededException"]
+    assert 0 < len(refused) < 200
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_passing_fault_changes_nothing(hook, endpoint, kind):
+    """5 % of the calls fail, each in a way that passes: the predictions are the same, in the same order."""
+    endpoint.faults.add(kind, operation="Predict", probability=0.05, seed=7)
+    values = [*range(10), *range(30, 40)] * 5
+    assert labels(hook, values) == truth(values)
+    assert endpoint.requests.count("Predict") > len(values)
+
+
+def test_a_predictor_that_is_not_mounted_yet_is_waited_for(hook, endpoint):
+    """Right after READY there is no predictor for a while: one record alone asks until there is one."""
+    endpoint.service.not_mounted_for(3600 + 60)
+    assert labels(hook, [30] * 50) == ["1"] * 50
+    refused = [received for received in endpoint.requests if received.error_code == "PredictorNotMountedException"]
+    assert 0 < len(refused) < 40
+
+
+def test_an_endpoint_that_disappears_ends_it(hook, endpoint):
+    """A deleted endpoint is an error as soon as it is looked at, not after the whole time-out."""
+    found = hook.predict_records("ml-1", ({"x": 1} for _ in range(400)))
+    assert len(list(islice(found, 100))) == 100
+    began = endpoint.clock.now()
+    endpoint.client().delete_realtime_endpoint(MLModelId="ml-1")
+    with pytest.raises(AirflowException, match=r"ml-1 in us-east-1 has no realtime endpoint.*EndpointStatus NONE"):
+        list(found)
+    assert endpoint.clock.now() - began < 300
+
+
+def test_a_model_without_an_endpoint_is_an_error(hook, endpoint):
+    """Nothing is asked of a model that has no endpoint."""
+    endpoint.client().delete_realtime_endpoint(MLModelId="ml-1")
+    with pytest.raises(AirflowException, match="has no realtime endpoint to predict with"):
+        labels(hook, [1])
+    assert endpoint.requests.count("Predict") == 0
+
+
+def test_an_error_that_stays_ends_it_at_once(hook, endpoint):
+    """Missing permissions are no matter of patience; the message names the IAM action."""
+    endpoint.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
+    with pytest.raises(Exception, match="IAM action machinelearning:Predict in us-east-1"):
+        labels(hook, [1] * 100)
+    assert endpoint.requests.count("Predict") == 1
+
+
+def test_errors_that_pass_are_bounded(hook, endpoint):
+    """What ought to pass and does not ends after the time-out, and says what it was."""
+    endpoint.faults.add("server_error", operation="Predict")
+    with pytest.raises(PatienceLost, match="no prediction within 60 s; the last error was InternalServerException"):
+        labels(hook, [1], timeout=60)
+    assert endpoint.requests.count("Predict") < 30
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"x": [1]}, "x is list"),
+        (["x"], "it is list; it must be a mapping"),
+        ({"x": "1" * 102_401}, "it has 102402 bytes; a record may have 102400"),
+    ],
+    ids=["nested", "no mapping", "over 100 KB"],
+)
+def test_a_record_that_cannot_be_sent_is_named(hook, record, reason):
+    """Its place and the reason are in the error; what came before it has been predicted."""
+    found = hook.predict_records("ml-1", [{"x": 1}, record])
+    assert next(found)["predictedLabel"] == "0"
+    with pytest.raises(RefusedRecord, match=rf"records\[1\]: .*{reason}"):
+        next(found)
+
+
+def test_refused_records_can_be_returned(hook, endpoint):
+    """With return_refused the others go on; the service's own words are kept apart from the text."""
+    endpoint.faults.add("error", operation="Predict", code="InvalidInputException", message="x=1", status=400, count=1)
+    refused, predicted = hook.predict_records("ml-1", [{"x": 1}, {"x": 39}], return_refused=True)
+    assert isinstance(refused, RefusedRecord)
+    assert str(refused) == "refused with InvalidInputException"
+    assert "x=1" in refused.said
+    assert predicted["predictedLabel"] == "1"
+
+
+def test_records_are_read_as_they_are_needed(hook):
+    """The first prediction does not wait for the last record, and memory does not hold them all."""
+    read = []
+
+    def records():
+        for x in range(5000):
+            read.append(x)
+            yield {"x": x % 40}
+
+    found = hook.predict_records("ml-1", records())
+    assert next(found)["predictedLabel"] == "0"
+    assert len(read) < 1100
+    found.close()
+
+
+def test_an_expired_token_is_renewed(hook, endpoint):
+    """Expired credentials are read anew, once for all calls that found them expired."""
+    endpoint.faults.add("expired_token", operation="Predict", count=3)
+    assert labels(hook, [30] * 20) == ["1"] * 20
