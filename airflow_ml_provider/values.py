@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 from airflow_ml_provider.resources import JSON
@@ -42,6 +43,8 @@ def _json_text(name: str, value: object) -> object:
 
 
 def _text(name: str, shape: Shape, value: object) -> Value:
+    if _is_number(value):  # what Airflow's native rendering makes of an id of digits
+        return str(value)
     if not isinstance(value, str):
         raise ValueError(f"{name}: it is {_kind(value)}; it must be text")
     return value
@@ -81,8 +84,7 @@ def _list(name: str, shape: Shape, value: object) -> Value:
 def _map(name: str, shape: Shape, value: object) -> Value:
     if not isinstance(value, Mapping):
         raise ValueError(f"{name}: it is {_kind(value)}; it must be a mapping")
-    texts = {str(key): str(item) if _is_number(item) else item for key, item in value.items()}
-    return {key: convert(f"{name}[{key!r}]", "", shape.value, item) for key, item in texts.items()}  # type: ignore[attr-defined]
+    return {str(key): convert(f"{name}[{key!r}]", "", shape.value, item) for key, item in value.items()}  # type: ignore[attr-defined]
 
 
 def _structure(name: str, shape: Shape, value: object) -> Value:
@@ -120,8 +122,23 @@ def _check(name: str, shape: Shape, value: Value) -> None:
 def _check_text(name: str, value: str, enum: list[str] | None, pattern: str | None) -> None:
     if enum and value not in enum:
         raise ValueError(f"{name}: {_shown(value)} is not one of {', '.join(enum)}")
-    if pattern and not re.fullmatch(pattern, value, re.DOTALL):
+    if pattern and not _regex(pattern).fullmatch(value):
         raise ValueError(f"{name}: {_shown(value)} does not match {pattern}")
+
+
+# Classes of characters that the service's patterns use and Python's do not know.
+_UNICODE_CLASSES = {
+    r"\p{L}": r"\w",
+    r"\p{N}": r"\w",
+    r"\p{Z}": " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
+}
+
+
+@cache
+def _regex(pattern: str) -> re.Pattern[str]:
+    for java, python in _UNICODE_CLASSES.items():
+        pattern = pattern.replace(java, python)
+    return re.compile(pattern, re.DOTALL)
 
 
 def _shown(value: object) -> str:

@@ -33,10 +33,6 @@ LEFT_TO_THE_HOOK = {
     "DescribeMLModels": "hook.conn has a paginator",
     "DescribeTags": "a plain call of hook.conn",
 }
-NO_OPERATION = {
-    "MachineLearningEvaluationGateOperator": "decides by GetEvaluation and DescribeEvaluations, and branches",
-    "MachineLearningPredictS3Operator": "predicts for a whole file",
-}
 RENAMED = {
     ("Predict", "predict_endpoint"): ("endpoint_url", "Airflow's users know it as the endpoint's EndpointUrl"),
 }
@@ -80,7 +76,7 @@ def module_names(section):
 
 
 OPERATORS = classes("operators", MachineLearningBase)
-BY_OPERATION = [found for found in OPERATORS if found.__name__ not in NO_OPERATION]
+BY_OPERATION = [found for found in OPERATORS if hasattr(found, "operation")]
 SENSORS = classes("sensors", MachineLearningSensor)
 
 
