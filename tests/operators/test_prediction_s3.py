@@ -1,0 +1,383 @@
+"""A file in, predictions out, nothing lost."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_ml_provider.operators.prediction import (
+    MachineLearningJoinPredictS3Operator,
+    MachineLearningPlanPredictS3Operator,
+    MachineLearningPredictS3Operator,
+)
+from airflow_ml_provider.predicting.pace import RealTime
+
+SOURCE, OUTPUT = "s3://bucket/in.csv", "s3://bucket/out.csv"
+VALUES = [*range(10), *range(30, 40)]
+ROWS = [(f"k{number}", VALUES[number % 20]) for number in range(60)]
+FILE = "id,x\n" + "".join(f"{key},{x}\n" for key, x in ROWS)
+
+
+class Bucket:
+    """Objects of the S3 beside the service, by URI."""
+
+    def __init__(self, client):
+        self.client = client
+        client.create_bucket(Bucket="bucket")
+
+    def put(self, uri, body):
+        self.client.put_object(Bucket="bucket", Key=uri.removeprefix("s3://bucket/"), Body=body)
+
+    def get(self, uri):
+        return self.client.get_object(Bucket="bucket", Key=uri.removeprefix("s3://bucket/"))["Body"].read()
+
+    def uris(self):
+        found = self.client.list_objects_v2(Bucket="bucket").get("Contents", ())
+        return {f"s3://bucket/{item['Key']}" for item in found}
+
+    def rows(self, uri):
+        return list(csv.DictReader(io.StringIO(self.get(uri).decode())))
+
+
+@pytest.fixture
+def service(amazon_ml_local, ml_model, service_clock, monkeypatch):
+    """The service with a READY endpoint; calls are paced by its clock, so nobody sleeps."""
+    amazon_ml_local.client().create_realtime_endpoint(MLModelId=ml_model)
+    service_clock.advance(3600)
+    monkeypatch.setattr(RealTime, "now", staticmethod(service_clock.now))
+    monkeypatch.setattr(RealTime, "sleep", staticmethod(service_clock.sleep))
+    amazon_ml_local.requests.clear()
+    return amazon_ml_local
+
+
+@pytest.fixture
+def bucket(service):
+    """The bucket, with the source in it."""
+    bucket = Bucket(service.client("s3"))
+    bucket.put(SOURCE, FILE)
+    return bucket
+
+
+def predict(**arguments):
+    defaults = {"ml_model_id": "ml-1", "source_uri": SOURCE, "output_uri": OUTPUT, "key_columns": ["id"]}
+    return MachineLearningPredictS3Operator(task_id="predict", **{**defaults, **arguments}).execute({})
+
+
+def expected(rows=ROWS):
+    return [(key, "1" if x >= 20 else "0") for key, x in rows]
+
+
+def got(bucket, uri=OUTPUT):
+    return [(row["id"], row["predictedLabel"]) for row in bucket.rows(uri)]
+
+
+def test_every_row_is_predicted_in_order(bucket, service):
+    """Key columns and predictions stand in the input's order; nothing but the output stays."""
+    summary = predict(rows_per_part=25)
+    assert got(bucket) == expected()
+    assert list(bucket.rows(OUTPUT)[0]) == ["id", "predictedLabel", "predictedScore"]
+    assert bucket.uris() == {SOURCE, OUTPUT}
+    assert {name: summary[name] for name in ("rows", "errors", "parts", "output_uri", "errors_uri")} == {
+        "rows": 60,
+        "errors": 0,
+        "parts": 3,
+        "output_uri": OUTPUT,
+        "errors_uri": None,
+    }
+    assert service.requests.count("Predict") == 60
+
+
+def test_only_the_models_variables_are_sent(bucket, service):
+    """The target and a key that the model does not know stay here; an empty field is a missing variable."""
+    bucket.put(SOURCE, "id,x,y\nk1,30,1\nk2,,0\n")
+    predict()
+    sent = [received.parameters["Record"] for received in service.requests if received.operation == "Predict"]
+    assert sent == [{"x": "30"}, {}]
+
+
+@pytest.mark.parametrize(
+    ("source", "body", "arguments"),
+    [
+        (SOURCE, FILE.encode(), {}),
+        (SOURCE, b"\xef\xbb\xbf" + FILE.encode(), {}),
+        (SOURCE, FILE.replace("\n", "\r\n").encode(), {}),
+        (SOURCE, FILE.split("\n", 1)[1].encode(), {"column_names": ["id", "x"]}),
+        (f"{SOURCE}.gz", gzip.compress(FILE.encode()), {}),
+        ("s3://bucket/in.jsonl", "".join(json.dumps({"id": k, "x": x}) + "\n" for k, x in ROWS).encode(), {}),
+        ("s3://bucket/in", "".join(json.dumps({"id": k, "x": x}) + "\n" for k, x in ROWS).encode(),
+         {"input_format": "JSON_LINES"}),
+    ],
+    ids=["csv", "byte order mark", "crlf", "no header", "gzip", "json lines", "input_format"],
+)  # fmt: skip
+def test_every_input_gives_the_same_output(bucket, source, body, arguments):
+    """CSV and JSON Lines, plain and packed, are read alike."""
+    bucket.put(source, body)
+    predict(source_uri=source, **arguments)
+    assert got(bucket) == expected()
+
+
+def test_a_folder_is_read_in_the_order_of_its_names(bucket):
+    """All objects of a folder make one output."""
+    bucket.put("s3://bucket/in/2.csv", "id,x\nb,30\n")
+    bucket.put("s3://bucket/in/1.csv", "x,id\n3,a\n")
+    predict(source_uri="s3://bucket/in/")
+    assert got(bucket) == [("a", "0"), ("b", "1")]
+
+
+def test_json_lines_hold_the_whole_prediction(bucket):
+    """As JSON Lines the output has AWS's members, packed where its name says so."""
+    predict(output_uri="s3://bucket/out.jsonl.gz")
+    first = json.loads(gzip.decompress(bucket.get("s3://bucket/out.jsonl.gz")).decode().splitlines()[0])
+    assert first.keys() == {"id", "predictedLabel", "predictedScores"}
+    assert first["predictedScores"].keys() == {"0"}
+
+
+BAD_ROWS = {
+    "ragged": ("k,1,2", "it has 3 fields; the columns are 2"),
+    "not utf-8": (b"\xff\xfe,1", "it is not UTF-8"),
+    "over 100 KB": ("k," + "1" * 102_401, "it has 102402 bytes; a record may have 102400"),
+    "endless field": ('k,"' + "1" * 140_000 + '"', "it is no CSV: field larger than field limit"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_ROWS)
+def test_a_row_that_cannot_be_sent_goes_to_the_errors_file(bucket, kind):
+    """It is there with its line number and reason; all other rows are predicted."""
+    line, reason = BAD_ROWS[kind]
+    lines = FILE.encode().splitlines()
+    lines.insert(3, line if isinstance(line, bytes) else line.encode())
+    bucket.put(SOURCE, b"\n".join(lines))
+    summary = predict(max_errors=1)
+    assert got(bucket) == expected()
+    assert (summary["errors"], summary["errors_uri"]) == (1, f"{OUTPUT}.errors.csv")
+    (error,) = bucket.rows(f"{OUTPUT}.errors.csv")
+    assert (error["uri"], error["line"]) == (SOURCE, "4")
+    assert reason in error["reason"]
+
+
+@pytest.mark.parametrize("line", ["[1]", "{", '"x"', '{"x": 1}', '{"id": "k", "x": {}}'])
+def test_a_bad_line_of_json_goes_to_the_errors_file(bucket, line):
+    """What is no flat object with the key columns is refused by itself."""
+    bucket.put("s3://bucket/in.jsonl", f'{{"id": "a", "x": 1}}\n\n{line}\n{{"id": "b", "x": 30}}\n')
+    predict(source_uri="s3://bucket/in.jsonl", max_errors=1)
+    assert got(bucket) == [("a", "0"), ("b", "1")]
+    assert [error["line"] for error in bucket.rows(f"{OUTPUT}.errors.csv")] == ["3"]
+
+
+def test_a_row_that_the_service_refuses_goes_to_the_errors_file(bucket, service):
+    """The reason holds the service's code and its words."""
+    service.faults.add("error", operation="Predict", code="InvalidInputException", message="no such", status=400, count=1)
+    predict(max_errors=1)
+    (error,) = bucket.rows(f"{OUTPUT}.errors.csv")
+    assert error["line"] == "2"
+    assert error["reason"].startswith("refused with InvalidInputException: ")
+    assert got(bucket) == expected()[1:]
+
+
+def test_too_many_errors_fail_and_keep_what_was_done(bucket, service):
+    """No output appears, the errors file does; a try that allows more goes on behind what was done."""
+    lines = FILE.splitlines()
+    lines.insert(41, "ragged")
+    bucket.put(SOURCE, "\n".join(lines))
+    with pytest.raises(AirflowFailException, match=r"max_errors: 1 rows got no prediction, allowed are 0; .*errors.csv"):
+        predict()
+    assert OUTPUT not in bucket.uris()
+    assert bucket.rows(f"{OUTPUT}.errors.csv")[0]["line"] == "42"
+    service.requests.clear()
+    predict(max_errors=1)
+    assert got(bucket) == expected()
+    assert service.requests.count("Predict") == 20
+
+
+def test_errors_of_an_earlier_run_do_not_stay(bucket):
+    """A run without errors deletes the errors file that another one left."""
+    bucket.put(f"{OUTPUT}.errors.csv", "old")
+    predict()
+    assert bucket.uris() == {SOURCE, OUTPUT}
+
+
+def test_a_column_that_the_model_does_not_know_is_named(bucket, service):
+    """It costs no call, and the message says what to do."""
+    bucket.put(SOURCE, "id,x,zip\nk,1,2\n")
+    with pytest.raises(AirflowFailException, match="max_errors"):
+        predict()
+    assert "'zip'; excluded_attribute_names leaves it out" in bucket.rows(f"{OUTPUT}.errors.csv")[0]["reason"]
+    assert service.requests.count("Predict") == 0
+    predict(excluded_attribute_names=["zip"])
+    assert got(bucket) == [("k", "0")]
+
+
+def interrupted(service, bucket, after=35):
+    """Run until the service breaks down for good, and give what was done till then."""
+    original = service.service.handle
+
+    def handle(request):
+        if service.requests.count("Predict") == after:
+            service.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
+        return original(request)
+
+    service.service.handle = handle
+    with pytest.raises(AirflowException, match="AccessDenied"):
+        predict(rows_per_part=10)
+    service.service.handle = original
+    service.faults.clear()
+    service.requests.clear()
+    assert OUTPUT not in bucket.uris()
+    return json.loads(bucket.get(f"{OUTPUT}.parts/progress.json"))["rows"]
+
+
+def test_a_retry_goes_on_behind_what_was_done(bucket, service):
+    """The bytes are those of an undisturbed run, and no row is asked for twice."""
+    predict()
+    undisturbed = bucket.get(OUTPUT)
+    bucket.client.delete_object(Bucket="bucket", Key="out.csv")
+    service.requests.clear()
+    done = interrupted(service, bucket)
+    assert 10 <= done < 60
+    predict(rows_per_part=10)
+    assert bucket.get(OUTPUT) == undisturbed
+    assert service.requests.count("Predict") == 60 - done
+
+
+def change_threshold(service, bucket):
+    service.client().update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9)
+
+
+def change_endpoint(service, bucket):
+    service.client().delete_realtime_endpoint(MLModelId="ml-1")
+    service.client().create_realtime_endpoint(MLModelId="ml-1")
+    service.clock.advance(3600)
+
+
+def change_source(service, bucket):
+    bucket.put(SOURCE, FILE + "new,1\n")
+
+
+@pytest.mark.parametrize("change", [change_threshold, change_endpoint, change_source])
+def test_a_change_since_the_last_try_begins_anew(bucket, service, change):
+    """Parts made from another source, with another threshold or at another endpoint are thrown away."""
+    interrupted(service, bucket)
+    change(service, bucket)
+    predict()
+    assert service.requests.count("Predict") == len(bucket.get(SOURCE).splitlines()) - 1
+
+
+def test_a_source_that_changes_meanwhile_is_an_error(bucket, service, monkeypatch):
+    """Rows of two versions are never mixed."""
+    from airflow_ml_provider.predicting import scoring
+
+    original = scoring.Scoring.run
+
+    def run(self):
+        bucket.put(SOURCE, FILE.replace("k1,", "q1,"))
+        return original(self)
+
+    monkeypatch.setattr(scoring.Scoring, "run", run)
+    with pytest.raises(AirflowFailException, match=r"in\.csv changed while it was read"):
+        predict()
+    assert OUTPUT not in bucket.uris()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("", "is empty; it must begin with a header"),
+        ("id,x\n", "has no rows"),
+        ("id,,x\n1,2,3\n", "has '', which is empty"),
+        ("id,id\n1,2\n", "has 'id', which is .* there twice"),
+        (FILE.encode("utf-16"), "is UTF-16; it must be UTF-8"),
+    ],
+    ids=["empty", "header only", "nameless column", "column twice", "utf-16"],
+)
+def test_a_file_that_is_none_is_an_error(bucket, service, body, message):
+    """The message names the file, and no prediction is made."""
+    bucket.put(SOURCE, body)
+    with pytest.raises(AirflowFailException, match=message):
+        predict()
+    assert bucket.uris() == {SOURCE}
+    assert service.requests.count("Predict") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"output_uri": SOURCE}, "output_uri: .* is the source_uri"),
+        ({"source_uri": "s3://bucket/", "output_uri": "s3://bucket/out"}, "output_uri: .* or in it"),
+        ({"source_uri": "bucket/in.csv"}, "source_uri: 'bucket/in.csv' is no S3 URI"),
+        ({"output_uri": "s3://bucket"}, "output_uri: 's3://bucket' is no S3 URI"),
+        ({"source_uri": None}, "source_uri, stretches: exactly one"),
+        ({"stretches": []}, "source_uri, stretches: exactly one"),
+        ({"ml_model_id": None}, "ml_model_id: it is None"),
+        ({"key_columns": "id"}, "key_columns: it is str; it must be a list of names"),
+        ({"column_names": ["a", "a"]}, "column_names: a name is empty or stands twice"),
+        ({"excluded_attribute_names": [1]}, "excluded_attribute_names: it is list; it must be a list of names"),
+        ({"input_format": "XML"}, "input_format: 'XML'; it must be CSV or JSON_LINES"),
+        ({"output_format": "XML"}, "output_format: 'XML'; it must be CSV or JSON_LINES"),
+        ({"max_errors": -1}, "max_errors: -1; it must be a number of at least 0"),
+        ({"max_predictions": 0}, "max_predictions: 0; it must be a number of at least 1"),
+        ({"max_requests_per_second": 0}, "max_requests_per_second: 0; it must be a number of at least 1"),
+        ({"rows_per_part": 0}, "rows_per_part: 0; it must be a number of at least 1"),
+    ],
+)
+def test_a_bad_argument_is_named(bucket, service, arguments, message):
+    """Each is a clear error that says what is allowed, before any prediction is made."""
+    with pytest.raises(ValueError, match=message):
+        predict(**arguments)
+    assert service.requests.count("Predict") == 0
+
+
+def test_a_missing_source_is_an_error(bucket):
+    """It is named."""
+    with pytest.raises(AirflowFailException, match="source_uri: there is no object at s3://bucket/nothing"):
+        predict(source_uri="s3://bucket/nothing")
+
+
+def test_an_output_that_is_not_writable_costs_no_prediction(bucket, service):
+    """It is tried before the first prediction."""
+    with pytest.raises(AirflowException, match=r"output_uri: s3://elsewhere/out.csv cannot be .*NoSuchBucket"):
+        predict(output_uri="s3://elsewhere/out.csv")
+    assert service.requests.count("Predict") == 0
+
+
+def test_more_rows_than_max_predictions_are_not_begun(bucket, service):
+    """The limit holds before the first prediction."""
+    with pytest.raises(AirflowFailException, match="max_predictions: there are 60 rows, allowed are 59"):
+        predict(max_predictions=59)
+    assert service.requests.count("Predict") == 0
+
+
+def test_the_log_tells_the_cost_and_the_labels_and_no_record(bucket, caplog):
+    """What people sent is in no line above DEBUG."""
+    bucket.put(SOURCE, FILE.replace("k1,", "secret,"))
+    caplog.set_level("INFO")
+    predict()
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("airflow_ml_provider.local")]
+    text = "\n".join(ours)
+    assert "60 rows to predict, about $0.01 at $0.0001 a prediction" in text
+    assert "Predictions: 0: 30, 1: 30" in text
+    assert "secret" not in text
+
+
+def test_many_workers_make_the_bytes_of_one(bucket, service):
+    """Divided between workers, one after the other here, and joined: the output is the same."""
+    bucket.put("s3://bucket/in/1.csv", FILE)
+    bucket.put("s3://bucket/in/2.csv.gz", gzip.compress(b"id,x\nz1,3\nz2,35\n"))
+    bucket.put("s3://bucket/in/3.csv", "id,x\n")
+    predict(source_uri="s3://bucket/in/", output_uri="s3://bucket/one.csv")
+    plan = MachineLearningPlanPredictS3Operator(
+        task_id="plan", ml_model_id="ml-1", source_uri="s3://bucket/in/", output_uri=OUTPUT, workers=3
+    ).execute({})
+    assert [share["max_requests_per_second"] for share in plan] == [66, 67, 67]
+    assert sum(stretch["count"] for share in plan for stretch in share["stretches"]) == 62
+    summaries = [predict(source_uri=None, **share) for share in json.loads(json.dumps(plan))]
+    join = MachineLearningJoinPredictS3Operator(task_id="join", output_uri=OUTPUT, summaries=summaries)
+    total = join.execute({})
+    assert bucket.get(OUTPUT) == bucket.get("s3://bucket/one.csv")
+    assert total["rows"] == 62
+    assert not any(".shares/" in uri for uri in bucket.uris())
+    assert join.execute({}) == total
