@@ -61,6 +61,8 @@ class Endpoint:
     life: Life
     url: str
     peak_requests_per_second: int
+    admitted: deque[float] = field(default_factory=deque)
+    admitting: Lock = field(default_factory=Lock)
 
     def settle(self, now: float) -> None:
         """Note what has happened up to ``now``."""
@@ -73,6 +75,17 @@ class Endpoint:
         if phase == "ENDED":
             return "FAILED" if self.life.failure else "READY"
         return "NONE" if phase == "DELETED" else "UPDATING"
+
+    def admit(self, clock: Clock) -> bool:
+        """Say whether one more prediction keeps every window of one second within the rate, and count it if so."""
+        with self.admitting:
+            now = clock.now()
+            while self.admitted and now - self.admitted[0] >= ONE_SECOND:
+                self.admitted.popleft()
+            if len(self.admitted) >= self.peak_requests_per_second:
+                return False
+            self.admitted.append(now)
+            return True
 
 
 @dataclass(eq=False)
@@ -93,12 +106,10 @@ class Entity:
     score_threshold: float | None = None
     threshold_updated_at: float | None = None
     endpoints: list[Endpoint] = field(default_factory=list)
-    admitted: deque[float] = field(default_factory=deque)
-    admitting: Lock = field(default_factory=Lock)
 
     def settle(self, clock: Clock) -> None:
         """Note what has happened up to now. When the clock is frozen, work that is due is waited for."""
-        if self.life.finished_at != NEVER or self.life.deleted_at != NEVER:
+        if self.life.finished_at != NEVER:
             return
         now = clock.now()
         for entity in self.inputs:
@@ -144,17 +155,6 @@ class Entity:
         """Tell the status of its endpoint at the time ``now``."""
         endpoint = self.endpoint(now)
         return endpoint.status(now) if endpoint else "NONE"
-
-    def admit(self, clock: Clock, rate: int) -> bool:
-        """Say whether one more prediction keeps every window of one second within ``rate``, and count it if so."""
-        with self.admitting:
-            now = clock.now()
-            while self.admitted and now - self.admitted[0] >= ONE_SECOND:
-                self.admitted.popleft()
-            if len(self.admitted) >= rate:
-                return False
-            self.admitted.append(now)
-            return True
 
 
 class Region:

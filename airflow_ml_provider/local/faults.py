@@ -64,7 +64,8 @@ def interruption(fault: Fault) -> ServiceError | Interrupted:
     """Make what a fault raises."""
     if fault.error:
         return fault.error
-    return Interrupted(raw_answer(200, b"<html>garbage", reset=fault.kind == "reset"))
+    is_reset = fault.kind == "reset"
+    return Interrupted(raw_answer(0 if is_reset else 200, b"<html>garbage", is_reset))
 
 
 class Faults:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,9 +88,11 @@ class _Storage:
 @contextmanager
 def served() -> Iterator[AmazonMLLocalFixture]:
     """Serve Amazon ML Local on a free port until the context ends."""
-    memory, neighbours = MemoryStorage(), Neighbours()
-    service = AmazonMLLocal(_Storage(memory, S3Storage(neighbours.s3_client)))
-    with Server(Application(service, neighbours).handle) as server:
-        yield AmazonMLLocalFixture(server.url, service, memory)
-    service.close()
-    neighbours.close()
+    memory = MemoryStorage()
+    with closing(Neighbours()) as neighbours:
+        storage = _Storage(memory, S3Storage(neighbours.s3_client))
+        with (
+            closing(AmazonMLLocal(storage)) as service,
+            Server(Application(service, neighbours).handle) as server,
+        ):
+            yield AmazonMLLocalFixture(server.url, service, memory)

@@ -91,22 +91,22 @@ def _check_threshold(entity: Entity, threshold: float) -> None:
 
 def _delete(kind: Kind, call: Call) -> Parameters:
     entity = call.entity(kind)
-    entity.settle(call.service.clock)
-    now = call.service.clock.now()
-    if kind is MODEL and entity.endpoint_status(now) in ("UPDATING", "READY"):
-        raise invalid_input(f"MLModel {entity.id} has a real-time endpoint; delete that first")
-    entity.life.deleted_at = min(entity.life.deleted_at, now)
-    entity.updated_at = max(entity.updated_at, entity.life.deleted_at)
+    with call.service.changing:
+        now = call.service.clock.now()
+        if kind is MODEL and entity.endpoint_status(now) in ("UPDATING", "READY"):
+            raise invalid_input(f"MLModel {entity.id} has a real-time endpoint; delete that first")
+        entity.life.deleted_at = min(entity.life.deleted_at, now)
+        entity.updated_at = max(entity.updated_at, entity.life.deleted_at)
     return {kind.id_member: entity.id}
 
 
 def _create_endpoint(call: Call) -> Parameters:
     model, service = call.entity(MODEL), call.service
     model.settle(service.clock)
-    now = service.clock.now()
-    if (status := model.status(now)) != "COMPLETED":
-        raise invalid_input(f"MLModel {model.id} is {status}; a real-time endpoint needs a COMPLETED one")
     with service.changing:
+        now = service.clock.now()
+        if (status := model.status(now)) != "COMPLETED":
+            raise invalid_input(f"MLModel {model.id} is {status}; a real-time endpoint needs a COMPLETED one")
         if model.endpoint_status(now) in ("NONE", "FAILED"):
             life = service.new_life("RealtimeEndpoint", model.id, service.durations.realtime_endpoint)
             model.endpoints.append(Endpoint(life, call.endpoint_url, service.peak_requests_per_second))
@@ -130,8 +130,8 @@ def _predict(call: Call) -> Parameters:
     is_ready = endpoint is not None and endpoint.status(now) == "READY"
     if not endpoint or not is_ready or now < endpoint.life.finished_at + service.durations.mount:
         raise ServiceError("PredictorNotMountedException", f"MLModel {model.id} has no mounted predictor")
-    rate = service.peak_requests_per_second
-    if not model.admit(service.clock, rate):
+    rate = endpoint.peak_requests_per_second
+    if not endpoint.admit(service.clock):
         raise ServiceError("LimitExceededException", f"MLModel {model.id} takes {rate} predictions a second")
     return {"Prediction": model.job.result().predict(record, model.score_threshold)}
 

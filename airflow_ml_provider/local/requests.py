@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Received:
-    """One request that reached the service, and how it was answered; ``at`` is the service's time."""
+    """One request that reached the service, and how it was answered; ``at`` is the service's time.
+
+    ``status`` is that of HTTP, or 0 for a connection that was reset.
+    """
 
     operation: str
     parameters: Parameters

@@ -135,7 +135,7 @@ class _HTTPServer(ThreadingHTTPServer):
         self.silent.pop(connection, None)
         self.silent[connection] = None
         if len(self.silent) > MOST_CONNECTIONS:
-            oldest = next(iter(self.silent))
+            oldest = list(self.silent)[0]  # noqa: RUF015 - other threads change it meanwhile
             self.silent.pop(oldest, None)
             _end(oldest)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_ml_provider.local import protocol
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.model import OperationModel
 
-    from airflow_ml_provider.local.entities import Entity
+    from airflow_ml_provider.local.entities import Endpoint, Entity
     from airflow_ml_provider.local.faults import When
     from airflow_ml_provider.local.protocol import Credential, Parameters, Request, Response
     from airflow_ml_provider.local.server import Server
@@ -82,8 +82,8 @@ class AmazonMLLocal:
             response = self._attempt(operation, given, parameters, credential.region, request)
         except ServiceError as error:
             response, code = protocol.error_answer(error), error.code
-        except Interrupted as interruption:
-            response = interruption.response
+        except Interrupted as interrupted:
+            response = interrupted.response
         except Exception:
             logger.exception("%s broke", operation.name if operation else "a request")
             code = "InternalServerException"
@@ -114,10 +114,11 @@ class AmazonMLLocal:
         from airflow_ml_provider.local.neighbours import Neighbours
         from airflow_ml_provider.local.server import Server
 
-        neighbours = Neighbours(s3_endpoint_url)
-        with Server(Application(self, neighbours).handle, host, port) as server:
+        with (
+            closing(Neighbours(s3_endpoint_url)) as neighbours,
+            Server(Application(self, neighbours).handle, host, port) as server,
+        ):
             yield server
-        neighbours.close()
 
     def close(self) -> None:
         """Forget the work that has not begun."""
@@ -125,7 +126,7 @@ class AmazonMLLocal:
 
     @property
     def peak_requests_per_second(self) -> int:
-        """How many predictions an endpoint takes in any window of one second."""
+        """How many predictions an endpoint takes in any window of one second; setting it changes every endpoint."""
         return self._rate
 
     @peak_requests_per_second.setter
@@ -133,6 +134,8 @@ class AmazonMLLocal:
         if rate < 1:
             raise ValueError(f"peak_requests_per_second must be 1 or more, not {rate!r}")
         self._rate = rate
+        for endpoint in self._endpoints():
+            endpoint.peak_requests_per_second = rate
 
     def ready_after_polls(self, polls: int | None) -> None:
         """Let what is made from now on end at its ``polls``-th Get, whatever the time; None for by time again.
@@ -173,6 +176,11 @@ class AmazonMLLocal:
     def next_number(self) -> int:
         """Return the place of a new entity in the order of creation."""
         return next(self._numbers)
+
+    def _endpoints(self) -> Iterator[Endpoint]:
+        for region in list(self._regions.values()):
+            for model in region.all("MLModel"):
+                yield from model.endpoints
 
     def _lives(self, kind: str, entity_id: str) -> Iterator[Life]:
         for region in list(self._regions.values()):

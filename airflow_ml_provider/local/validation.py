@@ -84,11 +84,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _violation(shape: Shape, value: Any, path: str, rule: str) -> str:
-    shown = "****" if shape.metadata.get("sensitive") else _shown(value)
-    return f"Value {shown} at '{path}' failed to satisfy constraint: {rule}"
+    shown = "" if shape.type_name in NESTED else f"{_shown(shape, value)} "
+    return f"Value {shown}at '{path}' failed to satisfy constraint: {rule}"
 
 
-def _shown(value: Any) -> str:
+def _shown(shape: Shape, value: Any) -> str:
+    if shape.metadata.get("sensitive"):
+        return "****"
     text = value if isinstance(value, str) else json.dumps(value)
     return f"'{text}'" if len(text) <= SHOWN_CHARACTERS else f"'{text[:SHOWN_CHARACTERS]}...'"
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.local.learning import BatchCounts, Model
     from airflow_ml_provider.local.protocol import Parameters
 
+MOST_CHARACTERS = 10_240  # of a Message, by the service model
 CREATED_BY = "arn:aws:iam::123456789012:root"  # moto's account
 
 
@@ -26,7 +27,7 @@ def view(entity: Entity, now: float, verbose: bool = False) -> Parameters:
         "LastUpdatedAt": entity.updated_at,
         "Name": entity.name,
         "Status": status,
-        "Message": entity.failure if status == "FAILED" else None,
+        "Message": (entity.failure or "")[:MOST_CHARACTERS] if status == "FAILED" else None,
         "StartedAt": life.started_at if started else None,
         "FinishedAt": life.finished_at if finished else None,
         "ComputeTime": round(1000 * (life.finished_at - life.started_at)) if status == "COMPLETED" else None,

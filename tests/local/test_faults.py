@@ -56,6 +56,7 @@ def test_a_reset_connection_is_a_connection_error_in_process_and_on_a_socket(cli
     service.faults.add("reset")
     with pytest.raises(ConnectionClosedError):
         client.describe_ml_models()
+    assert service.requests[-1].status == 0
     with service.serve() as server:
         keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
         on_socket = boto3.client("machinelearning", "us-east-1", endpoint_url=server.url, config=ONCE, **keys)

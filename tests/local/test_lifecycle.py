@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
+from airflow_ml_provider.local import AmazonMLLocal, MemoryStorage
+from airflow_ml_provider.local.learning import training
 from tests.local.conftest import DATA, schema
 
 
@@ -102,29 +105,28 @@ def test_entities_end_at_the_nth_get_where_polls_count_and_so_do_their_inputs(cl
     assert client.get_data_source(DataSourceId="ds-of-ml-1")["Status"] == "COMPLETED"
 
 
-def test_a_running_clock_shows_work_as_inprogress_until_it_is_done(client: Any, service: Any, monkeypatch: Any):
+class HeldStorage(MemoryStorage):
+    """Lists nothing before it is released."""
+
+    def __init__(self) -> None:
+        super().__init__({DATA: b"1\n2\n"})
+        self.released = threading.Event()
+
+    def list(self, uri: str) -> list[str]:
+        self.released.wait(60)
+        return super().list(uri)
+
+
+def test_a_running_clock_shows_work_as_inprogress_until_it_is_done():
     """A status never runs ahead of the real work: the result is there when COMPLETED is told."""
-    held = []
-
-    class Held:
-        def list(self, uri: str) -> list[str]:
-            held.pop().wait()
-            return [uri]
-
-        def read(self, uri: str) -> bytes:
-            return b"1\n2\n"
-
-    import threading
-
-    release = threading.Event()
-    held.append(release)
-    service._jobs.storage = Held()
-    service.clock.resume()
+    storage = HeldStorage()
+    service = AmazonMLLocal(storage)
+    client = service.client()
     spec = {"DataLocationS3": DATA, "DataSchema": json.dumps(ONE_COLUMN)}
     client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
     service.clock.advance(3600)
     assert client.get_data_source(DataSourceId="ds-1")["Status"] == "INPROGRESS"
-    release.set()
+    storage.released.set()
     service.clock.freeze()
     service.clock.advance(1)
     found = client.get_data_source(DataSourceId="ds-1")
@@ -138,6 +140,15 @@ ONE_COLUMN = {
     "dataFileContainsHeader": False,
     "attributes": [{"attributeName": "x", "attributeType": "NUMERIC"}],
 }
+
+
+def test_what_was_begun_with_a_data_source_goes_on_when_that_is_deleted(client: Any, service: Any, model: Any):
+    """AWS's behaviour is not known."""
+    model("ml-1", wait=False)
+    client.delete_data_source(DataSourceId="ds-of-ml-1")
+    service.clock.advance(3600)
+    assert client.get_data_source(DataSourceId="ds-of-ml-1")["Status"] == "DELETED"
+    assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
 
 
 def test_the_same_create_twice_is_one_entity(client: Any, service: Any, data_source: Any):
@@ -264,8 +275,6 @@ def test_schema_and_recipe_can_lie_in_s3(client: Any, service: Any):
 
 def test_many_models_of_the_same_data_are_trained_once(client: Any, service: Any, model: Any, monkeypatch: Any):
     trainings = []
-    from airflow_ml_provider.local.learning import training
-
     train = training.train
     monkeypatch.setattr(training, "train", lambda *given: trainings.append(given) or train(*given))
     model("ml-0", wait=False)
