@@ -55,10 +55,11 @@ def run_dag(
     """Run the Dag of a file to its end, by the service's clock."""
     monkeypatch.syspath_prepend(DAGS)
 
-    def run(path: Path, **params: object) -> Run:
-        specification = importlib.util.spec_from_file_location(path.stem, path)
+    def run(name: str, prepare: Callable[[Any], object] = lambda dag: None, **params: object) -> Run:
+        specification = importlib.util.spec_from_file_location(Path(name).stem, DAGS / name)
         module = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(module)
+        prepare(module.dag)
         return Run(module.dag.test(run_conf=params))
 
     return run
