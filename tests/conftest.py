@@ -45,6 +45,18 @@ SCHEMA = {
 ROWS = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def botocore_data() -> Iterator[None]:
+    """Let all sessions of boto3 share one loader: each would read the services' models from disk again."""
+    from functools import cache
+
+    from botocore import session
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "create_loader", cache(session.create_loader))
+        yield
+
+
 @pytest.fixture
 def service_clock(amazon_ml_local: LocalFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     """Freeze the service's clock, and let our waits and Airflow's own poke loop live by it: nobody sleeps."""

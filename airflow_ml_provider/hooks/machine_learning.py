@@ -271,13 +271,13 @@ class MachineLearningHook(AwsBaseHook):
 
     @cached_property
     def s3(self) -> S3Client:
-        """A client of S3 by the same connection."""
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-        hook = S3Hook(
-            aws_conn_id=self.aws_conn_id, region_name=self.region_name, verify=self.verify, config=self.config
+        """A client of S3 by the same connection and session."""
+        client: S3Client = self.get_session().client(
+            "s3",
+            endpoint_url=self.conn_config.get_service_endpoint_url("s3"),
+            config=self._get_config(),
+            verify=self.verify,
         )
-        client: S3Client = hook.get_conn()
         return client
 
     def read_batch_prediction(self, batch_prediction_id: str) -> Iterator[BatchRow | None]:

