@@ -12,8 +12,6 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-from airflow_ml_provider import waiting
-
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -68,6 +66,8 @@ def is_remembered(context: Context, endpoint: RealtimeEndpoint) -> bool:
 
 def take_down(hook: MachineLearningHook, wait: Wait) -> None:
     """Delete the endpoint that a task made; that this fails is logged, and hides no other error."""
+    from airflow_ml_provider import waiting
+
     started = waiting.now()
     last = replace(wait, deadline=started + TAKE_DOWN_SECONDS, started=started, delay=1, failures=0)
     try:

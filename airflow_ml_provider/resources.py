@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NotRequired, TypeAlias, TypedDict, cast
+from typing import Literal, NamedTuple, NotRequired, TypeAlias, TypedDict, cast
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 Description: TypeAlias = dict[str, JSON]
@@ -31,8 +30,7 @@ class RealtimeEndpoint(TypedDict):
     CreatedAt: NotRequired[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """One kind of thing: how AWS names it, and where its state is found.
 
     ``member`` is the part of the Get's answer that describes the thing; empty when the whole answer does.

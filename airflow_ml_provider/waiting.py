@@ -102,11 +102,10 @@ def judge(wait: Wait, answer: Mapping[str, object]) -> Outcome | None:
     """Tell how the wait ended by a Get's answer, or None to go on waiting."""
     seen = describe(wait.resource, answer)
     status = str(seen.get(wait.resource.status) or "")
-    wait.failures, wait.error = 0, ""
     if not status:  # a proxy's page or half an answer, which botocore reads as an empty one
         missed(wait, "an answer without a status")
         return None
-    wait.status = status
+    wait.status, wait.failures, wait.error = status, 0, ""
     state = _accepted(wait.waiter, answer)
     if status == "NONE" and wait.made and state == "retry":
         return _outcome("failure", wait, seen, "somebody deleted it while this task waited for it")
@@ -195,12 +194,18 @@ def pause(wait: Wait) -> float:
     return max(0.0, min(seconds, wait.deadline - now()))
 
 
-def until(wait: Wait, get: Callable[[], Mapping[str, object]]) -> Outcome:
-    """Look again and again until the wait ends, at the latest at its deadline."""
+def until(
+    wait: Wait, get: Callable[[], Mapping[str, object]], tell: Callable[[Wait], None] = lambda wait: None
+) -> Outcome:
+    """Look again and again until the wait ends, at the latest at its deadline.
+
+    :param tell: called after each look that did not end the wait.
+    """
     while True:
         outcome = look(wait, get) or expired(wait)
         if outcome:
             return outcome
+        tell(wait)
         sleep(pause(wait))
 
 

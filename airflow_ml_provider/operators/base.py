@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypedDict, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
 
-from airflow_ml_provider import waiting
 from airflow_ml_provider.resources import JSON, Description, WaiterName
 
 if TYPE_CHECKING:
@@ -105,22 +104,34 @@ class MachineLearningBase(BaseOperator):
 
     def wait(self, waiter: WaiterName, resource_id: str, delay: float, seconds: float) -> Wait:
         """Begin a wait: its deadline is so many seconds from now."""
+
+        from airflow_ml_provider import waiting
+
         started = waiting.now()
-        region = self.hook.conn_region_name
+        region = self.hook.polling_client(seconds).meta.region_name
         return waiting.Wait(waiter, resource_id, region, started + seconds, delay, started)
 
     def look(self, wait: Wait) -> Outcome | None:
         """Look once at what is awaited."""
+
+        from airflow_ml_provider import waiting
+
         return waiting.look(wait, self.get(wait)) or waiting.expired(wait)
 
     def get(self, wait: Wait) -> Callable[[], Mapping[str, object]]:
         """Give the call that asks for what is awaited."""
         return lambda: self.hook.get(wait.resource, wait.resource_id, wait.deadline)
 
+    def tell(self, wait: Wait) -> None:
+        """Log what was last seen of what is awaited."""
+        self.log.info("%s: %s", wait, wait.error or wait.status)
+
     def defer_wait(self, wait: Wait, method_name: str, **carried: JSON) -> NoReturn:
         """Leave the wait to the triggerer, which resumes the task with an Event."""
+
         from datetime import timedelta
 
+        from airflow_ml_provider import waiting
         from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 
         self.log.info("Waiting in the triggerer for %s, %.0f s at most", wait, wait.deadline - waiting.now())
@@ -157,7 +168,10 @@ TRIGGER_GRACE = 120.0  # the trigger keeps the deadline itself; Airflow's own ti
 @contextmanager
 def failures(what: str) -> Iterator[None]:
     """Turn botocore's errors, and a deadline that came first, into an AirflowException that says what failed."""
+
     from botocore.exceptions import BotoCoreError, ClientError
+
+    from airflow_ml_provider import waiting
 
     try:
         yield
@@ -233,13 +247,19 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
 
         :raises AirflowException: when AWS refuses, or the deadline comes first.
         """
+
+        from airflow_ml_provider import waiting
+
         with failures(f"{operation} of {wait}"):
             return waiting.persist(wait, lambda: self.hook.poll(operation, wait.deadline, **request))
 
     def finish(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
         """Wait to the end, here or in the triggerer: then the task goes on in the method, with an Event."""
+
+        from airflow_ml_provider import waiting
+
         if not self.deferrable:
-            return waiting.until(wait, self.get(wait))
+            return waiting.until(wait, self.get(wait), self.tell)
         return self.look(wait) or self.defer_wait(wait, method_name, **carried)
 
     def concluded(self, outcome: Outcome) -> Description:
@@ -249,4 +269,5 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
         """
         if outcome["kind"] != "success":
             raise AirflowException(outcome["message"])
+        self.log.info("%s", outcome["message"])
         return outcome["description"]

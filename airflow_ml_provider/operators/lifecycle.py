@@ -10,12 +10,11 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_ml_provider import errors
 from airflow_ml_provider.operators.base import Event, MachineLearningOperator, MachineLearningWaitingOperator
 from airflow_ml_provider.resources import WAITERS, Description, Resource, describe
-from airflow_ml_provider.waiting import Wait
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_ml_provider.waiting import Outcome
+    from airflow_ml_provider.waiting import Outcome, Wait
 
 ID_LENGTH = 64
 NOT_FOUND = "ResourceNotFoundException"
@@ -74,6 +73,8 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
 
     def execute_complete(self, context: Context, event: Event) -> str:
         """Go on after the deferred wait."""
+        from airflow_ml_provider.waiting import Wait
+
         return self.deliver(context, Wait.from_json(event["wait"]), event["outcome"])
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
-from airflow_ml_provider import ownership, waiting
+from airflow_ml_provider import ownership
 from airflow_ml_provider.operators.base import Event, MachineLearningWaitingOperator
 from airflow_ml_provider.resources import Description, endpoint_info
 
@@ -65,7 +65,9 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
 
     def resume_with_model(self, context: Context, event: Event) -> Description:
         """Go on after a deferred wait for the model."""
-        return self.model_completed(context, waiting.Wait.from_json(event["wait"]), event["outcome"])
+        from airflow_ml_provider.waiting import Wait
+
+        return self.model_completed(context, Wait.from_json(event["wait"]), event["outcome"])
 
     def model_completed(self, context: Context, wait: Wait, outcome: Outcome) -> Description:
         """Create the endpoint of the model that was waited for, under the same deadline."""
@@ -112,7 +114,9 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait for the endpoint."""
-        wait, carried = waiting.Wait.from_json(event["wait"]), event["carried"]
+        from airflow_ml_provider.waiting import Wait
+
+        wait, carried = Wait.from_json(event["wait"]), event["carried"]
         ours, taken_over = bool(carried["ours"]), bool(carried["taken_over"])
         with self.taken_down_on_failure(context, wait, ours):
             return self.made(context, wait, event["outcome"], ours=ours, taken_over=taken_over)
@@ -216,4 +220,5 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
                 raise
             self.log.info("%s: there was nothing to delete", wait)
             return gone["description"]
+        self.log.info("%s: deleted", wait)
         return cast("Description", endpoint_info(answer))

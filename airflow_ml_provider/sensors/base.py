@@ -14,14 +14,13 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_ml_provider import waiting
 from airflow_ml_provider.operators.base import Event, MachineLearningBase
 from airflow_ml_provider.resources import Description, WaiterName
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_ml_provider.waiting import Outcome
+    from airflow_ml_provider.waiting import Outcome, Wait
 
 
 class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
@@ -46,11 +45,13 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         self.deferrable = deferrable
 
     def poke(self, context: Context) -> PokeReturnValue:
+        from airflow_ml_provider import waiting
+
         wait = self.begin()
         outcome = waiting.look(wait, self.get(wait))
         if outcome:
             return PokeReturnValue(is_done=True, xcom_value=self.concluded(outcome))
-        self.log.info("%s: %s", wait, wait.error or wait.status)
+        self.tell(wait)
         return PokeReturnValue(is_done=False)
 
     def execute(self, context: Context) -> Description:
@@ -83,8 +84,9 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         ended = AirflowSensorTimeout if "timeout" in reason.lower() else AirflowException
         self.fail_or_skip(ended(f"Airflow ended the deferred wait: {reason}"))
 
-    def begin(self) -> waiting.Wait:
+    def begin(self) -> Wait:
         """Begin a wait that ends with the sensor's ``timeout``."""
+
         return self.wait(self.waiter, self.check_id(self.id_argument), self.poke_interval, self.timeout)
 
     def concluded(self, outcome: Outcome) -> Description:

@@ -256,7 +256,7 @@ class TestDelete:
 
 @pytest.mark.parametrize("operator", [create, delete])
 class TestBadInput:
-    @pytest.mark.parametrize("ml_model_id", ["", "x" * 65, "a b", "ml/1", None, 5, "ml-1\n"])
+    @pytest.mark.parametrize("ml_model_id", ["", "x" * 65, "a b", "ml/1", None, ["ml-1"], "ml-1\n"])
     def test_an_id_that_is_none_is_refused_when_the_task_runs(self, operator, ml_model_id, amazon_ml_local):
         """A rendered value that is no id is named before any call; at parse time it may be a template."""
         task = operator(ml_model_id=ml_model_id)
