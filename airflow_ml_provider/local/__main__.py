@@ -34,20 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.verbose:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        logging.basicConfig(format="%(asctime)s %(message)s")
+        logging.getLogger("airflow_ml_provider.local").setLevel(logging.INFO)
     if not _is_loopback(options.host):
         _say(f"warning: {options.host} lets others in, and this service checks no signature", sys.stderr)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
-        _serve(options, stop)
+        _serve(options)
     except (OSError, StorageError) as error:
         parser.exit(1, f"airflow-ml-local: error: {error}\n")
     return 0
 
 
-def _serve(options: argparse.Namespace, stop: threading.Event) -> None:
+def _serve(options: argparse.Namespace) -> None:
     neighbours = Neighbours(options.s3_endpoint_url, options.bucket, _objects(options.load))
     service = AmazonMLLocal(
         S3Storage(neighbours.s3_client),
@@ -55,6 +53,9 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> None:
         durations=REALISTIC if options.realistic else Durations(),
         keep_requests=KEEP_REQUESTS,
     )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     with Server(Application(service, neighbours).handle, options.host, options.port) as server:
         _say(f"# Amazon ML Local {version('airflow-ml-provider')}, until Ctrl-C")
         for name, value in environment(server.url, options.s3_endpoint_url).items():

@@ -40,9 +40,9 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Jump forward by ``seconds``.
 
-        :raises ValueError: when ``seconds`` is negative: the service's time never goes back.
+        :raises ValueError: when ``seconds`` is negative or endless: the service's time never goes back.
         """
-        if not seconds >= 0:
+        if not 0 <= seconds < float("inf"):
             raise ValueError(f"seconds must be 0 or more, not {seconds!r}: the clock never goes back")
         self._change(seconds=seconds)
 

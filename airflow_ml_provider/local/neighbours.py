@@ -58,8 +58,7 @@ class Neighbours:
         try:
             response = _call(self._load(), request)
         except ModuleNotFoundError as error:
-            logger.debug("moto cannot be loaded: %s", error)
-            response = _refusal(request, NO_MOTO)
+            response = _refusal(request, f"{NO_MOTO} ({error})")
         except StorageError as error:
             response = _refusal(request, str(error))
         logger.info("%s %s %s %s", name, request.method, urlsplit(request.path).path, response.status)

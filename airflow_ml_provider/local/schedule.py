@@ -22,7 +22,7 @@ class Durations:
     realtime_endpoint: float = 2.0
     mount: float = 0.0
 
-    def set(self, **seconds: float) -> None:
+    def set(self, /, **seconds: float) -> None:
         """Change some of them.
 
         :raises ValueError: for a kind that is not here, or a duration that is not 0 or more

@@ -123,6 +123,7 @@ class _HTTPServer(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], answer: Callable[[Request], Response]) -> None:
         self.answer = answer
         self.silent: dict[socket.socket, None] = {}
+        self.closed = False
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, Handler)
 
@@ -134,6 +135,8 @@ class _HTTPServer(ThreadingHTTPServer):
         """Count a connection as silent; of too many, end the one that has been so the longest."""
         self.silent.pop(connection, None)
         self.silent[connection] = None
+        if self.closed:
+            _end(connection)
         if len(self.silent) > MOST_CONNECTIONS:
             oldest = list(self.silent)[0]  # noqa: RUF015 - other threads change it meanwhile
             self.silent.pop(oldest, None)
@@ -142,6 +145,7 @@ class _HTTPServer(ThreadingHTTPServer):
     def server_close(self) -> None:
         """Stop listening, and end the connections that are kept alive."""
         super().server_close()
+        self.closed = True
         for connection in list(self.silent):
             _end(connection)
 

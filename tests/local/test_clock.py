@@ -53,7 +53,7 @@ def test_sleep_on_a_running_clock_ends_when_somebody_advances_it():
     assert not sleeper.is_alive()
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan")])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
 def test_time_never_goes_back(seconds: float):
     with pytest.raises(ValueError, match="seconds must be 0 or more"):
         Clock().advance(seconds)

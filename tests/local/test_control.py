@@ -85,6 +85,7 @@ def test_health_is_told(control: Any):
         ("POST", "/_local/clock", {"advance": -3}, 400, "never goes back"),
         ("POST", "/_local/clock", {"speed": 0}, 400, "speed must be above 0"),
         ("POST", "/_local/durations", {"model": 3}, 400, "no duration 'model'; there are data_source, "),
+        ("POST", "/_local/durations", {"self": 3}, 400, "no duration 'self'"),
         ("POST", "/_local/durations", {"ml_model": "3"}, 400, "ml_model must be 0 seconds or more"),
         ("POST", "/_local/durations", {"ml_model": -1}, 400, "ml_model must be 0 seconds or more"),
         ("POST", "/_local/schedule", {}, 400, "ready_after_polls is missing"),
