@@ -158,7 +158,7 @@ class MachineLearningHook(AwsBaseHook):
                 connect_timeout=min(seconds, self.config.connect_timeout),  # type: ignore[attr-defined]
                 read_timeout=min(seconds, self.config.read_timeout),  # type: ignore[attr-defined]
             )
-            self._polling[seconds] = self.get_client_type(config=self._get_config().merge(config))
+            self._polling[seconds] = self.get_client_type(config=self.config.merge(config))
         return self._polling[seconds]
 
     @cached_property

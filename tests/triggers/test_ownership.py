@@ -16,11 +16,11 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     TaskDeferred,
 )
-from deferred import finish, reloaded, resume, run_in_loop
 
 from airflow_ml_provider import ownership
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+from tests.deferred import finish, reloaded, resume, run_in_loop
 
 TASK = {"dag_id": "dag", "task_id": "create", "run_id": "run", "map_index": -1}
 

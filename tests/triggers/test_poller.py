@@ -8,10 +8,10 @@ import threading
 from collections import Counter
 
 import pytest
-from deferred import first_event, run_in_loop
 
 from airflow_ml_provider.triggers import poller as poller_module
 from airflow_ml_provider.triggers.poller import GRACE, poller
+from tests.deferred import first_event, run_in_loop
 
 
 def outcomes(service_clock, triggers):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from deferred import first_event, reloaded, run_in_loop
+from tests.deferred import first_event, reloaded, run_in_loop
 
 SETTINGS = {
     "aws_conn_id": "aws_default",

@@ -1,0 +1,143 @@
+"""Each fault in each way of waiting: the outcome, the exception, calls and time within bounds, nothing left running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
+
+from tests.faults.conftest import SENSOR_WAYS
+
+GET, LIST = "GetMLModel", "DescribeMLModels"
+BEGIN = 15.0  # seconds from the start, in the midst of the wait
+READY_AT, DEADLINE = 100.0, 1000.0
+
+
+class Fault(NamedTuple):
+    """One row: what happens, how the wait ends, and what it costs where not each look is a call at a steady interval.
+
+    ``seconds`` is the latest end. ``nothing_to_wait_for`` tells that only a task which made the endpoint itself can
+    know that it is over; for a sensor there may be another one.
+    """
+
+    happens: Callable[[object], object]
+    ends: Literal["success", "timeout", "failure", "error"]
+    says: str = ""
+    seconds: float = READY_AT + 20
+    calls: int = 16
+    sensor_ends: Literal["timeout"] | None = None
+
+
+def fault(kind, operations=(GET, LIST), **arguments):
+    """Let a fault befall the looks; the clean-up goes through."""
+
+    def happens(service, timeline):
+        for operation in operations:
+            service.faults.add(kind, operation=operation, **arguments)
+
+    return happens
+
+
+def outage(service, timeline):
+    """Refuse connections for 60 s, and break off those that are open."""
+    service.faults.add("reset", count=1)
+    service.front.close()
+    timeline(60, service.front.open)
+    timeline(60, service.faults.clear)
+
+
+def delete_model(service, timeline):
+    service.client().delete_realtime_endpoint(MLModelId="ml-1")
+    service.client().delete_ml_model(MLModelId="ml-1")
+
+
+def delete_endpoint(service, timeline):
+    service.client().delete_realtime_endpoint(MLModelId="ml-1")
+
+
+def fail_endpoint(service, timeline):
+    service.service.fail("RealtimeEndpoint", "ml-1")
+
+
+for_ever = partial(Fault, ends="timeout", seconds=DEADLINE + 20, calls=16)
+
+FAULTS = {
+    "throttling for ever": for_ever(fault("throttling"), says="ThrottlingException"),
+    "LimitExceeded for ever": for_ever(fault("limit_exceeded"), says="LimitExceededException"),
+    "500 for ever": for_ever(fault("server_error"), says="InternalServerException"),
+    "500 five times": Fault(fault("server_error", (GET,), count=5), "success", seconds=READY_AT + 620, calls=24),
+    "reset for ever": for_ever(fault("reset"), says="Connection was closed|Connection reset"),
+    "garbage for ever": for_ever(fault("garbage"), says="without a status|without results|ResponseParserError"),
+    "refused for a minute": Fault(outage, "success", seconds=READY_AT + 150, calls=16),
+    "expired token, then fresh": Fault(fault("expired_token", count=1), "success", seconds=READY_AT + 40),
+    "never enrolled": Fault(fault("never_enrolled"), "error", "was never enrolled", seconds=30),
+    "Describe denied": Fault(
+        fault("error", (LIST,), code="AccessDeniedException", message="no", status=400), "success", calls=18
+    ),
+    "model deleted": Fault(delete_model, "failure", "its MLModel is DELETED", seconds=30),
+    "endpoint deleted": Fault(
+        delete_endpoint, "failure", "somebody deleted it", seconds=30, calls=210, sensor_ends="timeout"
+    ),
+    "FAILED": Fault(fail_endpoint, "failure", "status FAILED", seconds=READY_AT + 20),
+    "a list a minute behind": Fault(fault("lag", (LIST,), seconds=60), "success", seconds=READY_AT + 80, calls=40),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault(service, service_clock, timeline, wait, way, name):
+    """However the service fails, the wait ends in time, as in every other way of waiting, and leaves nothing."""
+    row, is_sensor = FAULTS[name], way in SENSOR_WAYS
+    ends = (is_sensor and row.sensor_ends) or row.ends
+    began = service_clock.now()
+    timeline(BEGIN, lambda: row.happens(service, timeline))
+    if ends == "success":
+        assert wait()["EndpointStatus"] == "READY"
+    else:
+        with pytest.raises(expected(ends, is_sensor)) as caught:
+            wait()
+        says_why = way not in ("poke", "reschedule") or ends != "timeout"  # there Airflow itself ends the wait
+        assert not says_why or caught.match(row.says if ends == row.ends else "")
+    seconds = DEADLINE + 20 if ends == "timeout" else row.seconds
+    assert service_clock.now() - began <= seconds
+    service.faults.clear()
+    looks = service.requests.count(GET) + service.requests.count(LIST)
+    assert looks <= (DEADLINE / 10 + 2 if way in ("poke", "reschedule") else row.calls)
+    check_what_is_left(service, is_sensor, ends)
+
+
+def expected(ends, is_sensor):
+    if not is_sensor:
+        return AirflowException
+    return AirflowSensorTimeout if ends == "timeout" else AirflowFailException
+
+
+def check_what_is_left(service, is_sensor, ends):
+    left = service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["EndpointStatus"]
+    if is_sensor:
+        deletes = [request for request in service.requests if request.operation == "DeleteRealtimeEndpoint"]
+        assert {request.access_key for request in deletes} <= {"local"}  # the test's own client
+    elif ends == "success":
+        assert left == "READY"
+    else:
+        assert left == "NONE"
+
+
+def test_slow(service, service_clock, wait, way):
+    """Answers that come after the read timeout are missed looks, and hold up nobody's deadline.
+
+    A socket's timeout is real time, so here the clock runs: 20 s of it in a second, and 20 s for an answer.
+    """
+    service.service.durations.set(realtime_endpoint=1000)
+    is_sensor = way in SENSOR_WAYS
+    quick = {"poke_interval": 1, "timeout": 20} if is_sensor else {"waiter_delay": 1, "waiter_max_attempts": 20}
+    service_clock.set_speed(20)
+    service_clock.resume()
+    for operation in (GET, LIST):
+        service.faults.add("slow", operation=operation, seconds=20)
+    with pytest.raises(expected("timeout", is_sensor)):
+        wait(botocore_config={"read_timeout": 0.1}, **quick)
+    service.faults.clear()
+    check_what_is_left(service, is_sensor, "timeout")
