@@ -76,13 +76,13 @@ class Endpoint:
             return "FAILED" if self.life.failure else "READY"
         return "NONE" if phase == "DELETED" else "UPDATING"
 
-    def admit(self, clock: Clock) -> bool:
-        """Say whether one more prediction keeps every window of one second within the rate, and count it if so."""
+    def admit(self, clock: Clock, rate: int) -> bool:
+        """Say whether one more prediction keeps every window of one second within ``rate``, and count it if so."""
         with self.admitting:
             now = clock.now()
             while self.admitted and now - self.admitted[0] >= ONE_SECOND:
                 self.admitted.popleft()
-            if len(self.admitted) >= self.peak_requests_per_second:
+            if len(self.admitted) >= rate:
                 return False
             self.admitted.append(now)
             return True

@@ -130,8 +130,8 @@ def _predict(call: Call) -> Parameters:
     is_ready = endpoint is not None and endpoint.status(now) == "READY"
     if not endpoint or not is_ready or now < endpoint.life.finished_at + service.durations.mount:
         raise ServiceError("PredictorNotMountedException", f"MLModel {model.id} has no mounted predictor")
-    rate = endpoint.peak_requests_per_second
-    if not endpoint.admit(service.clock):
+    rate = service.peak_requests_per_second
+    if not endpoint.admit(service.clock, rate):
         raise ServiceError("LimitExceededException", f"MLModel {model.id} takes {rate} predictions a second")
     return {"Prediction": model.job.result().predict(record, model.score_threshold)}
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.model import OperationModel
 
-    from airflow_ml_provider.local.entities import Endpoint, Entity
+    from airflow_ml_provider.local.entities import Entity
     from airflow_ml_provider.local.faults import When
     from airflow_ml_provider.local.protocol import Credential, Parameters, Request, Response
     from airflow_ml_provider.local.server import Server
@@ -126,7 +126,11 @@ class AmazonMLLocal:
 
     @property
     def peak_requests_per_second(self) -> int:
-        """How many predictions an endpoint takes in any window of one second; setting it changes every endpoint."""
+        """How many predictions an endpoint takes in any window of one second.
+
+        Set, it holds at once; an endpoint tells the rate that it was created with. A lower one is as if others used
+        the endpoint too.
+        """
         return self._rate
 
     @peak_requests_per_second.setter
@@ -134,8 +138,6 @@ class AmazonMLLocal:
         if rate < 1:
             raise ValueError(f"peak_requests_per_second must be 1 or more, not {rate!r}")
         self._rate = rate
-        for endpoint in self._endpoints():
-            endpoint.peak_requests_per_second = rate
 
     def ready_after_polls(self, polls: int | None) -> None:
         """Let what is made from now on end at its ``polls``-th Get, whatever the time; None for by time again.
@@ -176,11 +178,6 @@ class AmazonMLLocal:
     def next_number(self) -> int:
         """Return the place of a new entity in the order of creation."""
         return next(self._numbers)
-
-    def _endpoints(self) -> Iterator[Endpoint]:
-        for region in list(self._regions.values()):
-            for model in region.all("MLModel"):
-                yield from model.endpoints
 
     def _lives(self, kind: str, entity_id: str) -> Iterator[Life]:
         for region in list(self._regions.values()):
