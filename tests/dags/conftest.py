@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 BUCKET = "amazon-ml-demo"
 DAGS = Path(__file__).parent.parent.parent / "dags"
+FEATURES = Path(__file__).parent / "features"
 
 
 class Run:
@@ -54,9 +56,18 @@ def run_dag(
 ) -> Callable[..., Run]:
     """Run the Dag of a file to its end, by the service's clock."""
     monkeypatch.syspath_prepend(DAGS)
+    bundles = [
+        {
+            "name": folder.name,
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(folder)},
+        }
+        for folder in (DAGS, FEATURES)
+    ]
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps(bundles))
 
-    def run(name: str, prepare: Callable[[Any], object] = lambda dag: None, **params: object) -> Run:
-        specification = importlib.util.spec_from_file_location(Path(name).stem, DAGS / name)
+    def run(path: Path, prepare: Callable[[Any], object] = lambda dag: None, **params: object) -> Run:
+        specification = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(module)
         prepare(module.dag)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+DAGS = Path(__file__).parent.parent.parent / "dags"
+
 
 def endpoints(service):
     """Give the status of each model's endpoint."""
@@ -11,7 +15,7 @@ def endpoints(service):
 
 def test_realtime_endpoint(run_dag, amazon_ml_local):
     """Train, evaluate, deploy, predict, take down: the endpoint's AUC is the evaluation's, and no endpoint stays."""
-    run = run_dag("realtime_endpoint.py")
+    run = run_dag(DAGS / "realtime_endpoint.py")
     assert run.state == "success", run.states()
     compared = run.xcom("compare")
     assert compared["rows"] == 171
@@ -22,7 +26,7 @@ def test_realtime_endpoint(run_dag, amazon_ml_local):
 
 def test_batch_prediction(run_dag, amazon_ml_local):
     """Train, evaluate, pass the gate, predict for all unseen rows, and tag the result with their number."""
-    run = run_dag("batch_prediction.py")
+    run = run_dag(DAGS / "batch_prediction.py")
     assert run.state == "success", run.states()
     assert run.xcom("good_enough", "Metric") == "RegressionRMSE"
     assert run.xcom("predict", "TotalRecordCount") == 133
@@ -34,7 +38,7 @@ def test_batch_prediction(run_dag, amazon_ml_local):
 
 def test_mapped_predictions(run_dag, amazon_ml_local):
     """Each batch is predicted by a task of its own; nearly all wines are told apart, and no endpoint stays."""
-    run = run_dag("mapped_predictions.py")
+    run = run_dag(DAGS / "mapped_predictions.py")
     assert run.state == "success", run.states()
     assert [len(run.xcom("predict", map_index=place)) for place in range(3)] == [20, 20, 14]
     assert run.xcom("accuracy") > 0.9
@@ -44,12 +48,13 @@ def test_mapped_predictions(run_dag, amazon_ml_local):
 def test_external_endpoint(run_dag, amazon_ml_local, ml_model):
     """The sensors see what somebody else makes, and the prediction goes to that endpoint, which is left alone."""
     amazon_ml_local.service.ready_after_polls(2)
+    amazon_ml_local.clock.resume()
     amazon_ml_local.client().create_realtime_endpoint(MLModelId=ml_model)
 
     def look_often(dag):
         dag.get_task("ready").poke_interval = 0.1
 
-    run = run_dag("external_endpoint.py", look_often, ml_model_id=ml_model, record={"x": 35})
+    run = run_dag(DAGS / "external_endpoint.py", look_often, ml_model_id=ml_model, record={"x": 35})
     assert run.state == "success", run.states()
     assert run.xcom("ready", "EndpointStatus") == "READY"
     assert run.xcom("predict")["predictedLabel"] == "1"
@@ -58,10 +63,10 @@ def test_external_endpoint(run_dag, amazon_ml_local, ml_model):
 
 def test_retrain_and_replace(run_dag, amazon_ml_local):
     """The first model is deployed as there is none; a later one, trained on more rows, takes its place."""
-    first = run_dag("retrain_and_replace.py", rows=40)
+    first = run_dag(DAGS / "retrain_and_replace.py", rows=40)
     assert first.state == "success", first.states()
     assert first.states()["retire"] == "skipped"
-    second = run_dag("retrain_and_replace.py")
+    second = run_dag(DAGS / "retrain_and_replace.py")
     assert second.state == "success", second.states()
     assert second.xcom("better", "Value") > second.xcom("better", "DeployedValue")
     assert endpoints(amazon_ml_local) == {first.xcom("train"): "NONE", second.xcom("train"): "READY"}
