@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 from botocore.parsers import ResponseParserError, create_parser
 from botocore.utils import get_environ_proxies
-from urllib3 import PoolManager, ProxyManager, Timeout
+from urllib3 import HTTPConnectionPool, PoolManager, ProxyManager, Timeout
 from urllib3.exceptions import HTTPError
 
 from airflow_ml_provider import errors
@@ -59,7 +59,7 @@ class Wire:
         self._endpoint = endpoint_url
         self._region = hook.conn.meta.region_name
         self._url = f"{endpoint_url.rstrip('/')}/"
-        self._pool = _pool(endpoint_url, hook.conn.meta.config, _verify(hook))
+        self._pool, self._target = _pool(self._url, hook.conn.meta.config, _verify(hook))
         self._headers = _headers()
         self._renewing = threading.Lock()
         self._credentials: Credentials = self._found_credentials()
@@ -92,7 +92,13 @@ class Wire:
         SigV4Auth(credentials.get_frozen_credentials(), "machinelearning", self._region).add_auth(request)
         try:
             answer = self._pool.urlopen(
-                "POST", self._url, body=body, headers=dict(request.headers.items()), redirect=False, retries=False
+                "POST",
+                self._target,
+                body=body,
+                headers=dict(request.headers.items()),
+                redirect=False,
+                retries=False,
+                assert_same_host=False,
             )
         except HTTPError as error:
             raise HTTPClientError(error=error) from error
@@ -139,13 +145,15 @@ def _verify(hook: MachineLearningHook) -> bool | str:
     return True if found is None else found
 
 
-def _pool(url: str, config: Config, verify: bool | str) -> PoolManager:
+def _pool(url: str, config: Config, verify: bool | str) -> tuple[HTTPConnectionPool, str]:
+    """Make the connections to a URL, and say what they are asked for: a proxy of plain HTTP wants the whole URL."""
+    scheme = url.partition(":")[0]
     proxies: dict[str, str] = config.proxies or get_environ_proxies(url)  # type: ignore[attr-defined]
-    proxy = proxies.get(url.partition(":")[0])
+    proxy = proxies.get(scheme)
     certificate = config.client_cert or (None, None)  # type: ignore[attr-defined]
     certificate_file, key_file = (certificate, None) if isinstance(certificate, str) else certificate
     make = partial(ProxyManager, proxy) if proxy else PoolManager
-    return make(
+    manager = make(
         maxsize=MOST_IN_FLIGHT,
         timeout=Timeout(connect=config.connect_timeout, read=config.read_timeout),  # type: ignore[attr-defined]
         socket_options=[NO_DELAY],
@@ -154,3 +162,4 @@ def _pool(url: str, config: Config, verify: bool | str) -> PoolManager:
         cert_file=certificate_file,
         key_file=key_file,
     )
+    return manager.connection_from_url(url), url if proxy and scheme == "http" else "/"

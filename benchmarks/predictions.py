@@ -1,0 +1,238 @@
+"""How fast a file is scored: ours, a plain loop around boto3, and 16 threads that do not pace themselves.
+
+``python benchmarks/predictions.py`` prints the tables of docs/predictions.md. The service is Amazon ML Local in its own
+process, with a latency of 5, 20 and 100 ms and 200 requests a second enforced, then without that limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import count
+from typing import NamedTuple
+
+MODEL, BUCKET, PEAK, UNLIMITED = "ml-1", "benchmark", 200, 10_000
+LATENCIES = (0.005, 0.020, 0.100)
+SCHEMA = {
+    "version": "1.0",
+    "targetAttributeName": "y",
+    "dataFormat": "CSV",
+    "dataFileContainsHeader": True,
+    "attributes": [
+        *({"attributeName": f"x{number}", "attributeType": "NUMERIC"} for number in range(5)),
+        {"attributeName": "y", "attributeType": "BINARY"},
+    ],
+}
+TRAINING = "x0,x1,x2,x3,x4,y\n" + "".join(f"{x},{-x},0.5,{x % 7},1,{int(x >= 20)}\n" for x in range(40))
+
+
+class Result(NamedTuple):
+    """What one way of predicting came to."""
+
+    rate: float
+    throttled: float
+    cpu: float
+
+
+def serve() -> None:
+    """Serve a model with a READY endpoint until the parent ends."""
+    from airflow_ml_provider.local import AmazonMLLocal, MemoryStorage
+
+    service = AmazonMLLocal(MemoryStorage({"s3://data/train.csv": TRAINING.encode()}))
+    with service.serve() as server:
+        client = service.client("machinelearning", region_name="us-east-1")
+        service.clock.freeze()
+        data = {"DataLocationS3": "s3://data/train.csv", "DataSchema": json.dumps(SCHEMA)}
+        client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=data, ComputeStatistics=True)
+        client.create_ml_model(MLModelId=MODEL, MLModelType="BINARY", TrainingDataSourceId="ds-1")
+        service.clock.advance(3600)
+        assert client.get_ml_model(MLModelId=MODEL)["Status"] == "COMPLETED"
+        service.endpoint_url = server.url
+        client.create_realtime_endpoint(MLModelId=MODEL)
+        service.clock.advance(3600)
+        service.clock.resume()
+        print(server.url, flush=True)
+        sys.stdin.read()
+
+
+def control(method: str, path: str, **body: object) -> list[dict[str, object]]:
+    """Use a lever of the service."""
+    request = urllib.request.Request(
+        f"{os.environ['AWS_ENDPOINT_URL']}/_local/{path}",
+        data=json.dumps(body).encode() if method == "POST" else None,
+        headers={"Content-Type": "application/json"},
+        method=method,
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def record(number: int) -> dict[str, str]:
+    """Give one of many records."""
+    return {"x0": str(number % 40), "x1": str(-(number % 40)), "x2": "0.5", "x3": str(number % 7), "x4": "1"}
+
+
+@cache
+def hook():
+    """Make our hook, once."""
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+
+    return MachineLearningHook(aws_conn_id=None)
+
+
+def ours(rows: int, limit: int) -> None:
+    """Predict by the hook's iterator."""
+    records = (record(number) for number in range(rows))
+    found = hook().predict_records(MODEL, records, max_requests_per_second=limit)
+    assert sum(1 for _ in found) == rows
+
+
+@cache
+def boto3_client():
+    """Make a client, once, that does not give up on throttling, with room for 16 threads."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client("machinelearning", config=Config(max_pool_connections=16, retries={"total_max_attempts": 10}))
+
+
+def loop(rows: int, limit: int) -> None:
+    """Predict for one record after the other."""
+    client, url = boto3_client(), os.environ["AWS_ENDPOINT_URL"]
+    for number in range(rows):
+        client.predict(MLModelId=MODEL, Record=record(number), PredictEndpoint=url)
+
+
+def pool(rows: int, limit: int) -> None:
+    """Predict in 16 threads as fast as they can."""
+    client, url = boto3_client(), os.environ["AWS_ENDPOINT_URL"]
+    with ThreadPoolExecutor(16) as threads:
+        list(
+            threads.map(
+                lambda number: client.predict(MLModelId=MODEL, Record=record(number), PredictEndpoint=url), range(rows)
+            )
+        )
+
+
+def measured(way: Callable[[int, int], None], rows: int, limit: int) -> Result:
+    """Let one way predict, first a little to be warm."""
+    way(20, limit)
+    time.sleep(1.1)
+    control("DELETE", "requests")
+    cpu, began = time.process_time(), time.perf_counter()
+    way(rows, limit)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    calls = [request for request in control("GET", "requests") if request["operation"] == "Predict"]
+    throttled = sum(request["error_code"] == "LimitExceededException" for request in calls)
+    return Result(rows / seconds, throttled / len(calls), cpu / rows * 1000)
+
+
+def compare(title: str, limit: int, rows: dict[str, int], latency: float) -> None:
+    """Print one table."""
+    control("DELETE", "faults")
+    if latency:
+        control("POST", "faults", kind="slow", operation="Predict", seconds=latency)
+    control("POST", "rate", peak_requests_per_second=limit)
+    for name, way in {"ours": ours, "boto3 loop": loop, "boto3, 16 threads": pool}.items():
+        result = measured(way, rows[name], limit)
+        share = f"{result.rate / PEAK:.1%}" if limit == PEAK else ""
+        print(
+            f"| {title} | {name} | {result.rate:.1f} | {share} | {result.throttled:.2%} | {result.cpu:.2f} |",
+            flush=True,
+        )
+
+
+def rates(seconds: int) -> None:
+    """Print what each way reaches."""
+    print("| latency | way | rows/s | of 200/s | throttled calls | CPU ms a row |\n|---|---|---|---|---|---|")
+    for latency in LATENCIES:
+        rows = {
+            "ours": PEAK * seconds,
+            "boto3 loop": int(seconds / 2 / latency / 2),
+            "boto3, 16 threads": PEAK * seconds,
+        }
+        rows["boto3 loop"] = min(rows["boto3 loop"], 1000)
+        compare(f"{latency * 1000:.0f} ms", PEAK, rows, latency)
+    compare("no limit, 0 ms", UNLIMITED, {"ours": 5000, "boto3 loop": 3000, "boto3, 16 threads": 3000}, 0)
+
+
+def remember(rows: int) -> None:
+    """Score a file whose predictions are answered in this process, and print the most memory that it took."""
+    import boto3
+
+    from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
+    from airflow_ml_provider.predicting.wire import Wire
+
+    numbers = count()
+    Wire.predict = lambda self, body: {
+        "predictedLabel": "1",
+        "predictedScores": {"1": next(numbers) / 1e7},
+        "details": {"PredictiveModelType": "BINARY", "Algorithm": "SGD"},
+    }
+    with tempfile.TemporaryFile() as file:
+        file.write(b"id,x0,x1,x2,x3,x4\n")
+        for number in range(rows):
+            file.write(f"{number},{','.join(record(number).values())}\n".encode())
+        file.seek(0)
+        boto3.client("s3").create_bucket(Bucket=BUCKET)
+        boto3.client("s3").upload_fileobj(file, BUCKET, f"{rows}.csv")
+    MachineLearningPredictS3Operator(
+        task_id="predict",
+        aws_conn_id=None,
+        ml_model_id=MODEL,
+        source_uri=f"s3://{BUCKET}/{rows}.csv",
+        output_uri=f"s3://{BUCKET}/{rows}-predictions.csv",
+        key_columns=["id"],
+        rows_per_part=min(rows, 2000),
+        max_requests_per_second=UNLIMITED,
+    ).execute({})
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def memory(sizes: tuple[int, ...]) -> None:
+    """Print how memory grows with the file, each file in a process of its own."""
+    print("\n| rows of the file | most memory, MB |\n|---|---|", flush=True)
+    for rows in sizes:
+        done = subprocess.run(
+            [sys.executable, __file__, "--remember", str(rows)], check=True, stdout=subprocess.PIPE, text=True
+        )
+        print(f"| {rows:,} | {float(done.stdout.split()[-1]):.1f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=20, help="how long ours predicts at each latency")
+    parser.add_argument("--most-rows", type=int, default=1_000_000, help="of the file whose memory is measured")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--remember", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    logging.disable(logging.INFO)
+    if options.serve:
+        return serve()
+    if options.remember:
+        return remember(options.remember)
+    os.environ.update(AWS_DEFAULT_REGION="us-east-1", AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local")
+    os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp())
+    with subprocess.Popen(
+        [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        os.environ["AWS_ENDPOINT_URL"] = server.stdout.readline().strip()
+        rates(options.seconds)
+        memory((1000, options.most_rows))
+        server.stdin.close()
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""When calls may go, by a clock of the test's own."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from airflow_ml_provider.predicting.pace import Pace
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self):
+        self.time = 1000.0
+
+    def now(self):
+        return self.time
+
+    def sleep(self, seconds):
+        self.time += seconds
+
+
+def sent(pace, calls, latency=lambda: 0.0):
+    """Make calls, each answered before the next but in flight for some time; give their slots."""
+    slots = []
+    for _ in range(calls):
+        slot = pace.wait()
+        now, pace.clock.time = pace.clock.time, pace.clock.time + latency()
+        pace.answered(slot)
+        pace.clock.time = now
+        slots.append(slot)
+    return slots
+
+
+def most_in_a_second(times):
+    return max(sum(start <= at < start + 1 for at in times) for start in times)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 66, 200])
+def test_no_second_has_more_than_the_limit_and_hardly_less(limit):
+    """Slots are even: at most the limit in each second, and at least 99 % of it over time."""
+    pace = Pace(limit, Clock())
+    slots = [slot.at for slot in sent(pace, 10 * limit + 1)]
+    assert most_in_a_second(slots) <= limit
+    assert slots[-1] - slots[0] < 10 / 0.99
+
+
+def test_there_is_no_burst_after_a_pause():
+    """Slots that nobody took are lost."""
+    pace = Pace(100, Clock())
+    sent(pace, 50)
+    pace.clock.sleep(30)
+    slots = [slot.at for slot in sent(pace, 50)]
+    assert slots[-1] - slots[0] >= 49 / 100 - 1e-6
+
+
+def test_calls_that_arrive_late_do_not_make_a_second_too_full():
+    """With a latency that jumps about, what reaches the service within a second is still no more than the limit."""
+    jumps = random.Random(1)
+    pace = Pace(200, Clock())
+    latency = lambda: 0.02 if jumps.random() < 0.9 else jumps.uniform(0.02, 0.08)  # noqa: E731
+    sent(pace, 10)
+    slots = sent(pace, 4000, latency)
+    assert most_in_a_second(sorted(slot.arrived for slot in slots[200:])) <= 200
+
+
+def test_throttling_lowers_the_rate_once_a_second_and_it_comes_back():
+    """Ten refusals at once lower it by a tenth, not to nothing; without refusals it returns to the limit."""
+    pace = Pace(100, Clock())
+    for _ in range(10):
+        pace.throttled()
+    assert pace.rate == pytest.approx(90)
+    pace.clock.sleep(2)
+    pace.throttled()
+    assert pace.rate < 90
+    sent(pace, 2000)
+    assert pace.rate == 100
+
+
+def test_the_rate_never_falls_to_nothing():
+    """However often the service refuses, some calls go on."""
+    pace = Pace(100, Clock())
+    for _ in range(100):
+        pace.throttled()
+        pace.clock.sleep(1)
+    assert pace.rate >= 5
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_one_is_refused(limit):
+    """The message names the operator's argument."""
+    with pytest.raises(ValueError, match=f"max_requests_per_second: {limit}; it must be at least 1"):
+        Pace(limit)

@@ -1,0 +1,90 @@
+"""Workers that are killed outright, and many at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from airflow_ml_provider.operators.prediction import (
+    MachineLearningJoinPredictS3Operator,
+    MachineLearningPlanPredictS3Operator,
+    MachineLearningPredictS3Operator,
+)
+
+ARGUMENTS = {
+    "task_id": "predict",
+    "ml_model_id": "ml-1",
+    "source_uri": "s3://bucket/in.csv",
+    "output_uri": "s3://bucket/out.csv",
+    "key_columns": ["id"],
+    "rows_per_part": 20,
+}
+WORKER = """
+import json, sys
+from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
+MachineLearningPredictS3Operator(**json.loads(sys.argv[1])).execute({})
+"""
+ROWS = 400
+KILLED_AFTER = 110
+
+
+@pytest.fixture
+def s3(endpoint):
+    """A client of S3, with the source and the output of one undisturbed run in it."""
+    s3 = endpoint.client("s3")
+    s3.create_bucket(Bucket="bucket")
+    rows = "".join(f"k{number},{number % 40}\n" for number in range(ROWS))
+    s3.put_object(Bucket="bucket", Key="in.csv", Body=f"id,x\n{rows}")
+    MachineLearningPredictS3Operator(**{**ARGUMENTS, "output_uri": "s3://bucket/undisturbed.csv"}).execute({})
+    endpoint.requests.clear()
+    return s3
+
+
+def is_undisturbed(s3):
+    """Tell whether the output has the bytes of the undisturbed run."""
+    bodies = [s3.get_object(Bucket="bucket", Key=key)["Body"].read() for key in ("out.csv", "undisturbed.csv")]
+    return bodies[0] == bodies[1]
+
+
+def test_a_new_worker_after_a_kill_makes_the_same_bytes(endpoint, s3):
+    """Killed in mid-file, the next worker goes on behind the last finished part; the output is that of one run."""
+    endpoint.clock.resume()
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, json.dumps(ARGUMENTS)], env=os.environ)
+    while endpoint.requests.count("Predict") < KILLED_AFTER:
+        assert worker.poll() is None
+        time.sleep(0.01)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    keys = {item["Key"] for item in s3.list_objects_v2(Bucket="bucket")["Contents"]}
+    assert "out.csv" not in keys
+    assert "out.csv.parts/000000" in keys
+
+    endpoint.clock.freeze()
+    MachineLearningPredictS3Operator(**ARGUMENTS).execute({})
+    assert is_undisturbed(s3)
+    assert ROWS <= endpoint.requests.count("Predict") < 2 * ROWS - KILLED_AFTER
+
+
+def test_workers_at_once_keep_the_endpoints_rate_in_sum(endpoint, s3):
+    """Four workers, each with its share of rows and rate: no second has more than 200 calls, and none is refused."""
+    plan = MachineLearningPlanPredictS3Operator(
+        task_id="plan", ml_model_id="ml-1", source_uri="s3://bucket/in.csv", output_uri="s3://bucket/out.csv", workers=4
+    ).execute({})
+    assert [share["max_requests_per_second"] for share in plan] == [50, 50, 50, 50]
+    workers = [MachineLearningPredictS3Operator(**{**ARGUMENTS, "source_uri": None, **share}) for share in plan]
+    with ThreadPoolExecutor(len(workers)) as threads:
+        summaries = list(threads.map(lambda worker: worker.execute({}), workers))
+    MachineLearningJoinPredictS3Operator(
+        task_id="join", output_uri="s3://bucket/out.csv", summaries=summaries
+    ).execute({})
+    assert is_undisturbed(s3)
+    times = sorted(received.at for received in endpoint.requests if received.operation == "Predict")
+    assert max(sum(start <= at < start + 1 for at in times) for start in times) <= 200
+    assert len(times) == ROWS
