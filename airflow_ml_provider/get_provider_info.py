@@ -43,4 +43,13 @@ def get_provider_info() -> dict[str, object]:
                 "python-modules": ["airflow_ml_provider.sensors.machine_learning"],
             }
         ],
+        "triggers": [
+            {
+                "integration-name": name,
+                "python-modules": [
+                    "airflow_ml_provider.triggers.event",
+                    "airflow_ml_provider.triggers.machine_learning",
+                ],
+            }
+        ],
     }

@@ -104,7 +104,7 @@ class Poller:
 
     async def outcome(self, wait: Wait) -> Outcome:
         """Return how the wait ended, at the latest a moment after its deadline."""
-        with self._used():
+        with self.used():
             watched = Watched(wait)
             loop = asyncio.get_running_loop()
             last = loop.call_later(max(0.0, wait.deadline - waiting.now()) + GRACE, watched.give_up)
@@ -120,7 +120,7 @@ class Poller:
 
     async def ask(self, question: Callable[[MachineLearningHook], Answer]) -> Answer:
         """Return what a function of the hook returns, called in another thread than the looks."""
-        with self._used():
+        with self.used():
             hook = await self._connected()
             try:
                 return await asyncio.to_thread(question, hook)
@@ -129,10 +129,11 @@ class Poller:
                 raise
 
     @contextmanager
-    def _used(self) -> Iterator[None]:
+    def used(self) -> Iterator[Poller]:
+        """Keep the client while inside."""
         self._users += 1
         try:
-            yield
+            yield self
         finally:
             self._users -= 1
             if not self._users:
@@ -192,7 +193,7 @@ class Poller:
             if id(wait) in settled or watched.ended.done():
                 continue
             if in_a_row < ENOUGH:
-                await self._look(watched)
+                watched.end(await self.look(wait) or waiting.expired(wait))
             else:
                 waiting.missed(wait, error)
                 watched.end(waiting.expired(wait))
@@ -210,16 +211,16 @@ class Poller:
             next_look = now + back_off if wait.failures else max(now, begun + wait.delay)
             watched.due = min(next_look, wait.deadline)
 
-    async def _look(self, watched: Watched) -> None:
-        wait = watched.wait
+    async def look(self, wait: Wait) -> Outcome | None:
+        """Look once by a Get; whoever looks more than once does so within ``used``."""
         try:
             hook = await self._connected()
         except Exception as error:
-            watched.end(waiting.judge_error(wait, error))
-            return
+            return waiting.judge_error(wait, error)
         get = partial(hook.get, wait.resource, wait.resource_id, wait.deadline)
-        watched.end(await self._in_thread(partial(waiting.look, wait, get)) or waiting.expired(wait))
+        outcome = await self._in_thread(partial(waiting.look, wait, get))
         self._forget_expired(wait.error.partition(":")[0])
+        return outcome
 
     async def _settled(self, waits: list[Wait]) -> set[int]:
         """Tell which waits need no Get: lists show them unchanged, or the list itself fails and will be tried again."""

@@ -121,7 +121,10 @@ def test_a_cancelled_wait_is_forgotten(amazon_ml_local, service_clock, endpoints
 
     run_in_loop(service_clock, drop_one)
     assert not list(amazon_ml_local.requests)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("machine-learning-poller")]
+    for thread in threading.enumerate():
+        if thread.name.startswith("machine-learning-poller"):
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_the_deadline_outlives_the_triggerer(amazon_ml_local, service_clock, endpoints, trigger):

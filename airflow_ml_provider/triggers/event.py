@@ -1,0 +1,134 @@
+"""Start Dags when an endpoint or a model changes, by Airflow 3's AssetWatcher."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Literal
+
+from airflow.triggers import base
+
+from airflow_ml_provider import waiting
+from airflow_ml_provider.triggers.poller import poller
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.operators.base import AwsSettings
+    from airflow_ml_provider.resources import JSON, Description, WaiterName
+    from airflow_ml_provider.triggers.poller import Poller
+    from airflow_ml_provider.waiting import Wait
+
+if not hasattr(base, "BaseEventTrigger"):
+    raise ImportError(
+        "airflow_ml_provider.triggers.event needs Airflow 3: Airflow 2 has no AssetWatcher. A sensor of "
+        "airflow_ml_provider.sensors.machine_learning waits there for the same."
+    )
+
+log = logging.getLogger(__name__)
+
+TARGETS: dict[str, WaiterName] = {
+    "READY": "realtime_endpoint_ready",
+    "NONE": "realtime_endpoint_deleted",
+    "COMPLETED": "ml_model_completed",
+}
+
+
+class MachineLearningEventTrigger(base.BaseEventTrigger):
+    """Fire whenever the endpoint of a model becomes READY or is gone, or a model becomes COMPLETED.
+
+    It fires on a change, not on a state: what is so already when it first looks starts no Dag. It never ends, and goes
+    on through errors. Airflow 3.3 keeps what was last seen with the asset, so that a change while no triggerer ran is
+    noticed too; before 3.3, and where several assets share the watch, a restart begins anew with what it then sees.
+
+    The event's payload is what GetMLModel says of the endpoint or the model, under AWS's names in plain JSON types.
+
+    :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]``.
+    :param target_status: ``READY`` or ``NONE`` of its endpoint, or ``COMPLETED`` of the model itself.
+    :param poll_interval: seconds between two looks.
+    :param aws_conn_id: the Airflow connection with the credentials; None means boto3's own chain.
+    :param region_name: the AWS region, else the connection's.
+    :param verify: whether to verify SSL certificates, or the path of a CA bundle.
+    :param botocore_config: keyword arguments of ``botocore.config.Config``.
+    """
+
+    def __init__(
+        self,
+        *,
+        ml_model_id: str,
+        target_status: Literal["READY", "NONE", "COMPLETED"] = "READY",
+        poll_interval: float = 60,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, JSON] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves its triggers untyped
+        if target_status not in TARGETS:
+            raise ValueError(f"target_status: {target_status!r}; it must be one of {', '.join(TARGETS)}")
+        if poll_interval <= 0:
+            raise ValueError(f"poll_interval: {poll_interval} s; it must be above 0")
+        self.ml_model_id = ml_model_id
+        self.target_status = target_status
+        self.poll_interval = poll_interval
+        self.aws_settings: AwsSettings = {
+            "aws_conn_id": aws_conn_id,
+            "region_name": region_name,
+            "verify": verify,
+            "botocore_config": botocore_config,
+        }
+
+    def serialize(self) -> tuple[str, dict[str, object]]:
+        own = {name: getattr(self, name) for name in ("ml_model_id", "target_status", "poll_interval")}
+        return f"{type(self).__module__}.{type(self).__qualname__}", {**own, **self.aws_settings}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.ml_model_id} {self.target_status}>"
+
+    async def run(self) -> AsyncIterator[base.TriggerEvent]:
+        last = await self._recall()
+        started = waiting.now()
+        wait = waiting.Wait(
+            TARGETS[self.target_status], self.ml_model_id, "", float("inf"), self.poll_interval, started
+        )
+        with poller(self.aws_settings).used() as looking:
+            while True:
+                seen, reached = await self._look(looking, wait)
+                if seen and seen != last:
+                    if last is not None and reached:
+                        yield base.TriggerEvent(reached)  # type: ignore[no-untyped-call]
+                    last = seen
+                    await self._remember(last)
+                await asyncio.sleep(waiting.pause(wait))
+
+    @staticmethod
+    async def _look(looking: Poller, wait: Wait) -> tuple[str, Description | None]:
+        """Return what tells one state from another, none after an error, and the description at the target."""
+        outcome = await looking.look(wait)
+        if outcome and outcome["kind"] == "success":
+            seen = outcome["description"]
+            return f"{seen.get(wait.resource.status)} {seen.get('CreatedAt') or ''}", seen
+        if outcome and outcome["kind"] == "error":
+            waiting.missed(wait, wait.error)
+            log.warning("%s", outcome["message"])
+        if wait.failures:
+            return "", None
+        return wait.status, None
+
+    @property
+    def _key(self) -> str:
+        return f"machine_learning {self.ml_model_id} {self.target_status}"
+
+    async def _recall(self) -> str | None:
+        store = getattr(self, "asset_state_store", None)
+        if store is None:
+            return None
+        try:
+            return await store.aget(self._key)  # type: ignore[no-any-return]
+        except ValueError:
+            log.info("%s is watched by several assets, so a restart begins anew", self._key)
+            self.asset_state_store = None
+            return None
+
+    async def _remember(self, seen: str) -> None:
+        if (store := getattr(self, "asset_state_store", None)) is not None:
+            await store.aset(self._key, seen)

@@ -1,0 +1,149 @@
+"""Dags that start when somebody else's endpoint changes: an event for a change, none for a state."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+
+import pytest
+from airflow import __version__
+
+from tests.deferred import reloaded, run_in_loop
+
+NAME = "airflow_ml_provider.triggers.event"
+IS_2 = __version__.startswith("2.")
+
+
+def test_it_needs_airflow_3():
+    """On Airflow 2 the import says so, and what to use there."""
+    if IS_2:
+        with pytest.raises(ImportError, match="needs Airflow 3.*A sensor of airflow_ml_provider.sensors"):
+            importlib.import_module(NAME)
+    else:
+        assert importlib.import_module(NAME).MachineLearningEventTrigger
+
+
+if not IS_2:
+    from airflow_ml_provider.triggers.event import MachineLearningEventTrigger
+
+    class Store(dict):
+        """Airflow's store of an asset's state: it outlives the triggerer."""
+
+        async def aget(self, key):
+            return self.get(key)
+
+        async def aset(self, key, value):
+            self[key] = value
+
+    class Shared(Store):
+        """What Airflow gives where several assets have the same watcher."""
+
+        async def aget(self, key):
+            raise ValueError("several")
+
+    def watch(clock, events, store=None, **arguments):
+        """Watch for 1,000 s; return what was fired. ``events`` are what happens so many seconds from the start."""
+        fired = []
+
+        async def watching():
+            one = reloaded(MachineLearningEventTrigger(**{"ml_model_id": "ml-1"} | arguments))
+            one.asset_state_store = store
+
+            async def collect():
+                async for event in one.run():
+                    fired.append(event.payload)  # noqa: PERF401 - it never ends
+
+            task = asyncio.create_task(collect())
+            began = clock.now()
+            for seconds, happens in events:
+                await asyncio.sleep(began + seconds - clock.now())
+                happens()
+            await asyncio.sleep(began + 1000 - clock.now())
+            assert not task.done()
+            task.cancel()
+
+        run_in_loop(clock, watching)
+        return fired
+
+    @pytest.fixture
+    def service(ml_model, amazon_ml_local):
+        amazon_ml_local.service.durations.set(realtime_endpoint=100)
+        return amazon_ml_local
+
+    @pytest.fixture
+    def make(service):
+        return lambda: service.client().create_realtime_endpoint(MLModelId="ml-1")
+
+    @pytest.fixture
+    def delete(service):
+        return lambda: service.client().delete_realtime_endpoint(MLModelId="ml-1")
+
+    def test_it_fires_each_time_the_endpoint_becomes_ready(service_clock, make, delete):
+        """Two endpoints one after the other are two events, each with the endpoint's info in plain JSON."""
+        fired = watch(service_clock, [(10, make), (300, delete), (400, make)])
+        assert [event["EndpointStatus"] for event in fired] == ["READY", "READY"]
+        assert fired[0]["CreatedAt"] != fired[1]["CreatedAt"]
+        assert json.loads(json.dumps(fired)) == fired
+
+    def test_an_endpoint_made_anew_between_two_looks_is_a_change(service_clock, service, make, delete):
+        """CreatedAt tells it from the one before."""
+        service.service.durations.set(realtime_endpoint=1)
+        fired = watch(service_clock, [(10, make), (301, delete), (302, make)])
+        assert [event["EndpointStatus"] for event in fired] == ["READY", "READY"]
+
+    def test_what_is_so_already_starts_no_dag(service_clock, make):
+        """The first look is the baseline: READY would start Dags for ever."""
+        make()
+        service_clock.advance(100)
+        assert watch(service_clock, []) == []
+
+    def test_it_fires_when_the_endpoint_is_gone(service_clock, make, delete):
+        """Deleted by whomever."""
+        make()
+        (event,) = watch(service_clock, [(200, delete)], target_status="NONE")
+        assert event["EndpointStatus"] == "NONE"
+
+    def test_it_fires_when_a_model_is_completed(service_clock, service):
+        """Also of a model that does not exist yet when the watch begins."""
+        train = lambda: service.client().create_ml_model(  # noqa: E731
+            MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1"
+        )
+        (event,) = watch(service_clock, [(100, train)], ml_model_id="ml-2", target_status="COMPLETED")
+        assert event["Status"] == "COMPLETED"
+        assert "LogUri" not in event
+
+    def test_a_change_while_no_triggerer_ran_is_noticed(service_clock, make):
+        """Airflow 3.3 keeps what was last seen with the asset; a restart alone fires nothing."""
+        store = Store()
+        assert watch(service_clock, [], store) == []
+        make()
+        service_clock.advance(500)
+        assert len(watch(service_clock, [], store)) == 1
+        assert watch(service_clock, [], store) == []
+
+    def test_a_watcher_of_several_assets_begins_anew(service_clock, make):
+        """Airflow cannot tell whose state it would be."""
+        assert len(watch(service_clock, [(10, make)], Shared())) == 1
+
+    @pytest.mark.parametrize("kind", ["throttling", "server_error", "reset", "garbage", "never_enrolled"])
+    def test_it_goes_on_through_errors(service_clock, service, make, kind):
+        """Nothing ends it, and errors are no change; while they last it asks more and more seldom."""
+        begin = lambda: service.faults.add(kind, count=4, operation="GetMLModel")  # noqa: E731
+        assert len(watch(service_clock, [(10, make), (25, begin)], poll_interval=10)) == 1
+        assert service.requests.count("GetMLModel") <= 100
+
+    @pytest.mark.parametrize("arguments", [{"target_status": "UPDATING"}, {"poll_interval": 0}])
+    def test_bad_arguments_are_refused_at_once(arguments):
+        """Where they are written."""
+        with pytest.raises(ValueError, match=f"^{next(iter(arguments))}: "):
+            MachineLearningEventTrigger(ml_model_id="ml-1", **arguments)
+
+    def test_airflow_takes_it_for_an_asset_watcher():
+        """Its arguments are deterministic, so that a watcher is known again."""
+        from airflow.sdk import Asset, AssetWatcher
+
+        one, same = (MachineLearningEventTrigger(ml_model_id="ml-1") for _ in range(2))
+        assert Asset("endpoint", watchers=[AssetWatcher(name="ready", trigger=one)])
+        assert one.hash(*one.serialize()) == same.hash(*same.serialize())
+        assert repr(one) == "<MachineLearningEventTrigger ml-1 READY>"
