@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_ml_provider.local.control import Control
-from airflow_ml_provider.local.protocol import credential_of
 
 if TYPE_CHECKING:
     from airflow_ml_provider.local.neighbours import Neighbours
@@ -43,7 +42,7 @@ def environment(url: str, s3_endpoint_url: str | None = None) -> dict[str, str]:
 
 
 def _is_amazon_ml(request: Request) -> bool:
-    target, credential = request.header("x-amz-target"), credential_of(request)
+    target, credential = request.header("x-amz-target"), request.credential
     if target.startswith("AmazonML_"):
         return True
     if credential:

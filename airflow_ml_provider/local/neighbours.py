@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from airflow_ml_provider.local.errors import ServiceError
-from airflow_ml_provider.local.protocol import Request, Response, credential_of, error_answer
+from airflow_ml_provider.local.protocol import Request, Response, error_answer
 from airflow_ml_provider.local.storage import S3Storage, StorageError, split
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Neighbours:
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
-        credential = credential_of(request)
+        credential = request.credential
         name = credential.service if credential else "?"
         if self._elsewhere and name == "s3":
             return _refusal(request, f"S3 is at {self._elsewhere}: set AWS_ENDPOINT_URL_S3 to it.")
@@ -126,7 +126,7 @@ def _refusal(request: Request, message: str) -> Response:
     if request.header("x-amz-target"):
         return error_answer(ServiceError("NotImplementedException", message, NOT_IMPLEMENTED))
     error = f"<Error><Code>NotImplemented</Code><Message>{escape(message)}</Message></Error>"
-    credential = credential_of(request)
+    credential = request.credential
     if credential and credential.service != "s3":
         error = f"<ErrorResponse>{error}</ErrorResponse>"
     return Response(NOT_IMPLEMENTED, {"Content-Type": "application/xml"}, error.encode())

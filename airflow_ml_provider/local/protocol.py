@@ -7,7 +7,7 @@ import re
 import struct
 import uuid
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.local.errors import ServiceError
@@ -36,8 +36,17 @@ class Request:
 
     def header(self, name: str) -> str:
         """Return a header's value whatever the case of its name, or ``""``."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers.items() if key.lower() == wanted), "")
+        return self._headers.get(name.lower(), "")
+
+    @cached_property
+    def credential(self) -> Credential | None:
+        """Who signed it, or None when nobody did."""
+        found = CREDENTIAL.search(self.header("authorization"))
+        return Credential(*found.groups()) if found else None
+
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.headers.items()}
 
 
 @dataclass(frozen=True)
@@ -87,12 +96,6 @@ def output_of(operation: OperationModel) -> Shape:
     return operation.output_shape
 
 
-def credential_of(request: Request) -> Credential | None:
-    """Return who signed ``request``, or None when nobody did."""
-    found = CREDENTIAL.search(request.header("authorization"))
-    return Credential(*found.groups()) if found else None
-
-
 def operation_of(request: Request) -> OperationModel:
     """Return the operation that ``request`` names in its ``X-Amz-Target``.
 
@@ -115,7 +118,7 @@ def check_envelope(request: Request) -> Credential:
     """
     if not request.header("authorization"):
         raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
-    credential = credential_of(request)
+    credential = request.credential
     if credential is None:
         raise ServiceError(
             "IncompleteSignatureException", "Authorization header has no Signature Version 4 credential.", 403

@@ -88,7 +88,7 @@ class AmazonMLLocal:
             logger.exception("%s broke", operation.name if operation else "a request")
             code = "InternalServerException"
             response = protocol.error_answer(ServiceError(code, "An internal error occurred", 500))
-        self._note(operation, parameters, response, code, protocol.credential_of(request))
+        self._note(operation, parameters, response, code, request.credential)
         return response
 
     def client(self, name: Literal["machinelearning"] = "machinelearning", **settings: Any) -> BaseClient:
