@@ -1,6 +1,6 @@
 PYTHON ?= python3
 PYTHON_2_11 ?= $(PYTHON)
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= --numprocesses auto
 VENV := .venv
 VENV_2_11 := .venv-2.11
 VENV_LOWEST := .venv-lowest
@@ -54,11 +54,11 @@ test-lowest: $(VENV_LOWEST)/installed  ## Run the unit tests on the lowest suppo
 
 .PHONY: test-system
 test-system: install  ## Run the tests with real Airflow processes
-	$(BIN)/python -m pytest -m system tests/system $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m system tests/system
 
 .PHONY: test-clients
 test-clients: install  ## Drive Amazon ML Local with the aws CLI, the JavaScript SDK and Postgres
-	$(BIN)/python -m pytest -m clients tests/clients $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m clients tests/clients
 
 .PHONY: lint
 lint: install  ## Check the style with ruff

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +14,12 @@ from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parent.parent
 
+AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-ml-provider-")
+atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
+
 # Airflow reads these when it is first imported.
 os.environ.update(
-    AIRFLOW_HOME=tempfile.mkdtemp(prefix="airflow-ml-provider-"),
+    AIRFLOW_HOME=AIRFLOW_HOME,
     AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW_CONN_AWS_DEFAULT=json.dumps(
