@@ -73,7 +73,8 @@ EXPLANATIONS = (
     Explanation(
         frozenset({"IdempotentParameterMismatchException"}),
         "",
-        "The id belongs to something that was made with other parameters: choose another id, or leave the id out.",
+        "The id belongs to something that was made with other parameters: choose another id, or let "
+        "if_exists='replace' delete it.",
     ),
 )
 

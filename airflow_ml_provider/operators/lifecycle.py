@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from airflow.providers.common.compat.sdk import AirflowException
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 ID_LENGTH = 64
 NOT_FOUND = "ResourceNotFoundException"
+MISMATCH = "IdempotentParameterMismatchException"
 
 
 def deterministic_id(context: Context) -> str:
@@ -37,9 +39,9 @@ def deterministic_id(context: Context) -> str:
     return f"{readable[: ID_LENGTH - len(digest) - 1]}-{digest}"
 
 
-def is_not_found(error: AirflowException) -> bool:
-    """Tell whether a call failed because what it names does not exist."""
-    return error.__cause__ is not None and errors.code(error.__cause__) == NOT_FOUND
+def code(error: AirflowException) -> str:
+    """Give AWS's name of the error behind a failure; empty when AWS was not the cause."""
+    return errors.code(error.__cause__) if error.__cause__ else ""
 
 
 class MachineLearningCreateOperator(MachineLearningWaitingOperator):
@@ -49,8 +51,9 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
     never reported as done, not even with waiting off.
 
     :param if_exists: what to do when there is something with this id: ``skip`` goes on with it, when its parameters
-        are the same; ``replace`` does so too, but deletes one that FAILED and makes it anew (that a deleted id can be
-        used again is not documented by AWS); ``fail`` fails, even for what an earlier try of this very task made.
+        are the same; ``replace`` does so too, but deletes one that FAILED or has other parameters, and makes it anew
+        (that a deleted id can be used again is not documented by AWS); ``fail`` fails, even for what an earlier try
+        of this very task made.
     """
 
     def __init__(self, *, if_exists: Literal["skip", "replace", "fail"] = "skip", **kwargs: object) -> None:
@@ -64,8 +67,7 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         resource_id = deterministic_id(context) if getattr(self, id_argument) is None else self.check_id(id_argument)
         request = self.request(**{id_argument: resource_id})
         wait = self.begin(resource_id)
-        self.make_way(wait)
-        self.ask(wait, self.operation, request)
+        self.create(wait, request)
         self.log.info("%s: created", wait)
         if self.wait_for_completion:
             return self.deliver(context, wait, self.finish(wait, "execute_complete"))
@@ -84,27 +86,35 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
 
         return argument_name(WAITERS[self.waiter].id_member)
 
-    def make_way(self, wait: Wait) -> None:
-        """Delete what FAILED, or refuse what exists, where ``if_exists`` says so.
+    def create(self, wait: Wait, request: Mapping[str, object]) -> None:
+        """Create the thing, or go on with one that exists, as ``if_exists`` says.
 
-        :raises AirflowException: when something exists, and ``if_exists`` is ``fail``.
+        :raises AirflowException: when something exists that may neither be used nor replaced.
         """
-        if self.if_exists == "skip":
-            return
-        status = self.present(wait).get("Status")
-        request = {wait.resource.id_member: wait.resource_id}
-        if self.if_exists == "replace" and status == "FAILED":
-            self.ask(wait, f"Delete{wait.resource.name}", request)
-            self.log.info("%s: had FAILED, and is deleted to be made anew", wait)
+        status = None if self.if_exists == "skip" else self.present(wait).get("Status")
         if self.if_exists == "fail" and status not in (None, "DELETED"):
             raise AirflowException(f"{wait}: it exists already, with status {status}; if_exists='skip' would use it")
+        if self.if_exists == "replace" and status == "FAILED":
+            self.delete(wait)
+        try:
+            self.ask(wait, self.operation, request)
+        except AirflowException as error:
+            if self.if_exists != "replace" or code(error) != MISMATCH:
+                raise
+            self.delete(wait)
+            self.ask(wait, self.operation, request)
+
+    def delete(self, wait: Wait) -> None:
+        """Delete what is to be made anew."""
+        self.log.info("%s: FAILED, or made with other parameters; deleting it to make it anew", wait)
+        self.ask(wait, f"Delete{wait.resource.name}", {wait.resource.id_member: wait.resource_id})
 
     def present(self, wait: Wait) -> Description:
         """Return what the service says of the thing now; empty when there is none."""
         try:
             answer = self.ask(wait, wait.resource.get, {wait.resource.id_member: wait.resource_id})
         except AirflowException as error:
-            if is_not_found(error):
+            if code(error) == NOT_FOUND:
                 return {}
             raise
         return describe(wait.resource, answer)
@@ -157,7 +167,7 @@ class MachineLearningDeleteOperator(MachineLearningChangeOperator):
         try:
             return super().execute(context)
         except AirflowException as error:
-            if not is_not_found(error):
+            if code(error) != NOT_FOUND:
                 raise
             self.log.info("There was nothing to delete: %s", error)
             return str(self.request()[self.id_member])

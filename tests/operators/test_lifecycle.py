@@ -1,0 +1,348 @@
+"""Create, read, change and delete data sources, models, evaluations and batch predictions, against the service."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException
+from deferred import finish
+
+from airflow_ml_provider.operators.batch_prediction import (
+    MachineLearningCreateBatchPredictionOperator,
+    MachineLearningDeleteBatchPredictionOperator,
+    MachineLearningGetBatchPredictionOperator,
+    MachineLearningUpdateBatchPredictionOperator,
+)
+from airflow_ml_provider.operators.data_source import (
+    MachineLearningCreateDataSourceFromS3Operator,
+    MachineLearningDeleteDataSourceOperator,
+    MachineLearningGetDataSourceOperator,
+    MachineLearningUpdateDataSourceOperator,
+)
+from airflow_ml_provider.operators.evaluation import (
+    MachineLearningCreateEvaluationOperator,
+    MachineLearningDeleteEvaluationOperator,
+    MachineLearningGetEvaluationOperator,
+    MachineLearningUpdateEvaluationOperator,
+)
+from airflow_ml_provider.operators.lifecycle import deterministic_id
+from airflow_ml_provider.operators.ml_model import (
+    MachineLearningCreateMLModelOperator,
+    MachineLearningDeleteMLModelOperator,
+    MachineLearningGetMLModelOperator,
+    MachineLearningUpdateMLModelOperator,
+)
+from airflow_ml_provider.operators.tags import MachineLearningAddTagsOperator, MachineLearningDeleteTagsOperator
+
+SCHEMA = {
+    "version": "1.0",
+    "targetAttributeName": "y",
+    "dataFormat": "CSV",
+    "dataFileContainsHeader": True,
+    "attributes": [
+        {"attributeName": "x", "attributeType": "NUMERIC"},
+        {"attributeName": "y", "attributeType": "BINARY"},
+    ],
+}
+CREATES = {
+    "DataSource": (
+        MachineLearningCreateDataSourceFromS3Operator,
+        {"data_source_id": "new", "data_location_s3": "s3://bucket/train.csv", "data_schema": SCHEMA},
+    ),
+    "MLModel": (
+        MachineLearningCreateMLModelOperator,
+        {"ml_model_id": "new", "ml_model_type": "BINARY", "training_data_source_id": "ds-1"},
+    ),
+    "Evaluation": (
+        MachineLearningCreateEvaluationOperator,
+        {"evaluation_id": "new", "ml_model_id": "ml-1", "evaluation_data_source_id": "ds-1"},
+    ),
+    "BatchPrediction": (
+        MachineLearningCreateBatchPredictionOperator,
+        {
+            "batch_prediction_id": "new",
+            "ml_model_id": "ml-1",
+            "batch_prediction_data_source_id": "ds-1",
+            "output_uri": "s3://bucket/out/",
+        },
+    ),
+}
+CHANGES = {
+    "DataSource": (
+        "data_source",
+        MachineLearningGetDataSourceOperator,
+        MachineLearningUpdateDataSourceOperator,
+        MachineLearningDeleteDataSourceOperator,
+    ),
+    "MLModel": (
+        "ml_model",
+        MachineLearningGetMLModelOperator,
+        MachineLearningUpdateMLModelOperator,
+        MachineLearningDeleteMLModelOperator,
+    ),
+    "Evaluation": (
+        "evaluation",
+        MachineLearningGetEvaluationOperator,
+        MachineLearningUpdateEvaluationOperator,
+        MachineLearningDeleteEvaluationOperator,
+    ),
+    "BatchPrediction": (
+        "batch_prediction",
+        MachineLearningGetBatchPredictionOperator,
+        MachineLearningUpdateBatchPredictionOperator,
+        MachineLearningDeleteBatchPredictionOperator,
+    ),
+}
+every_kind = pytest.mark.parametrize("kind", CREATES)
+
+
+class TaskInstance(SimpleNamespace):
+    """What of a task instance the operators use."""
+
+    def xcom_push(self, key, value):
+        json.dumps(value)
+        self.pushed[key] = value
+
+
+def context(dag_id="dag", task_id="task", run_id="run", map_index=-1):
+    ti = TaskInstance(dag_id=dag_id, task_id=task_id, run_id=run_id, map_index=map_index, pushed={})
+    return {"ti": ti}
+
+
+def create(kind, **arguments):
+    operator, defaults = CREATES[kind]
+    return operator(**{"task_id": "create", **defaults, **arguments})
+
+
+def id_argument(kind):
+    return next(name for name in CREATES[kind][1] if CREATES[kind][1][name] == "new")
+
+
+def status(service, kind, resource_id="new"):
+    name, *_ = CHANGES[kind]
+    return getattr(service.client(), f"get_{name}")(**{f"{kind}Id": resource_id})["Status"]
+
+
+@every_kind
+def test_create_waits_until_completed_and_returns_the_id(kind, ml_model, amazon_ml_local):
+    """The id is returned, and every member that the service gave is an XCom of its own, in plain JSON types."""
+    seen = context()
+    assert create(kind).execute(seen) == "new"
+    pushed = seen["ti"].pushed
+    assert (pushed[f"{kind}Id"], pushed["Status"]) == ("new", "COMPLETED")
+    assert pushed["FinishedAt"].endswith("+00:00")
+    assert "LogUri" not in pushed
+    assert amazon_ml_local.requests.count(f"Get{kind}") >= 2
+
+
+def test_evaluation_gives_its_metric(ml_model):
+    """``evaluate.output["PerformanceMetrics"]`` is what a later task decides by."""
+    seen = context()
+    create("Evaluation").execute(seen)
+    assert float(seen["ti"].pushed["PerformanceMetrics"]["Properties"]["BinaryAUC"]) > 0.95
+
+
+@every_kind
+def test_a_deferred_create_gives_what_a_synchronous_one_gives(kind, ml_model, service_clock, amazon_ml_local):
+    """After a deferral the id is returned and every member is an XCom of its own, too."""
+    seen = context()
+    assert finish(create(kind, deferrable=True), service_clock, seen) == "new"
+    assert seen["ti"].pushed.items() >= {f"{kind}Id": "new", "Status": "COMPLETED"}.items()
+    synchronous = context()
+    create(kind).execute(synchronous)
+    assert seen["ti"].pushed == synchronous["ti"].pushed
+
+
+@every_kind
+def test_waiting_off_returns_at_once_and_wins_over_deferrable(kind, ml_model, amazon_ml_local):
+    """With waiting off the id is returned while the thing is still being made; one Get sees that it has not FAILED."""
+    assert create(kind, wait_for_completion=False, deferrable=True).execute({}) == "new"
+    assert status(amazon_ml_local, kind) != "COMPLETED"
+    assert amazon_ml_local.requests.count(f"Get{kind}") == 2
+
+
+@every_kind
+def test_a_retry_finds_what_it_made(kind, ml_model, amazon_ml_local):
+    """The same id with the same parameters is success, however far the first try came."""
+    create(kind, wait_for_completion=False).execute({})
+    assert create(kind).execute({}) == "new"
+    assert status(amazon_ml_local, kind) == "COMPLETED"
+
+
+@every_kind
+@pytest.mark.parametrize("wait_for_completion", [True, False])
+def test_failed_is_never_reported_as_done(kind, wait_for_completion, ml_model, amazon_ml_local, service_clock):
+    """FAILED raises with the service's Message, and says what to do, also for an earlier try's and with waiting off."""
+    amazon_ml_local.service.fail(kind, "new", message="The data is broken")
+    with pytest.raises(AirflowException, match="The data is broken.*if_exists='replace' or another id"):
+        create(kind).execute({})
+    with pytest.raises(AirflowException, match=rf"{kind} new in us-east-1: status FAILED.*The data is broken"):
+        create(kind, wait_for_completion=wait_for_completion).execute({})
+
+
+def test_replace_makes_what_failed_anew(ml_model, amazon_ml_local):
+    """With the cause mended and ``if_exists="replace"``, the id is used again."""
+    bad = {"data_location_s3": "s3://bucket/missing.csv"}
+    with pytest.raises(AirflowException, match="status FAILED"):
+        create("DataSource", **bad).execute({})
+    with pytest.raises(AirflowException, match="made with other parameters"):
+        create("DataSource").execute({})
+    assert create("DataSource", if_exists="replace").execute({}) == "new"
+    assert status(amazon_ml_local, "DataSource") == "COMPLETED"
+
+
+@every_kind
+def test_replace_leaves_what_has_not_failed(kind, ml_model, amazon_ml_local):
+    """A retry with ``replace`` goes on with what an earlier try began, and deletes nothing."""
+    create(kind, if_exists="replace", wait_for_completion=False).execute({})
+    create(kind, if_exists="replace").execute({})
+    assert amazon_ml_local.requests.count(f"Delete{kind}") == 0
+
+
+def test_replace_takes_the_place_of_other_parameters(ml_model, amazon_ml_local):
+    """A task that is cleared after its arguments were changed makes the thing anew."""
+    create("MLModel").execute({})
+    create("MLModel", if_exists="replace", parameters={"sgd.maxPasses": 20}).execute({})
+    assert amazon_ml_local.requests.count("DeleteMLModel") == 1
+    model = amazon_ml_local.client().get_ml_model(MLModelId="new")
+    assert model["TrainingParameters"]["sgd.maxPasses"] == "20"
+
+
+@every_kind
+def test_fail_refuses_what_exists(kind, ml_model, amazon_ml_local):
+    """With ``if_exists="fail"`` a thing that exists is an error, before any Create."""
+    create(kind, if_exists="fail").execute({})
+    with pytest.raises(AirflowException, match="it exists already, with status COMPLETED"):
+        create(kind, if_exists="fail").execute({})
+    assert amazon_ml_local.requests.count(CREATES[kind][0].operation) == 1
+
+
+def test_other_parameters_are_refused_with_advice(ml_model):
+    """The same id with other parameters is AWS's error, and says what to do."""
+    create("MLModel").execute({})
+    with pytest.raises(AirflowException, match="IdempotentParameterMismatchException.*choose another id"):
+        create("MLModel", ml_model_name="another").execute({})
+
+
+def test_the_deadline_says_what_was_seen(ml_model, amazon_ml_local):
+    """When the deadline comes first: id, region, last status, elapsed time and calls made."""
+    amazon_ml_local.service.durations.ml_model = 3600
+    expected = "MLModel new in us-east-1: status PENDING after 60 s and 4 calls: the deadline of 60 s has passed"
+    with pytest.raises(AirflowException, match=expected):
+        create("MLModel", waiter_delay=30, waiter_max_attempts=2).execute({})
+
+
+@every_kind
+def test_an_id_that_is_left_out_is_made_of_the_run(kind, ml_model):
+    """Dag, task, run and map index make the id, so that every retry finds it again."""
+    made = create(kind, **{id_argument(kind): None}).execute(context())
+    assert made == deterministic_id(context())
+    assert made.startswith("dag.task-")
+
+
+def test_an_id_is_the_same_on_retries_and_another_in_every_run():
+    """64 of the allowed characters; two identities never share one by being joined or cut."""
+    identities = [
+        {},
+        {"run_id": "another"},
+        {"map_index": 0},
+        {"map_index": 1},
+        {"dag_id": "dag.task", "task_id": "t"},
+        {"dag_id": "dag", "task_id": "task.t"},
+        {"dag_id": "d" * 100, "task_id": "a"},
+        {"dag_id": "d" * 100, "task_id": "b"},
+        {"dag_id": "Überwachung", "task_id": "größe", "run_id": "manual__2026-11-23T10:00:00+00:00"},
+    ]
+    ids = [deterministic_id(context(**identity)) for identity in identities]
+    assert ids == [deterministic_id(context(**identity)) for identity in identities]
+    assert len(set(ids)) == len(ids)
+    allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+    assert all(len(found) <= 64 and set(found) <= allowed for found in ids)
+
+
+def test_an_id_cannot_be_left_out_outside_of_a_run(ml_model, amazon_ml_local):
+    """Without a task instance there is nothing to make an id of."""
+    with pytest.raises(ValueError, match="an id may be left out only in a Dag run"):
+        create("MLModel", ml_model_id=None).execute({})
+    assert len(amazon_ml_local.requests) == 0
+
+
+@every_kind
+def test_get_returns_the_description_in_json_types(kind, ml_model):
+    """Times are ISO 8601 text, and the presigned LogUri is left out; each member is an XCom of its own."""
+    create(kind).execute({})
+    name, get, _, _ = CHANGES[kind]
+    seen = context()
+    found = get(task_id="get", **{f"{name}_id": "new"}).execute(seen)
+    assert found == json.loads(json.dumps(found)) == seen["ti"].pushed
+    assert (found[f"{kind}Id"], found["Status"]) == ("new", "COMPLETED")
+    assert found["CreatedAt"].endswith("+00:00")
+    assert not {"LogUri", "ResponseMetadata"} & set(found)
+
+
+def test_verbose_gives_recipe_and_schema(ml_model):
+    """Verbose as text, as a template renders it, is a boolean."""
+    found = MachineLearningGetMLModelOperator(task_id="get", ml_model_id=ml_model, verbose="True").execute({})
+    assert json.loads(found["Schema"])["targetAttributeName"] == "y"
+    assert "Recipe" not in MachineLearningGetMLModelOperator(task_id="g", ml_model_id=ml_model).execute({})
+
+
+@every_kind
+def test_update_renames(kind, ml_model):
+    """The new name is what Get says from then on."""
+    create(kind).execute({})
+    name, get, update, _ = CHANGES[kind]
+    assert update(task_id="update", **{f"{name}_id": "new", f"{name}_name": "a new name"}).execute({}) == "new"
+    assert get(task_id="get", **{f"{name}_id": "new"}).execute({})["Name"] == "a new name"
+
+
+@pytest.mark.parametrize("threshold", [0.0, "0.0", 0, "0.75", 1])
+def test_any_score_threshold_is_sent(threshold, ml_model, amazon_ml_local):
+    """0.0 is a threshold like any other, and rendered text is a number."""
+    MachineLearningUpdateMLModelOperator(task_id="u", ml_model_id=ml_model, score_threshold=threshold).execute({})
+    assert amazon_ml_local.client().get_ml_model(MLModelId=ml_model)["ScoreThreshold"] == float(threshold)
+
+
+@every_kind
+def test_delete_twice_is_success(kind, ml_model, amazon_ml_local):
+    """Deleting marks the thing DELETED; doing it again changes nothing."""
+    create(kind).execute({})
+    name, _, _, delete = CHANGES[kind]
+    task = delete(task_id="delete", **{f"{name}_id": "new"})
+    assert [task.execute({}), task.execute({})] == ["new", "new"]
+    assert status(amazon_ml_local, kind) == "DELETED"
+
+
+@every_kind
+def test_deleting_what_does_not_exist_is_success(kind, amazon_ml_local):
+    """A teardown must not fail the run."""
+    name, _, _, delete = CHANGES[kind]
+    assert delete(task_id="delete", **{f"{name}_id": "unknown"}).execute({}) == "unknown"
+
+
+@every_kind
+def test_unknown_ids_are_explained(kind, amazon_ml_local):
+    """Get and Update of what does not exist name it, and say where ids belong."""
+    name, get, update, _ = CHANGES[kind]
+    unknown = {f"{name}_id": "unknown"}
+    expected = f"in us-east-1: .*ResourceNotFoundException.*No {kind} with id unknown exists.*region_name"
+    for task in (get(task_id="get", **unknown), update(task_id="update", **unknown, **{f"{name}_name": "name"})):
+        with pytest.raises(AirflowException, match=expected):
+            task.execute({})
+
+
+def test_tags_are_added_changed_and_removed(ml_model, amazon_ml_local):
+    """AddTags gives a known key a new value; DeleteTags takes keys; both return the id."""
+    thing = {"resource_id": ml_model, "resource_type": "MLModel"}
+
+    def add(**tags):
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+        return MachineLearningAddTagsOperator(task_id="add", tags=pairs, **thing).execute({})
+
+    assert add(team="a", stage="übung") == ml_model
+    add(team="b")
+    assert MachineLearningDeleteTagsOperator(task_id="d", tag_keys=["stage"], **thing).execute({}) == ml_model
+    tags = amazon_ml_local.client().describe_tags(ResourceId=ml_model, ResourceType="MLModel")["Tags"]
+    assert tags == [{"Key": "team", "Value": "b"}]
