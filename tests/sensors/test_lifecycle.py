@@ -1,0 +1,107 @@
+"""Wait for a data source, a model, an evaluation or a batch prediction that somebody else makes."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
+from deferred import finish
+
+from airflow_ml_provider.sensors.machine_learning import (
+    MachineLearningBatchPredictionSensor,
+    MachineLearningDataSourceSensor,
+    MachineLearningEvaluationSensor,
+    MachineLearningMLModelSensor,
+)
+
+SENSORS = {
+    "DataSource": (MachineLearningDataSourceSensor, "data_source_id"),
+    "MLModel": (MachineLearningMLModelSensor, "ml_model_id"),
+    "Evaluation": (MachineLearningEvaluationSensor, "evaluation_id"),
+    "BatchPrediction": (MachineLearningBatchPredictionSensor, "batch_prediction_id"),
+}
+every_kind = pytest.mark.parametrize("kind", SENSORS)
+every_way = pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferrable"])
+
+
+@pytest.fixture
+def make(ml_model, amazon_ml_local):
+    """Let somebody else make one of a kind."""
+    client = amazon_ml_local.client()
+    data = {
+        "DataLocationS3": "s3://bucket/train.csv",
+        "DataSchema": '{"version": "1.0", "dataFormat": "CSV", '
+        '"dataFileContainsHeader": true, "attributes": [{"attributeName": "x", "attributeType": "NUMERIC"}, '
+        '{"attributeName": "y", "attributeType": "BINARY"}]}',
+    }
+    makers = {
+        "DataSource": lambda: client.create_data_source_from_s3(DataSourceId="new", DataSpec=data),
+        "MLModel": lambda: client.create_ml_model(MLModelId="new", MLModelType="BINARY", TrainingDataSourceId="ds-1"),
+        "Evaluation": lambda: client.create_evaluation(
+            EvaluationId="new", MLModelId="ml-1", EvaluationDataSourceId="ds-1"
+        ),
+        "BatchPrediction": lambda: client.create_batch_prediction(
+            BatchPredictionId="new",
+            MLModelId="ml-1",
+            BatchPredictionDataSourceId="ds-1",
+            OutputUri="s3://bucket/out/",
+        ),
+    }
+    return lambda kind: makers[kind]()
+
+
+def sensor(kind, **arguments):
+    found, argument = SENSORS[kind]
+    return found(**{"task_id": "wait", argument: "new", "poke_interval": 30, "timeout": 600, **arguments})
+
+
+@every_way
+@every_kind
+def test_it_waits_until_completed(kind, deferrable, make, service_clock):
+    """The description is what it gives to XCom, in plain JSON types."""
+    make(kind)
+    seen = finish(sensor(kind, deferrable=deferrable), service_clock)
+    assert (seen[f"{kind}Id"], seen["Status"]) == ("new", "COMPLETED")
+    assert "LogUri" not in seen
+
+
+@every_way
+@every_kind
+def test_a_final_verdict_fails_at_once(kind, deferrable, make, amazon_ml_local, service_clock):
+    """FAILED raises with the service's Message, and no retry: waiting again would not help."""
+    amazon_ml_local.service.fail(kind, "new", message="The data is broken")
+    make(kind)
+    service_clock.advance(3600)
+    expected = f"{kind} new in us-east-1: status FAILED after 0 s and 1 calls: The data is broken"
+    with pytest.raises(AirflowFailException, match=expected):
+        finish(sensor(kind, deferrable=deferrable), service_clock)
+
+
+@every_way
+@every_kind
+def test_an_unknown_id_fails_at_once(kind, deferrable, amazon_ml_local, service_clock):
+    """Nobody waits for what does not exist."""
+    with pytest.raises(AirflowFailException, match=f"No {kind} with id new exists"):
+        finish(sensor(kind, deferrable=deferrable), service_clock)
+
+
+@every_way
+@every_kind
+def test_deleted_fails_at_once(kind, deferrable, make, amazon_ml_local, service_clock):
+    """DELETED is a failure, and not a wait until the end."""
+    make(kind)
+    name = SENSORS[kind][1].removesuffix("_id")
+    getattr(amazon_ml_local.client(), f"delete_{name}")(**{f"{kind}Id": "new"})
+    with pytest.raises(AirflowFailException, match=f"{kind} new in us-east-1: status DELETED"):
+        finish(sensor(kind, deferrable=deferrable), service_clock)
+
+
+@every_way
+@every_kind
+def test_the_deadline_is_the_sensors_timeout(kind, deferrable, make, amazon_ml_local, service_clock):
+    """What never ends is AirflowSensorTimeout in every mode."""
+    durations = amazon_ml_local.service.durations
+    for duration in ("data_source", "ml_model", "evaluation", "batch_prediction"):
+        setattr(durations, duration, 7200)
+    make(kind)
+    with pytest.raises(AirflowSensorTimeout):
+        finish(sensor(kind, deferrable=deferrable), service_clock)

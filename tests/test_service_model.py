@@ -1,0 +1,71 @@
+"""Requests made of arguments: where a member goes, and what a value becomes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_ml_provider.service_model import arguments, build_request
+from airflow_ml_provider.values import convert
+
+S3 = {"data_source_id": "ds", "data_location_s3": "s3://b/k", "data_schema": "{}"}
+
+
+def test_flattened_members_go_back_where_they_belong():
+    """The members of DataSpec are arguments; in the request they stand inside of it."""
+    request = build_request("CreateDataSourceFromS3", S3 | {"data_source_name": "n"})
+    assert request == {
+        "DataSourceId": "ds",
+        "DataSourceName": "n",
+        "DataSpec": {"DataLocationS3": "s3://b/k", "DataSchema": "{}"},
+    }
+    assert {"data_spec", "rds_data"}.isdisjoint(arguments("CreateDataSourceFromRDS"))
+
+
+@pytest.mark.parametrize("member", ["data_schema", "data_rearrangement"])
+def test_mappings_become_json_text(member):
+    """A mapping and its JSON text are the same to the service."""
+    given = {"a": [1, {"b": None}]}
+    as_mapping = build_request("CreateDataSourceFromS3", S3 | {member: given})
+    as_text = build_request("CreateDataSourceFromS3", S3 | {member: json.dumps(given)})
+    assert as_mapping == as_text
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "given", "member", "sent"),
+    [
+        ("UpdateMLModel", "score_threshold", "0.5", "ScoreThreshold", 0.5),
+        ("UpdateMLModel", "score_threshold", 0.0, "ScoreThreshold", 0.0),
+        ("UpdateMLModel", "score_threshold", "0", "ScoreThreshold", 0.0),
+        ("UpdateMLModel", "ml_model_name", "", "MLModelName", ""),
+        ("UpdateMLModel", "ml_model_id", 123, "MLModelId", "123"),
+        ("GetMLModel", "verbose", "True", "Verbose", True),
+        ("GetMLModel", "verbose", "false", "Verbose", False),
+        ("GetMLModel", "verbose", 0, "Verbose", False),
+        ("DescribeMLModels", "limit", "25", "Limit", 25),
+        ("CreateMLModel", "parameters", {"sgd.maxPasses": 10}, "Parameters", {"sgd.maxPasses": "10"}),
+        ("CreateMLModel", "parameters", {"sgd.l1RegularizationAmount": 1e-06}, "Parameters", None),
+        ("AddTags", "tags", [{"Key": "größe m²", "Value": 1}], "Tags", [{"Key": "größe m²", "Value": "1"}]),
+    ],
+)
+def test_values_become_what_the_member_is(operation, name, given, member, sent):
+    """Rendered text becomes a number or a boolean, a number text; what is falsy is sent like anything else."""
+    required = {"ml_model_type": "BINARY", "training_data_source_id": "ds", "ml_model_id": "ml"}
+    required |= {"resource_id": "ml", "resource_type": "MLModel"}
+    request = build_request(operation, required | {name: given})
+    assert request[member] == (sent if sent is not None else {"sgd.l1RegularizationAmount": "1e-06"})
+
+
+def test_none_is_left_out():
+    """An argument that is None is no part of the request."""
+    assert build_request("UpdateMLModel", {"ml_model_id": "ml", "ml_model_name": None}) == {"MLModelId": "ml"}
+
+
+def test_long_values_are_not_repeated_in_messages():
+    """A message shows at most 80 characters of a value."""
+    from airflow_ml_provider.service_model import service_model
+
+    with pytest.raises(ValueError, match="does not match") as error:
+        convert("output_uri", "", service_model().shape_for("S3Url"), "x" * 2000)
+    assert len(str(error.value)) < 160
