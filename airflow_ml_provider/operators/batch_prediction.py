@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.operators.lifecycle import (
@@ -13,11 +16,18 @@ from airflow_ml_provider.operators.lifecycle import (
 )
 from airflow_ml_provider.resources import RESOURCES
 
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_ml_provider.resources import Description
+    from airflow_ml_provider.waiting import Outcome, Wait
+
 
 class MachineLearningCreateBatchPredictionOperator(MachineLearningCreateOperator):
     """Predict for all rows of a data source, and wait until that is COMPLETED.
 
-    Returns its id; what GetBatchPrediction says of it is in XCom too, each member under its own key.
+    Returns its id; what GetBatchPrediction says of it is in XCom too, each member under its own key, and where the
+    results are: ``ManifestUri``, and ``ResultUris`` from each input's URI to its result's.
 
     :param ml_model_id: the model; it may still be training (templated).
     :param batch_prediction_data_source_id: the data source with the rows to predict for (templated).
@@ -54,6 +64,20 @@ class MachineLearningCreateBatchPredictionOperator(MachineLearningCreateOperator
         self.output_uri = output_uri
         self.batch_prediction_id = batch_prediction_id
         self.batch_prediction_name = batch_prediction_name
+
+    def deliver(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
+        """Give the results' URIs to XCom as well; a manifest that this task may not read is no failure."""
+        from airflow_ml_provider.predicting.manifest import results
+
+        batch_prediction_id = super().deliver(context, wait, outcome)
+        if outcome:
+            try:
+                found = results(self.hook, str(outcome["description"]["OutputUri"]), batch_prediction_id)
+            except AirflowException as error:
+                self.log.warning("%s: %s", wait, error)
+            else:
+                self.push(context, cast("Description", found))
+        return batch_prediction_id
 
 
 class MachineLearningUpdateBatchPredictionOperator(MachineLearningChangeOperator):

@@ -7,8 +7,9 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowException
@@ -24,6 +25,7 @@ Token = TypeVar("Token")
 MOST_IN_FLIGHT = 256
 SECONDS_AHEAD = 5  # of the limit: so far calls run on while the oldest is retried or the caller is busy
 MOST_AHEAD = 1000
+PILES = 50
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 REFUSALS = frozenset({"InvalidInputException", "ValidationException", "RequestEntityTooLargeException"})
@@ -93,11 +95,15 @@ class Engine:
         :raises ClientError: what the service said, when asking again is of no use.
         """
         ahead = min(self._pace.limit * SECONDS_AHEAD, MOST_AHEAD)
+        pile = 1 + ahead // PILES  # so many answers are waited for at once: waking up for each costs more
         pending: deque[tuple[Token, Future[Prediction]]] = deque()
         try:
             for token, body in bodies:
                 pending.append((token, self._submit(body)))
-                while pending and (len(pending) > ahead or pending[0][1].done()):
+                if len(pending) > ahead:
+                    wait([answer for _, answer in islice(pending, pile)], return_when=FIRST_EXCEPTION)
+                    yield _outcome(*pending.popleft())
+                while pending and pending[0][1].done():
                     yield _outcome(*pending.popleft())
             while pending:
                 yield _outcome(*pending.popleft())

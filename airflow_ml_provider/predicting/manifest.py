@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_ml_provider.predicting.objects import find, open_at, split
+from airflow_ml_provider.predicting.objects import failures, find, open_at, split
 
 if TYPE_CHECKING:
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
@@ -31,16 +31,23 @@ class Results(TypedDict):
     ResultUris: dict[str, str]
 
 
+def manifest_uri(output_uri: str, batch_prediction_id: str) -> str:
+    """Say where the manifest is."""
+    return f"{output_uri.rstrip('/')}/batch-prediction/{batch_prediction_id}.manifest"
+
+
 def results(hook: MachineLearningHook, output_uri: str, batch_prediction_id: str) -> Results:
     """Read the manifest of a COMPLETED batch prediction.
 
     :param hook: whose connection reads S3.
     :param output_uri: the batch prediction's ``OutputUri``.
     :param batch_prediction_id: its id.
+    :raises AirflowException: when it cannot be read.
     """
-    uri = f"{output_uri.rstrip('/')}/batch-prediction/{batch_prediction_id}.manifest"
+    uri = manifest_uri(output_uri, batch_prediction_id)
     bucket, key = split("output_uri", uri)
-    body = hook.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    with failures("read", uri):
+        body = hook.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     return Results(ManifestUri=uri, ResultUris=json.loads(body))
 
 

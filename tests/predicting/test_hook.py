@@ -116,6 +116,16 @@ def test_an_error_that_stays_ends_it_at_once(hook, endpoint):
     assert endpoint.requests.count("Predict") == 1
 
 
+def test_an_error_that_stays_in_mid_run_ends_it(hook, endpoint):
+    """What was answered before it is given, then the error; calls that were still to come are not made."""
+    found = hook.predict_records("ml-1", ({"x": 1} for _ in range(500)), max_requests_per_second=20)
+    assert len(list(islice(found, 30))) == 30
+    endpoint.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
+    with pytest.raises(Exception, match="IAM action machinelearning:Predict"):
+        list(found)
+    assert endpoint.requests.count("Predict") < 200
+
+
 def test_errors_that_pass_are_bounded(hook, endpoint):
     """What ought to pass and does not ends after the time-out, and says what it was."""
     endpoint.faults.add("server_error", operation="Predict")

@@ -81,9 +81,9 @@ def test_workers_at_once_keep_the_endpoints_rate_in_sum(endpoint, s3):
     workers = [MachineLearningPredictS3Operator(**{**ARGUMENTS, "source_uri": None, **share}) for share in plan]
     with ThreadPoolExecutor(len(workers)) as threads:
         summaries = list(threads.map(lambda worker: worker.execute({}), workers))
-    MachineLearningJoinPredictS3Operator(
-        task_id="join", output_uri="s3://bucket/out.csv", summaries=summaries
-    ).execute({})
+    MachineLearningJoinPredictS3Operator(task_id="join", output_uri="s3://bucket/out.csv", summaries=summaries).execute(
+        {}
+    )
     assert is_undisturbed(s3)
     times = sorted(received.at for received in endpoint.requests if received.operation == "Predict")
     assert max(sum(start <= at < start + 1 for at in times) for start in times) <= 200
