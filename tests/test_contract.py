@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import json
 import pkgutil
 import re
 
+import airflow.triggers.base
 import jmespath
 import pytest
 
@@ -16,14 +18,18 @@ from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase, 
 from airflow_ml_provider.resources import RESOURCES, WAITERS
 from airflow_ml_provider.sensors.base import MachineLearningSensor
 from airflow_ml_provider.service_model import argument_name, arguments, operation_model, service_model
-from airflow_ml_provider.waiting import WAITERS_FILE
+from airflow_ml_provider.triggers.poller import connected_hook
+from airflow_ml_provider.waiting import WAITERS_FILE, Wait
 
 INFO = get_provider_info()
 INNER = {
     "airflow_ml_provider.operators.base",
     "airflow_ml_provider.operators.lifecycle",
     "airflow_ml_provider.sensors.base",
+    "airflow_ml_provider.triggers.lists",
+    "airflow_ml_provider.triggers.poller",
 }
+NEEDS_AIRFLOW_3 = [] if hasattr(airflow.triggers.base, "BaseEventTrigger") else ["airflow_ml_provider.triggers.event"]
 AWS_ARGUMENTS = {"aws_conn_id": "my_aws", "region_name": "eu-west-1", "verify": False, "botocore_config": {}}
 
 LEFT_TO_THE_HOOK = {
@@ -59,7 +65,7 @@ FLAGS = {
 
 def classes(section, base):
     """Give the public classes that the modules in a section of provider info define."""
-    modules = [importlib.import_module(name) for name in module_names(section)]
+    modules = [importlib.import_module(name) for name in module_names(section) if name not in NEEDS_AIRFLOW_3]
     return [
         found
         for module in modules
@@ -78,6 +84,13 @@ def module_names(section):
 OPERATORS = classes("operators", MachineLearningBase)
 BY_OPERATION = [found for found in OPERATORS if hasattr(found, "operation")]
 SENSORS = classes("sensors", MachineLearningSensor)
+TRIGGERS = classes("triggers", airflow.triggers.base.BaseTrigger)
+WAIT = {"waiter": "ml_model_completed", "resource_id": "ml-1", "region": "eu-west-1"}
+TRIGGER_ARGUMENTS = {
+    "wait": Wait(**WAIT, deadline=2.0, delay=1.0, started=1.0).to_json(),
+    "carried": {"ours": True},
+    "ml_model_id": "ml-1",
+}
 
 
 def own_arguments(found):
@@ -178,6 +191,20 @@ def test_the_aws_arguments_survive_to_the_hook(found):
     assert made(found).aws_settings == AWS_ARGUMENTS
 
 
+@pytest.mark.parametrize("found", TRIGGERS, ids=names)
+def test_the_aws_arguments_survive_the_trigger(found, monkeypatch):
+    """Serialized and made anew, a trigger makes its hook with the same AWS arguments; it keeps its other ones too."""
+    monkeypatch.setenv("AIRFLOW_CONN_MY_AWS", json.dumps({"conn_type": "aws"}))
+    required = {name for name, given in own_arguments(found).items() if given.default is given.empty}
+    given = {name: value for name, value in TRIGGER_ARGUMENTS.items() if name in required} | AWS_ARGUMENTS
+    path, kwargs = found(**given).serialize()
+    assert (path, json.loads(json.dumps(kwargs))) == (f"{found.__module__}.{found.__qualname__}", kwargs)
+    assert kwargs.items() >= given.items()
+    assert found(**kwargs).serialize() == (path, kwargs)
+    hook = asyncio.run(connected_hook(found(**kwargs).aws_settings))
+    assert (hook.aws_conn_id, hook._region_name, hook._verify) == ("my_aws", "eu-west-1", False)
+
+
 @pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)
 def test_region_is_refused(found):
     """``region=`` would be lost silently in the amazon provider; here it is an error that names region_name."""
@@ -246,13 +273,13 @@ def test_resources_name_what_the_service_has(resource):
     assert resource.id_member in describe.output_shape.members["Results"].member.members
 
 
-@pytest.mark.parametrize("section", ["hooks", "operators", "sensors"])
+@pytest.mark.parametrize("section", ["hooks", "operators", "sensors", "triggers"])
 def test_provider_info_lists_every_module(section):
     """Each module with something for users is listed; each that is listed can be imported."""
     package = importlib.import_module(f"airflow_ml_provider.{section}")
     found = {f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)}
     assert found - INNER == set(module_names(section))
-    for name in found:
+    for name in found - set(NEEDS_AIRFLOW_3):
         importlib.import_module(name)
 
 
