@@ -167,7 +167,7 @@ class MachineLearningHook(AwsBaseHook):
 
     def forget_credentials(self) -> None:
         """Drop session and clients, so that the next call reads the connection and its credentials anew."""
-        for name in ("conn", "_polling", "_session", "conn_config"):
+        for name in ("conn", "s3", "_polling", "_session", "conn_config"):
             with suppress(KeyError):
                 del self.__dict__[name]
 

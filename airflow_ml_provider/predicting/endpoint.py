@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_ml_provider import errors
 from airflow_ml_provider.predicting.engine import Engine, RefusedRecord
 from airflow_ml_provider.predicting.pace import Pace
 from airflow_ml_provider.predicting.wire import Wire
@@ -59,9 +60,16 @@ class Predictor:
 
     def _look(self) -> None:
         now = self.pace.clock.now()
-        if now - self._looked >= LOOK_AT_MOST_EVERY:
-            self._looked = now
-            self._check(self._hook.get_realtime_endpoint(self._id))
+        if now - self._looked < LOOK_AT_MOST_EVERY:
+            return
+        self._looked = now
+        try:
+            endpoint = self._hook.get_realtime_endpoint(self._id)
+        except Exception as error:
+            if not errors.is_transient(error):
+                raise
+        else:
+            self._check(endpoint)
 
     def _check(self, endpoint: RealtimeEndpoint) -> None:
         if endpoint["EndpointStatus"] in ("NONE", "FAILED"):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 MARGIN = 0.001  # of a second: how much closer two calls may reach the service than they were sent
 DRIFT = 0.00002  # seconds a call: so fast the quickest answer is forgotten, should the way to the service get longer
-LOWERED = 0.9
+LOWERED = 0.95
 LOWER_AT_MOST_EVERY = 1.0
 RAISED_PER_SECOND = 0.02  # of the limit: back from a halving in 25 seconds
 LOWEST = 0.05  # of the limit
@@ -33,17 +33,18 @@ class RealTime:
 
 @dataclass(slots=True)
 class Slot:
-    """One call's place in time: when it may be sent, and when it reached the service at the latest."""
+    """One call's place in time: when it may be sent, when it was, and when it is held to have reached the service."""
 
     at: float
+    sent: float
     arrived: float
 
 
 class Pace:
     """Give slots to calls from any thread: no second holds more than ``limit`` of them, and there is no burst credit.
 
-    The service counts calls as they arrive, which is later than they were sent. So a call that took long, and may have
-    arrived late, holds up the one that follows a second behind it.
+    The service counts calls as they arrive, which is later than they were to be sent. So a call that was sent late, or
+    took longer than the quickest ones (half of that may have been on the way there), holds up the one a second behind.
 
     :param limit: calls per second, at least 1.
     :param clock: in whose seconds.
@@ -70,6 +71,7 @@ class Pace:
             slot = self._reserve(now)
         if slot.at > now:
             self.clock.sleep(slot.at - now)
+            slot.sent = slot.arrived = max(slot.at, self.clock.now())
         return slot
 
     def _reserve(self, now: float) -> Slot:
@@ -79,16 +81,16 @@ class Pace:
         self.rate = min(self.limit, self.rate + self.limit * RAISED_PER_SECOND * (now - self._raised))
         self._raised = now
         self._next = at + 1 / self.rate
-        slot = Slot(at, at)
+        slot = Slot(at, at, at)
         self._last.append(slot)
         return slot
 
     def answered(self, slot: Slot) -> None:
         """Hear that the call of a slot was answered; the quickest answers tell how long the way is."""
         with self._lock:
-            took = self.clock.now() - slot.at
+            took = self.clock.now() - slot.sent
             self._quickest = min(took, self._quickest + DRIFT)
-            slot.arrived = slot.at + min(took - self._quickest, 1.0)
+            slot.arrived = slot.sent + min((took - self._quickest) / 2, 1.0)
 
     def throttled(self) -> None:
         """Hear that the service refused a call as one too many: lower the rate, at most once a second."""

@@ -38,7 +38,7 @@ class Input:
         :raises ValueError: naming the argument and what is allowed.
         """
         uri, output = str(operator.source_uri), operator.output_uri
-        split("source_uri", uri if not uri.endswith("/") else f"{uri}*")
+        split("source_uri", uri)
         split("output_uri", output)
         if output == uri or (uri.endswith("/") and output.startswith(uri)):
             raise ValueError(f"output_uri: {output!r} is the source_uri or in it; it must be elsewhere")

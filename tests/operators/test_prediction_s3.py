@@ -171,7 +171,9 @@ def test_a_bad_line_of_json_goes_to_the_errors_file(bucket, line):
 
 def test_a_row_that_the_service_refuses_goes_to_the_errors_file(bucket, service):
     """The reason holds the service's code and its words."""
-    service.faults.add("error", operation="Predict", code="InvalidInputException", message="no such", status=400, count=1)
+    service.faults.add(
+        "error", operation="Predict", code="InvalidInputException", message="no such", status=400, count=1
+    )
     predict(max_errors=1)
     (error,) = bucket.rows(f"{OUTPUT}.errors.csv")
     assert error["line"] == "2"
@@ -184,7 +186,9 @@ def test_too_many_errors_fail_and_keep_what_was_done(bucket, service):
     lines = FILE.splitlines()
     lines.insert(41, "ragged")
     bucket.put(SOURCE, "\n".join(lines))
-    with pytest.raises(AirflowFailException, match=r"max_errors: 1 rows got no prediction, allowed are 0; .*errors.csv"):
+    with pytest.raises(
+        AirflowFailException, match=r"max_errors: 1 rows got no prediction, allowed are 0; .*errors.csv"
+    ):
         predict()
     assert OUTPUT not in bucket.uris()
     assert bucket.rows(f"{OUTPUT}.errors.csv")[0]["line"] == "42"
@@ -307,7 +311,7 @@ def test_a_file_that_is_none_is_an_error(bucket, service, body, message):
     ("arguments", "message"),
     [
         ({"output_uri": SOURCE}, "output_uri: .* is the source_uri"),
-        ({"source_uri": "s3://bucket/", "output_uri": "s3://bucket/out"}, "output_uri: .* or in it"),
+        ({"source_uri": "s3://bucket/in/", "output_uri": "s3://bucket/in/out"}, "output_uri: .* or in it"),
         ({"source_uri": "bucket/in.csv"}, "source_uri: 'bucket/in.csv' is no S3 URI"),
         ({"output_uri": "s3://bucket"}, "output_uri: 's3://bucket' is no S3 URI"),
         ({"source_uri": None}, "source_uri, stretches: exactly one"),

@@ -57,24 +57,27 @@ def test_there_is_no_burst_after_a_pause():
 
 
 def test_calls_that_arrive_late_do_not_make_a_second_too_full():
-    """With a latency that jumps about, what reaches the service within a second is still no more than the limit."""
+    """With a latency that jumps about both ways, what reaches the service within a second is within the limit."""
     jumps = random.Random(1)
     pace = Pace(200, Clock())
-    latency = lambda: 0.02 if jumps.random() < 0.9 else jumps.uniform(0.02, 0.08)  # noqa: E731
+
+    def latency():
+        return 0.02 if jumps.random() < 0.9 else jumps.uniform(0.02, 0.08)
+
     sent(pace, 10)
     slots = sent(pace, 4000, latency)
     assert most_in_a_second(sorted(slot.arrived for slot in slots[200:])) <= 200
 
 
 def test_throttling_lowers_the_rate_once_a_second_and_it_comes_back():
-    """Ten refusals at once lower it by a tenth, not to nothing; without refusals it returns to the limit."""
+    """Ten refusals at once lower it by a twentieth, not to nothing; without refusals it returns to the limit."""
     pace = Pace(100, Clock())
     for _ in range(10):
         pace.throttled()
-    assert pace.rate == pytest.approx(90)
+    assert pace.rate == pytest.approx(95)
     pace.clock.sleep(2)
     pace.throttled()
-    assert pace.rate < 90
+    assert pace.rate < 95
     sent(pace, 2000)
     assert pace.rate == 100
 
@@ -82,7 +85,7 @@ def test_throttling_lowers_the_rate_once_a_second_and_it_comes_back():
 def test_the_rate_never_falls_to_nothing():
     """However often the service refuses, some calls go on."""
     pace = Pace(100, Clock())
-    for _ in range(100):
+    for _ in range(200):
         pace.throttled()
         pace.clock.sleep(1)
     assert pace.rate >= 5
