@@ -59,7 +59,6 @@ class Endpoint:
     """One life of a model's realtime endpoint."""
 
     life: Life
-    url: str
     peak_requests_per_second: int
     admitted: deque[float] = field(default_factory=deque)
     admitting: Lock = field(default_factory=Lock)

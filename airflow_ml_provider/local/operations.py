@@ -59,7 +59,7 @@ def _get(kind: Kind, call: Call) -> Parameters:
     with call.service.changing:
         entity.poll(call.service.clock)
     entity.settle(call.service.clock)
-    return view(entity, call.service.clock.now(), bool(call.parameters.get("Verbose")))
+    return view(entity, call.service.clock.now(), call.endpoint_url, bool(call.parameters.get("Verbose")))
 
 
 def _describe(kind: Kind, call: Call) -> Parameters:
@@ -68,7 +68,7 @@ def _describe(kind: Kind, call: Call) -> Parameters:
         entity.settle(call.service.clock)
     now = call.service.clock.now() - call.lag
     page = describe(entities, call.parameters, now)
-    return {"Results": [view(entity, now) for entity in page.entities], "NextToken": page.next_token}
+    return {"Results": [view(entity, now, call.endpoint_url) for entity in page.entities], "NextToken": page.next_token}
 
 
 def _update(kind: Kind, call: Call) -> Parameters:
@@ -109,15 +109,15 @@ def _create_endpoint(call: Call) -> Parameters:
             raise invalid_input(f"MLModel {model.id} is {status}; a real-time endpoint needs a COMPLETED one")
         if model.endpoint_status(now) in ("NONE", "FAILED"):
             life = service.new_life("RealtimeEndpoint", model.id, service.durations.realtime_endpoint)
-            model.endpoints.append(Endpoint(life, call.endpoint_url, service.peak_requests_per_second))
-    return {"MLModelId": model.id, "RealtimeEndpointInfo": endpoint_info(model, service.clock.now())}
+            model.endpoints.append(Endpoint(life, service.peak_requests_per_second))
+    return {"MLModelId": model.id, "RealtimeEndpointInfo": endpoint_info(model, service.clock.now(), call.endpoint_url)}
 
 
 def _delete_endpoint(call: Call) -> Parameters:
     model, now = call.entity(MODEL), call.service.clock.now()
     if endpoint := model.endpoint(now):
         endpoint.life.deleted_at = now
-    return {"MLModelId": model.id, "RealtimeEndpointInfo": endpoint_info(model, now)}
+    return {"MLModelId": model.id, "RealtimeEndpointInfo": endpoint_info(model, now, call.endpoint_url)}
 
 
 def _predict(call: Call) -> Parameters:

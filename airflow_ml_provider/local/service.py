@@ -41,7 +41,7 @@ class AmazonMLLocal:
 
     :param storage: where data comes from and results go
     :param databases: SQLAlchemy URLs by the ``DatabaseName`` of Redshift and RDS data sources
-    :param endpoint_url: what realtime endpoints give as ``EndpointUrl``; None for the URL that the request came to
+    :param endpoint_url: what realtime endpoints give as ``EndpointUrl``; None for the URL by which whoever asks comes
     :param durations: seconds that things take
     :param keep_requests: how many of the latest requests ``requests`` remembers
     """

@@ -16,8 +16,11 @@ MOST_CHARACTERS = 10_240  # of a Message, by the service model
 CREATED_BY = "arn:aws:iam::123456789012:root"  # moto's account
 
 
-def view(entity: Entity, now: float, verbose: bool = False) -> Parameters:
-    """Return the members of ``entity`` as they were at the time ``now``; None where there is nothing to tell."""
+def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Parameters:
+    """Return the members of ``entity`` as they were at the time ``now``; None where there is nothing to tell.
+
+    :param url: where whoever asks reaches realtime endpoints
+    """
     life, status = entity.life, entity.status(now)
     started, finished = life.started_at <= now, life.finished_at <= now
     return {
@@ -32,6 +35,7 @@ def view(entity: Entity, now: float, verbose: bool = False) -> Parameters:
         "FinishedAt": life.finished_at if finished else None,
         "ComputeTime": round(1000 * (life.finished_at - life.started_at)) if status == "COMPLETED" else None,
         **VIEWS[entity.kind.name](entity, now, _result(entity, now), verbose),
+        "EndpointInfo": endpoint_info(entity, now, url),
     }
 
 
@@ -48,15 +52,15 @@ def data_spec(entity: Entity) -> Parameters:
     return spec
 
 
-def endpoint_info(entity: Entity, now: float) -> Parameters:
-    """Return a model's RealtimeEndpointInfo as it was at the time ``now``."""
+def endpoint_info(entity: Entity, now: float, url: str) -> Parameters:
+    """Return a model's RealtimeEndpointInfo as it was at the time ``now``, its endpoint at ``url``."""
     endpoint = entity.endpoint(now)
     if endpoint is None:
         return {"EndpointStatus": "NONE", "PeakRequestsPerSecond": 0}
     return {
         "PeakRequestsPerSecond": endpoint.peak_requests_per_second,
         "CreatedAt": endpoint.life.created_at,
-        "EndpointUrl": endpoint.url,
+        "EndpointUrl": url,
         "EndpointStatus": endpoint.status(now),
     }
 
@@ -106,7 +110,6 @@ def _ml_model(entity: Entity, now: float, model: Model | None, verbose: bool) ->
         "MLModelType": entity.parameters["MLModelType"],
         "Algorithm": "sgd",
         "SizeInBytes": model.size_in_bytes if model else None,
-        "EndpointInfo": endpoint_info(entity, now),
         "TrainingParameters": dict(model.training_parameters) if model else entity.parameters.get("Parameters"),
         "ScoreThreshold": entity.score_threshold,
         "ScoreThresholdLastUpdatedAt": entity.threshold_updated_at,

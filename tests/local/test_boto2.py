@@ -17,7 +17,7 @@ def send(service: Any) -> Any:
     with service.serve() as server:
         own = urlsplit(server.url).netloc
 
-        def make_request(action: str, parameters: dict[str, Any], host: str = own) -> tuple[int, Any]:
+        def make_request(action: str, parameters: dict[str, Any], host: str = own, path: str = "/") -> tuple[int, Any]:
             body = json.dumps(parameters)
             headers = {
                 "X-Amz-Target": f"AmazonML_20141212.{action}",
@@ -30,7 +30,7 @@ def send(service: Any) -> Any:
                 "aws4_request,SignedHeaders=content-type;host;x-amz-date;x-amz-target,Signature=0",
             }
             with closing(HTTPConnection(own, timeout=30)) as connection:
-                connection.request("POST", "/", body, headers)
+                connection.request("POST", path, body, headers)
                 response = connection.getresponse()
                 return response.status, json.loads(response.read())
 
@@ -60,3 +60,17 @@ def test_boto_2_finds_the_names_of_members_and_errors_that_it_knows(send: Any, m
 def test_members_that_are_null_are_as_if_not_sent(send: Any):
     status, answer = send("DescribeMLModels", {"FilterVariable": None, "EQ": None, "Limit": None, "NextToken": None})
     assert (status, answer) == (200, {"Results": []})
+
+
+def test_an_endpoint_is_where_whoever_asks_reaches_the_service(send: Any, service: Any, model: Any):
+    """boto 2, told to use the service as its proxy, names AWS's host; who comes without is not sent there."""
+    model("ml-1")
+    by_proxy, direct = "machinelearning.us-east-1.amazonaws.com", "127.0.0.1:5012"
+    _, created = send("CreateRealtimeEndpoint", {"MLModelId": "ml-1"}, by_proxy, f"http://{by_proxy}/")
+    assert created["RealtimeEndpointInfo"]["EndpointUrl"] == f"http://{by_proxy}"
+    service.clock.advance(3600)
+    for host in (direct, by_proxy):
+        _, one = send("GetMLModel", {"MLModelId": "ml-1"}, host)
+        _, many = send("DescribeMLModels", {}, host)
+        for answer in (one, many["Results"][0]):
+            assert answer["EndpointInfo"]["EndpointUrl"] == f"http://{host}"
