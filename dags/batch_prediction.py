@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG, Param, task
 from example_data import upload
 
 from airflow_ml_provider.operators.batch_prediction import (
@@ -23,6 +23,20 @@ from airflow_ml_provider.operators.tags import MachineLearningAddTagsOperator
 
 PREFIX = "s3://{{ params.bucket }}/{{ params.prefix }}/"
 DATA = f"{PREFIX}diabetes.csv"
+
+
+# [START howto_read_batch_prediction]
+@task
+def root_mean_squared_error(batch_prediction_id: str) -> float:
+    """Read the results back, and return how far the predictions are from the truth."""
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+
+    rows = [row for row in MachineLearningHook().read_batch_prediction(batch_prediction_id) if row]
+    return (sum((row["score"] - float(row["trueLabel"])) ** 2 for row in rows) / len(rows)) ** 0.5
+
+
+# [END howto_read_batch_prediction]
+
 
 with DAG(
     "batch_prediction",
@@ -87,3 +101,4 @@ with DAG(
 
     upload("diabetes", DATA) >> [training_data, unseen_data]
     good_enough >> predict >> tag
+    root_mean_squared_error(predict.output)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 DAGS = Path(__file__).parent.parent.parent / "dags"
 
 
@@ -25,11 +27,15 @@ def test_realtime_endpoint(run_dag, amazon_ml_local):
 
 
 def test_batch_prediction(run_dag, amazon_ml_local):
-    """Train, evaluate, pass the gate, predict for all unseen rows, and tag the result with their number."""
+    """Train, evaluate, pass the gate, predict for all unseen rows, read the results back, and tag them.
+
+    The error of the predictions that are read back is the evaluation's.
+    """
     run = run_dag(DAGS / "batch_prediction.py")
     assert run.state == "success", run.states()
     assert run.xcom("good_enough", "Metric") == "RegressionRMSE"
     assert run.xcom("predict", "TotalRecordCount") == 133
+    assert run.xcom("root_mean_squared_error") == pytest.approx(run.xcom("good_enough", "Value"), rel=1e-4)
     tags = amazon_ml_local.client().describe_tags(ResourceId=run.xcom("predict"), ResourceType="BatchPrediction")[
         "Tags"
     ]
