@@ -10,6 +10,7 @@ from typing import Protocol
 
 MARGIN = 0.001  # of a second: how much closer two calls may reach the service than they were sent
 DRIFT = 0.00002  # seconds a call: so fast the quickest answer is forgotten, should the way to the service get longer
+MADE_UP = 0.05  # seconds: a thread that woke up so late makes up for its slots; what is older is lost
 LOWERED = 0.95
 LOWER_AT_MOST_EVERY = 1.0
 RAISED_PER_SECOND = 0.02  # of the limit: back from a halving in 25 seconds
@@ -41,10 +42,10 @@ class Slot:
 
 
 class Pace:
-    """Give slots to calls from any thread: no second holds more than ``limit`` of them, and there is no burst credit.
+    """Give slots to calls from any thread: no second holds more than ``limit`` of them, and none saves up for later.
 
     The service counts calls as they arrive, which is later than they were to be sent. So a call that was sent late, or
-    took longer than the quickest ones (half of that may have been on the way there), holds up the one a second behind.
+    took longer than the quickest ones and may have arrived late, holds up the one a second behind it.
 
     :param limit: calls per second, at least 1.
     :param clock: in whose seconds.
@@ -75,12 +76,13 @@ class Pace:
         return slot
 
     def _reserve(self, now: float) -> Slot:
+        self._next = max(self._next, now - MADE_UP)
         at = max(now, self._next)
         if len(self._last) == self.limit:
             at = max(at, self._last[0].arrived + 1 + MARGIN)
         self.rate = min(self.limit, self.rate + self.limit * RAISED_PER_SECOND * (now - self._raised))
         self._raised = now
-        self._next = at + 1 / self.rate
+        self._next += 1 / self.rate
         slot = Slot(at, at, at)
         self._last.append(slot)
         return slot
@@ -90,7 +92,7 @@ class Pace:
         with self._lock:
             took = self.clock.now() - slot.sent
             self._quickest = min(took, self._quickest + DRIFT)
-            slot.arrived = slot.sent + min((took - self._quickest) / 2, 1.0)
+            slot.arrived = slot.sent + min(took - self._quickest, 1.0)
 
     def throttled(self) -> None:
         """Hear that the service refused a call as one too many: lower the rate, at most once a second."""

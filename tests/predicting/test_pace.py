@@ -48,12 +48,12 @@ def test_no_second_has_more_than_the_limit_and_hardly_less(limit):
 
 
 def test_there_is_no_burst_after_a_pause():
-    """Slots that nobody took are lost."""
+    """Slots that nobody took are lost, but for the last 50 ms of them."""
     pace = Pace(100, Clock())
     sent(pace, 50)
     pace.clock.sleep(30)
     slots = [slot.at for slot in sent(pace, 50)]
-    assert slots[-1] - slots[0] >= 49 / 100 - 1e-6
+    assert slots[-1] - slots[0] >= 49 / 100 - 0.05 - 1e-6
 
 
 def test_calls_that_arrive_late_do_not_make_a_second_too_full():
