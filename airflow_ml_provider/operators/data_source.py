@@ -1,4 +1,7 @@
-"""Create, rename, read and delete data sources."""
+"""Create, rename, read and delete data sources.
+
+The Creates repeat each other's arguments, since every class shows its whole signature: to IDEs, mypy and ``expand``.
+"""
 
 from __future__ import annotations
 

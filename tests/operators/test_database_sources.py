@@ -25,12 +25,8 @@ COMMON = {
     "role_arn": "arn:aws:iam::123456789012:role/ml",
     "data_schema": {
         "version": "1.0",
-        "targetAttributeName": "y",
         "dataFormat": "CSV",
-        "attributes": [
-            {"attributeName": "x", "attributeType": "NUMERIC"},
-            {"attributeName": "y", "attributeType": "BINARY"},
-        ],
+        "attributes": [{"attributeName": "x", "attributeType": "TEXT"}],
     },
 }
 REDSHIFT = (

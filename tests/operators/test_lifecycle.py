@@ -36,16 +36,9 @@ from airflow_ml_provider.operators.ml_model import (
 )
 from airflow_ml_provider.operators.tags import MachineLearningAddTagsOperator, MachineLearningDeleteTagsOperator
 
-SCHEMA = {
-    "version": "1.0",
-    "targetAttributeName": "y",
-    "dataFormat": "CSV",
-    "dataFileContainsHeader": True,
-    "attributes": [
-        {"attributeName": "x", "attributeType": "NUMERIC"},
-        {"attributeName": "y", "attributeType": "BINARY"},
-    ],
-}
+VARIABLES = {"x": "NUMERIC", "y": "BINARY"}
+ATTRIBUTES = [{"attributeName": name, "attributeType": kind} for name, kind in VARIABLES.items()]
+SCHEMA = {"version": "1.0", "dataFormat": "CSV", "dataFileContainsHeader": True, "attributes": ATTRIBUTES}
 CREATES = {
     "DataSource": (
         MachineLearningCreateDataSourceFromS3Operator,

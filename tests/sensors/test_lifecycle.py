@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 from deferred import finish
@@ -27,12 +29,8 @@ every_way = pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "d
 def make(ml_model, amazon_ml_local):
     """Let somebody else make one of a kind."""
     client = amazon_ml_local.client()
-    data = {
-        "DataLocationS3": "s3://bucket/train.csv",
-        "DataSchema": '{"version": "1.0", "dataFormat": "CSV", '
-        '"dataFileContainsHeader": true, "attributes": [{"attributeName": "x", "attributeType": "NUMERIC"}, '
-        '{"attributeName": "y", "attributeType": "BINARY"}]}',
-    }
+    schema = {"dataFormat": "CSV", "attributes": [{"attributeName": name, "attributeType": "TEXT"} for name in "xy"]}
+    data = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(schema)}
     makers = {
         "DataSource": lambda: client.create_data_source_from_s3(DataSourceId="new", DataSpec=data),
         "MLModel": lambda: client.create_ml_model(MLModelId="new", MLModelType="BINARY", TrainingDataSourceId="ds-1"),
