@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,17 @@ def test_retrain_and_replace(run_dag, amazon_ml_local):
     assert second.state == "success", second.states()
     assert second.xcom("better", "Value") > second.xcom("better", "DeployedValue")
     assert endpoints(amazon_ml_local) == {first.xcom("train"): "NONE", second.xcom("train"): "READY"}
+
+
+def test_dag_files_cost_nothing_to_parse():
+    """Parsing them loads no boto3, no hook, no service and no data set's library: tasks do, when they run."""
+    heavy = {"boto3", "botocore", "sklearn", "numpy", "airflow_ml_provider.hooks.machine_learning"}
+    code = f"""
+import runpy, sys
+sys.path.insert(0, {str(DAGS)!r})
+for path in {[str(path) for path in DAGS.glob("*.py")]!r}:
+    runpy.run_path(path)
+print(sorted({heavy!r} & set(sys.modules)))
+"""
+    parsed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert parsed.stdout.splitlines()[-1:] == ["[]"], parsed.stderr
