@@ -117,6 +117,8 @@ def _check(name: str, shape: Shape, value: Value) -> None:
             raise ValueError(f"{name}: {len(value)} {unit}; allowed are {least} to {most}")
     if isinstance(value, str):
         _check_text(name, value, allowed.get("enum"), allowed.get("pattern"))
+    if value == "None" and shape.name == "EntityId":
+        raise ValueError(f"{name}: it is the text 'None', as a template renders None; it must be an id")
 
 
 def _check_text(name: str, value: str, enum: list[str] | None, pattern: str | None) -> None:

@@ -126,9 +126,9 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
     :param evaluation_id: the COMPLETED evaluation of the model in question (templated).
     :param at_least: the lowest BinaryAUC or MulticlassAvgFScore that passes (templated).
     :param at_most: the highest RegressionRMSE that passes (templated).
-    :param better_than_ml_model_id: the deployed model, whose metric has to be beaten; None or empty when there is none
-        yet, which passes (templated). Its latest evaluation on the same data source counts, else, with a warning, its
-        latest on any.
+    :param better_than_ml_model_id: the deployed model, whose metric has to be beaten; None (also as a template renders
+        it) or empty when there is none yet, which passes (templated). Its latest evaluation on the same data source
+        counts, else, with a warning, its latest on any.
     :param follow_task_ids_if_true: the tasks to go on with when it passes, directly downstream; by default all
         those that ``follow_task_ids_if_false`` does not name.
     :param follow_task_ids_if_false: the tasks to go on with when it does not; none by default.
@@ -166,7 +166,8 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
     def choose_branch(self, context: Context) -> list[str]:
         evaluation_id = self.check_id("evaluation_id")
         at_least, at_most = number("at_least", self.at_least), number("at_most", self.at_most)
-        deployed_id = self.check_id("better_than_ml_model_id") if self.better_than_ml_model_id else None
+        nothing_deployed = self.better_than_ml_model_id in (None, "", "None")
+        deployed_id = None if nothing_deployed else self.check_id("better_than_ml_model_id")
         with failures(f"The evaluation gate in {self.hook.conn_region_name}"):
             evaluation = self.hook.conn.get_evaluation(EvaluationId=evaluation_id)
             deployed = self.deployed(deployed_id, evaluation) if deployed_id else None

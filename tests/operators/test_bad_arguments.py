@@ -81,34 +81,35 @@ def valid(operation):
     return given | ({"database_information": DATABASES[operation]} if operation in DATABASES else {})
 
 
+BAD = {
+    "string": [(b"bytes", "it is bytes; it must be text")],
+    "boolean": [("perhaps", "is not a boolean; it must be true or false"), (2, "is not a boolean")],
+    "float": [("abc", "is not a finite float"), (True, "it is bool"), ("nan", "is not a finite float")],
+    "list": [("text", "it is str; it must be a list"), ([None], r"\[0\]: ")],
+    "map": [([1], "it is list; it must be a mapping"), ({"k": None}, r"\['k'\]: it is NoneType; it must be text")],
+    "structure": [
+        ("text", "must be a mapping with the keys"),
+        ({"Unknown": "x"}, "must be a mapping with the keys"),
+        ({}, "is missing"),
+    ],
+}
+
+
 def bad_values(member, shape, required):
     """Give values that a member of this shape cannot have: (value, what the message says)."""
-    kind, allowed = shape.type_name, shape.metadata
     if required:
         yield None, "it is None"
-    if kind == "string":
-        yield b"bytes", "it is bytes; it must be text"
-        yield from bad_texts(member, allowed)
-    elif kind == "boolean":
-        yield "perhaps", "is not a boolean; it must be true or false"
-        yield 2, "is not a boolean"
-    elif kind == "float":
-        yield from [("abc", "is not a finite float"), (True, "it is bool"), ("nan", "is not a finite float")]
-    elif kind == "list":
-        yield "text", "it is str; it must be a list"
-        yield [None], r"\[0\]: "
-        if "max" in allowed:
-            yield ["x"] * (allowed["max"] + 1), "" if member == "Tags" else "items; allowed are 0 to"
-    elif kind == "map":
-        yield [1], "it is list; it must be a mapping"
-        yield {"key": None}, r"\['key'\]: it is NoneType; it must be text"
-    else:
-        yield "text", "must be a mapping with the keys"
-        yield {"Unknown": "x"}, "must be a mapping with the keys"
-        yield {}, "is missing"
+    yield from BAD[shape.type_name]
+    if shape.type_name == "string":
+        yield from bad_texts(member, shape)
+    if member == "TagKeys":
+        yield ["x"] * 101, "101 items; allowed are 0 to 100"
 
 
-def bad_texts(member, allowed):
+def bad_texts(member, shape):
+    allowed = shape.metadata
+    if shape.name == "EntityId":
+        yield "None", "it is the text 'None', as a template renders None"
     if member in JSON_TEXT:
         yield "{not JSON", "it is neither a mapping nor JSON text"
     if "max" in allowed:

@@ -58,7 +58,7 @@ def test_task_ids_make_it_branch(arguments, passed, failed, value):
     assert gate(at_least=1.1, **arguments).choose_branch({}) == failed
 
 
-@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize("nothing", [None, "", "None"])
 def test_without_a_deployed_model_there_is_nothing_to_beat(nothing, value):
     """The first model of a pipeline passes."""
     assert gate(at_least=0.1, better_than_ml_model_id=nothing).choose_branch({})
