@@ -1,10 +1,12 @@
-"""Turn a record of Python values into what Predict wants: text by name."""
+"""Turn a record of Python values into what Predict wants, text by name, and see to where it is sent."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from numbers import Number
+from urllib.parse import urlsplit
 
 Record = Mapping[str, "str | int | float | bool | None"]
 
@@ -40,3 +42,28 @@ def _number(name: str, value: object) -> str | None:
     if math.isinf(value):  # type: ignore[arg-type]
         raise ValueError(f"record: {name} is infinite; it must be a finite number")
     return None if math.isnan(value) else str(value)  # type: ignore[arg-type]
+
+
+REALTIME_HOST = r"realtime\.machinelearning\.[a-z0-9-]+\.amazonaws\.com"
+
+
+def check_destination(url: str, control_url: str) -> str:
+    """Return the URL of an endpoint when records may go there.
+
+    A signed request with the record goes wherever the URL points, so it has to be Amazon's realtime host by https, or
+    the host of the endpoint override that the connection or ``AWS_ENDPOINT_URL`` configures.
+
+    :param control_url: where all other operations go, by the override when there is one.
+    :raises ValueError: otherwise.
+    """
+    to, control = urlsplit(url), urlsplit(control_url)
+    host = (to.hostname or "").lower()
+    if to.scheme not in ("http", "https") or not host:
+        raise ValueError(f"endpoint_url: {url!r} is no URL with a scheme, as https://… from EndpointInfo.EndpointUrl")
+    known = re.fullmatch(REALTIME_HOST, host) or host == control.hostname
+    if not known or (to.scheme == "http" and (control.scheme, control.hostname) != ("http", host)):
+        raise ValueError(
+            f"endpoint_url: {url!r} is neither https://realtime.machinelearning.<region>.amazonaws.com nor the host of "
+            f"the configured endpoint override; records are sent nowhere else"
+        )
+    return url

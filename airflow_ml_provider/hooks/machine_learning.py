@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
@@ -16,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, NoRegionError
 
 from airflow_ml_provider import errors, waiting
-from airflow_ml_provider.records import Record, encode
+from airflow_ml_provider.records import Record, check_destination, encode
 from airflow_ml_provider.resources import RealtimeEndpoint, Resource, endpoint_info
 from airflow_ml_provider.service_model import argument_name
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from airflow_ml_provider.predicting.engine import RefusedRecord
     from airflow_ml_provider.predicting.manifest import BatchRow
 
-REALTIME_HOST_PATTERN = r"realtime\.machinelearning\.[a-z0-9-]+\.amazonaws\.com"
 TIMEOUTS = (60.0, 20.0, 5.0, 1.0)  # seconds; a few steps, so that one client serves many waits
 
 Answer = TypeVar("Answer")
@@ -308,21 +306,6 @@ class MachineLearningHook(AwsBaseHook):
     def check_endpoint_url(self, url: str) -> str:
         """Return the URL when records may go there.
 
-        A signed request with the record goes wherever the URL points, so it has to be Amazon's realtime host by https,
-        or the host of the endpoint override that the connection or ``AWS_ENDPOINT_URL`` configures.
-
-        :raises ValueError: otherwise.
+        :raises ValueError: when it leads elsewhere than to Amazon's realtime host or the configured endpoint override.
         """
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
-        if parts.scheme not in ("http", "https") or not host:
-            raise ValueError(
-                f"endpoint_url: {url!r} is no URL with a scheme, as https://… from EndpointInfo.EndpointUrl"
-            )
-        amazon = parts.scheme == "https" and re.fullmatch(REALTIME_HOST_PATTERN, host)
-        if not amazon and host != urlsplit(self.conn.meta.endpoint_url).hostname:
-            raise ValueError(
-                f"endpoint_url: {url!r} is neither https://realtime.machinelearning.<region>.amazonaws.com nor the "
-                f"host of the configured endpoint override; records are sent nowhere else"
-            )
-        return url
+        return check_destination(url, self.conn.meta.endpoint_url)
