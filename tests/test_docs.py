@@ -1,7 +1,8 @@
-"""The documents: snippets are what the example Dags have, and links lead somewhere."""
+"""The documents say what the code does now: snippets, links, modules, commands."""
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PACKAGE = ROOT / "airflow_ml_provider"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SNIPPET = re.compile(r"<!-- (?P<file>dags/\w+\.py) (?P<name>\w+) -->\n```python\n(?P<code>.*?)```\n", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
 MARKED = re.compile(r" *# \[START (\w+)\]\n(.*?)\n *# \[END \1\]\n", re.DOTALL)
@@ -45,3 +47,31 @@ def test_links_lead_to_files(page):
     """A relative link names a file that is there."""
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def purposes() -> dict[str, str]:
+    """Give each module's path and the first line of its docstring."""
+    docstrings = {path: ast.get_docstring(ast.parse(path.read_text())) for path in PACKAGE.rglob("*.py")}
+    return {str(path.relative_to(PACKAGE)): text.split("\n")[0] for path, text in docstrings.items() if text}
+
+
+def test_the_module_table_is_complete():
+    """CONTRIBUTING.md lists every module with the purpose that its docstring states, and no other."""
+    rows = re.findall(r"^\| `(.*\.py)` \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert dict(rows) == purposes()
+
+
+def test_readme_names_every_command():
+    """Each make target that has a description is one that the Makefile defines, and the README's commands are there."""
+    targets = set(re.findall(r"^([a-z0-9.-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    pages = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+    assert set(re.findall(r"\bmake ((?:test|demo|up|help|lock|bench|install)[a-z0-9.-]*)", pages)) <= targets
+
+
+def test_the_readmes_dag_is_a_dag():
+    """The first screen's Dag parses on this Airflow: three tasks, the last a teardown."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["predict"].upstream_task_ids == {"create"}
+    assert names["delete"].is_teardown
