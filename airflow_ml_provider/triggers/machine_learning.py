@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from airflow_ml_provider.waiting import Wait
 if TYPE_CHECKING:
     from airflow_ml_provider.operators.base import AwsSettings, Event
     from airflow_ml_provider.resources import JSON, Description
+
+log = logging.getLogger(__name__)
 
 
 class MachineLearningTrigger(BaseTrigger):
@@ -65,7 +68,22 @@ class MachineLearningTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
-        """Delete the endpoint that the task made, when the task was stopped and wants it no more."""
-        task = self.task_instance
-        if task and self.carried.get("ours") and await ownership.is_given_up(task):
-            await poller(self.aws_settings).ask(partial(ownership.take_down, wait=self.wait))
+        """Delete the endpoint that the task made, when the task was stopped and wants it no more.
+
+        Airflow cancels again, about once a second, for as long as this takes; so the clean-up is a task of its own.
+        """
+        if self.carried.get("ours"):
+            clean_up = asyncio.create_task(self._clean_up())
+            _clean_ups.add(clean_up)
+            clean_up.add_done_callback(_clean_ups.discard)
+            await asyncio.shield(clean_up)
+
+    async def _clean_up(self) -> None:
+        try:
+            if self.task_instance and await ownership.is_given_up(self.task_instance):
+                await poller(self.aws_settings).ask(partial(ownership.take_down, wait=self.wait))
+        except Exception:
+            log.exception("%s is kept, and costs money until somebody deletes it", self.wait)
+
+
+_clean_ups: set[asyncio.Task[None]] = set()  # an event loop alone does not keep its tasks alive

@@ -70,10 +70,17 @@ def task_state(monkeypatch):
         monkeypatch.setattr(airflow_session, "create_session", lambda: Session(engine))
 
     def say(state):
+        if isinstance(state, Exception):
+            monkeypatch.setattr(ownership, "is_given_up", partial(fail_with, state))
+            return
         states = {} if state == "gone" else {"create": state}
         (airflow_2 if __version__.startswith("2.") else airflow_3)(states)
 
     return say
+
+
+async def fail_with(error, _):
+    raise error
 
 
 def create(**arguments):
@@ -115,6 +122,34 @@ def test_a_task_given_up_while_deferred_leaves_nothing(service, service_clock, t
     task_state(state)
     stop(service_clock, deferred(create(), {}).trigger)
     assert status(service) == "NONE"
+
+
+def test_a_clean_up_that_airflow_interrupts_goes_on(service, service_clock, task_state):
+    """Airflow cancels a trigger again, every second or so, until it has ended."""
+    task_state("failed")
+    trigger = deferred(create(), {}).trigger
+
+    async def interrupted():
+        one = reloaded(trigger)
+        one.task_instance = SimpleNamespace(**TASK)
+        killing = asyncio.create_task(one.on_kill())
+        await asyncio.sleep(0)
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        await asyncio.sleep(100)
+
+    run_in_loop(service_clock, interrupted)
+    assert status(service) == "NONE"
+
+
+def test_where_airflow_does_not_tell_the_state_nothing_is_deleted(service, service_clock, task_state, caplog):
+    """The log says that the endpoint is left."""
+    trigger = deferred(create(), {}).trigger
+    task_state(ConnectionError("no answer"))
+    stop(service_clock, trigger)
+    assert status(service) == "UPDATING"
+    assert "RealtimeEndpoint ml-1 in us-east-1 is kept, and costs money until somebody deletes it" in caplog.text
 
 
 @pytest.mark.parametrize("state", ["success", "deferred", None, "scheduled", "queued", "running", "up_for_retry"])

@@ -1,0 +1,46 @@
+"""Dags for the tests with real Airflow processes: each makes endpoints of the models that the run's conf names."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import dag, task
+
+from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
+
+COMMON = {"waiter_delay": 2, "waiter_max_attempts": 120, "retries": 1, "retry_delay": timedelta(seconds=1)}
+MODEL = "{{ dag_run.conf['models'][0] }}"
+
+
+@dag(schedule=None)
+def many():
+    """Make the endpoints of many models, deferred."""
+
+    @task
+    def models(dag_run=None) -> list[str]:
+        return dag_run.conf["models"]
+
+    create = MachineLearningCreateRealtimeEndpointOperator.partial(task_id="create", deferrable=True, **COMMON)
+    create.expand(ml_model_id=models())
+
+
+@dag(schedule=None)
+def deferred():
+    """Make one endpoint, deferred."""
+    MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id=MODEL, deferrable=True, **COMMON)
+
+
+@dag(schedule=None)
+def in_worker():
+    """Make one endpoint, and wait for it in the worker."""
+    MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id=MODEL, deferrable=False, **COMMON)
+
+
+@dag(schedule=None, dagrun_timeout=timedelta(seconds=20))
+def timed_out():
+    """Make one endpoint, deferred, in a run that has too little time for it."""
+    MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id=MODEL, deferrable=True, **COMMON)
+
+
+for made in (many, deferred, in_worker, timed_out):
+    made()

@@ -1,0 +1,127 @@
+"""Real kills: every run ends as it should, no endpoint is made twice, and none is left over."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.conftest import until
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+
+def count(service, operation):
+    return service.requests.count(operation)
+
+
+def status(service, model):
+    return service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["EndpointStatus"]
+
+
+def is_deferred(run, tasks=1):
+    return lambda: run.states["deferred"] == tasks
+
+
+def ends(run, state):
+    until(lambda: run.state == state, 150, lambda: (run.state, run.creates))
+
+
+@pytest.fixture
+def waiting(airflow, service, models):
+    """A run of a Dag that waits for one endpoint, and the model's id."""
+
+    def start(dag_id, seconds):
+        service.service.durations.set(realtime_endpoint=seconds)
+        (model,) = models(1)
+        run = airflow.run(dag_id, model)
+        if dag_id == "in_worker":
+            until(lambda: count(service, "GetMLModel") >= 3)
+        else:
+            until(is_deferred(run), what=lambda: run.creates)
+            seen = count(service, "GetMLModel")
+            until(lambda: count(service, "GetMLModel") > seen)  # a triggerer has the wait
+        return run, model
+
+    return start
+
+
+def test_a_killed_triggerer_costs_nothing(airflow, service, models):
+    """Another one goes on with its twenty waits: in the same tries, with no endpoint made or deleted again."""
+    service.service.durations.set(realtime_endpoint=60)
+    names = models(20)
+    run = airflow.run("many", *names)
+    until(is_deferred(run, 20), 120, lambda: run.states)
+    airflow.start("triggerer-2")
+    airflow.kill("triggerer")
+    ends(run, "success")
+    assert {instance["try_number"] for instance in run.creates} == {1}
+    assert count(service, "CreateRealtimeEndpoint") == 20
+    assert count(service, "DeleteRealtimeEndpoint") == 0
+    assert {status(service, name) for name in names} == {"READY"}
+
+
+@pytest.mark.parametrize("mid", ["wait", "create"])
+def test_a_killed_worker_is_taken_over(airflow, service, models, waiting, mid):
+    """The next try finds the endpoint that the killed one made, knows it for its own, and goes on waiting."""
+    if mid == "wait":
+        run, model = waiting("in_worker", 40)
+    else:
+        service.service.durations.set(realtime_endpoint=40)
+        (model,) = models(1)
+        service.faults.add("slow", operation="CreateRealtimeEndpoint", when="after", seconds=30, count=1)
+        run = airflow.run("in_worker", model)
+        until(lambda: status(service, model) == "UPDATING")
+    made = service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["CreatedAt"]
+    airflow.kill_worker()
+    ends(run, "success")
+    assert [instance["try_number"] for instance in run.creates] == [2]
+    assert count(service, "DeleteRealtimeEndpoint") == 0
+    assert service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["CreatedAt"] == made
+
+
+def test_marked_failed_while_deferred_deletes(service, waiting):
+    """Nobody will take the endpoint over."""
+    run, model = waiting("deferred", 600)
+    run.mark("failed")
+    until(lambda: status(service, model) == "NONE", 60)
+    ends(run, "failed")
+
+
+def test_marked_success_while_deferred_keeps(service, waiting):
+    """The user wants it, and it becomes READY without anybody waiting."""
+    run, model = waiting("deferred", 40)
+    run.mark("success")
+    ends(run, "success")
+    until(lambda: status(service, model) == "READY", 60)
+    assert count(service, "DeleteRealtimeEndpoint") == 0
+
+
+def test_cleared_while_deferred_is_taken_over(service, waiting):
+    """The new try waits for the endpoint that the old one made."""
+    run, model = waiting("deferred", 30)
+    made = service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["CreatedAt"]
+    run.clear()
+    until(lambda: run.creates[0]["try_number"] == 2)
+    ends(run, "success")
+    assert count(service, "DeleteRealtimeEndpoint") == 0
+    assert service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["CreatedAt"] == made
+
+
+def test_a_run_that_is_timed_out_deletes(service, waiting):
+    """Airflow skips the tasks that a run's dagrun_timeout finds unfinished, and the endpoint goes."""
+    run, model = waiting("timed_out", 600)
+    ends(run, "failed")
+    until(lambda: status(service, model) == "NONE", 60)
+
+
+def test_a_stopped_triggerer_deletes_nothing(airflow, service, waiting):
+    """SIGTERM is a restart: the wait goes on in the next one."""
+    run, model = waiting("deferred", 30)
+    name = next(name for name in airflow.processes.running if name.startswith("triggerer"))
+    process = airflow.processes.running.pop(name)
+    process.terminate()
+    process.wait(60)
+    airflow.start("triggerer")
+    ends(run, "success")
+    assert count(service, "CreateRealtimeEndpoint") == 1
+    assert count(service, "DeleteRealtimeEndpoint") == 0
+    assert status(service, model) == "READY"
