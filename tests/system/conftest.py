@@ -163,5 +163,5 @@ def airflow(shared_service, tmp_path_factory) -> Iterator[Airflow]:
             one.start(component)
         processes.wait_for("api-server", f"{one.url}/api/v2/monitor/health", 120)
         one.log_in()
-        until(lambda: one.call("GET", "/api/v2/dags")["total_entries"] == 4, 120)
+        until(lambda: one.call("GET", "/api/v2/dags")["total_entries"] == 5, 120)
         yield one

@@ -125,3 +125,25 @@ def test_a_stopped_triggerer_deletes_nothing(airflow, service, waiting):
     assert count(service, "CreateRealtimeEndpoint") == 1
     assert count(service, "DeleteRealtimeEndpoint") == 0
     assert status(service, model) == "READY"
+
+
+def test_a_dag_starts_once_when_an_endpoint_becomes_ready(airflow, service):
+    """An AssetWatcher's event is a change: a restart of the triggerer, which looks anew, starts no further run."""
+    service.service.durations.set(realtime_endpoint=5)
+    client, runs = service.client(), "/api/v2/dags/on_ready/dagRuns"
+    client.create_ml_model(MLModelId="watched", MLModelType="BINARY", TrainingDataSourceId="ds")
+    until(lambda: client.get_ml_model(MLModelId="watched")["Status"] == "COMPLETED")
+
+    def looked():
+        service.requests.clear()
+        until(lambda: count(service, "GetMLModel") >= 3)
+
+    looked()
+    client.create_realtime_endpoint(MLModelId="watched")
+    until(lambda: [run["state"] for run in airflow.call("GET", runs)["dag_runs"]] == ["success"])
+    airflow.kill(next(name for name in airflow.processes.running if name.startswith("triggerer")))
+    airflow.start("triggerer")
+    looked()
+    (run,) = airflow.call("GET", runs)["dag_runs"]
+    path = f"{runs}/{run['dag_run_id']}/taskInstances/heard/xcomEntries/return_value"
+    assert airflow.call("GET", path)["value"] == ["READY"]
