@@ -72,7 +72,7 @@ def plan(
 ) -> list[list[Stretch]]:
     """Read all rows once, to count them and to divide them between so many shares, in order; none is empty.
 
-    :raises AirflowFailException: when there is no object, no row, or no header where there must be one.
+    :raises AirflowFailException: when there is no object, or no row.
     """
     sources = find(s3, uri)
     cutter, before = _Cutter(shares, sum(source.size for source in sources)), 0
@@ -81,7 +81,7 @@ def plan(
         before += source.size
     found = [share for share in cutter.shares if share]
     if not found:
-        raise AirflowFailException(f"source_uri: {uri} has no rows")
+        raise AirflowFailException(f"source_uri: {uri} has no rows: it is empty, or has nothing but headers")
     return found
 
 

@@ -87,14 +87,12 @@ def read(
 
 
 def header(stream: io.BufferedReader, uri: str) -> tuple[list[str], Place]:
-    """Read the names of the columns, and say where the first row begins.
+    """Read the names of the columns, none from a file without any line, and say where the first row begins.
 
-    :raises AirflowFailException: when there are none, or one stands twice or is empty.
+    :raises AirflowFailException: when one stands twice or is empty.
     """
     lines = _Lines(stream, uri, Place())
     names = next((row for row in csv.reader(lines) if row), [])
-    if not names:
-        raise AirflowFailException(f"source_uri: {uri} is empty; it must begin with a header, or give column_names")
     check_columns(names, f"the header of {uri}")
     return names, lines.place
 

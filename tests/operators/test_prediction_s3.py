@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+from collections import Counter
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -16,6 +17,7 @@ from airflow_ml_provider.operators.prediction import (
     MachineLearningPredictS3Operator,
 )
 from airflow_ml_provider.predicting.pace import RealTime
+from tests.conftest import SCHEMA
 
 SOURCE, OUTPUT = "s3://bucket/in.csv", "s3://bucket/out.csv"
 VALUES = [*range(10), *range(30, 40)]
@@ -129,12 +131,109 @@ def test_a_folder_is_read_in_the_order_of_its_names(bucket):
     assert got(bucket) == [("a", "0"), ("b", "1")]
 
 
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("0", b""), ("3", b""), ("0.gz", b""), ("0.gz", gzip.compress(b"")), ("0", b"\n\n"), ("0", b"\xef\xbb\xbf")],
+    ids=["first", "last", "no gzip", "empty gzip", "empty lines", "byte order mark"],
+)
+def test_an_empty_object_of_a_folder_is_skipped(bucket, name, body):
+    """As one with a header alone it has no rows; the others are predicted."""
+    bucket.put(f"s3://bucket/in/{name}", body)
+    bucket.put("s3://bucket/in/1.csv", "id,x\na,3\nb,30\n")
+    assert predict(source_uri="s3://bucket/in/")["rows"] == 2
+    assert got(bucket) == [("a", "0"), ("b", "1")]
+
+
+def test_a_folder_of_empty_objects_is_an_error(bucket, service):
+    """Nothing to predict is no success."""
+    bucket.put("s3://bucket/in/1.csv", b"")
+    bucket.put("s3://bucket/in/2.csv", b"id,x\n")
+    with pytest.raises(AirflowFailException, match=r"source_uri: s3://bucket/in/ has no rows"):
+        predict(source_uri="s3://bucket/in/")
+    assert service.requests.count("Predict") == 0
+
+
 def test_json_lines_hold_the_whole_prediction(bucket):
     """As JSON Lines the output has AWS's members, packed where its name says so."""
     predict(output_uri="s3://bucket/out.jsonl.gz")
     first = json.loads(gzip.decompress(bucket.get("s3://bucket/out.jsonl.gz")).decode().splitlines()[0])
     assert first.keys() == {"id", "predictedLabel", "predictedScores"}
     assert first["predictedScores"].keys() == {"0"}
+
+
+TYPES = {
+    "REGRESSION": ("NUMERIC", [str(2 * x) for x in range(40)], ["predictedValue"]),
+    "MULTICLASS": (
+        "CATEGORICAL",
+        ['"a, b"', "b.1", "c"] * 13,
+        ["predictedLabel", "predictedScores.a, b", "predictedScores.b.1", "predictedScores.c"],
+    ),
+}
+
+
+@pytest.fixture(params=TYPES)
+def typed(request, bucket, service):
+    """The columns and Amazon ML's own answers for every row, of a model ``ml-2`` of another type than BINARY."""
+    attribute_type, targets, columns = TYPES[request.param]
+    lines = "".join(f"{x},{target}\n" for x, target in enumerate(targets))
+    service.storage.write("s3://bucket/typed.csv", f"x,y\n{lines}".encode())
+    attributes = [*SCHEMA["attributes"][:1], {"attributeName": "y", "attributeType": attribute_type}]
+    schema = json.dumps({**SCHEMA, "attributes": attributes})
+    client = service.client()
+    client.create_data_source_from_s3(
+        DataSourceId="ds-2",
+        DataSpec={"DataLocationS3": "s3://bucket/typed.csv", "DataSchema": schema},
+        ComputeStatistics=True,
+    )
+    client.create_ml_model(MLModelId="ml-2", MLModelType=request.param, TrainingDataSourceId="ds-2")
+    service.clock.advance(3600)
+    url = client.create_realtime_endpoint(MLModelId="ml-2")["RealtimeEndpointInfo"]["EndpointUrl"]
+    service.clock.advance(3600)
+    answers = {}
+    for x in set(VALUES):
+        answers[x] = client.predict(MLModelId="ml-2", Record={"x": str(x)}, PredictEndpoint=url)["Prediction"]
+        service.clock.advance(1)
+    return columns, [(key, answers[x]) for key, x in ROWS]
+
+
+def test_every_type_of_model_has_its_columns(bucket, typed):
+    """CSV has a value for REGRESSION, and the label and each class's score for MULTICLASS, as Predict gives them."""
+    columns, answers = typed
+    summary = predict(ml_model_id="ml-2")
+    cells = [
+        {
+            column: answer.get(column, answer.get("predictedScores", {}).get(column.partition(".")[2]))
+            for column in columns
+        }
+        for _, answer in answers
+    ]
+    assert list(bucket.rows(OUTPUT)[0]) == ["id", *columns]
+    assert bucket.rows(OUTPUT) == [
+        {"id": key, **{column: str(cell) for column, cell in row.items()}}
+        for (key, _), row in zip(answers, cells, strict=True)
+    ]
+    assert (summary["rows"], summary["errors"]) == (60, 0)
+
+
+def test_every_type_of_model_has_its_members(bucket, typed):
+    """JSON Lines have AWS's own members but the details, without scores where the type has none."""
+    predict(ml_model_id="ml-2", output_uri="s3://bucket/out.jsonl")
+    got = [json.loads(line) for line in bucket.get("s3://bucket/out.jsonl").decode().splitlines()]
+    for _, answer in typed[1]:
+        answer.pop("details", None)
+    assert got == [{"id": key, **answer} for key, answer in typed[1]]
+
+
+def test_every_type_of_model_is_summed_up_in_the_log(bucket, typed, caplog):
+    """Without labels it is by the least, mean and highest value, with labels by how many each has."""
+    caplog.set_level("INFO")
+    predict(ml_model_id="ml-2")
+    values = [answer["predictedValue"] for _, answer in typed[1] if "predictedValue" in answer]
+    labels = Counter(answer["predictedLabel"] for _, answer in typed[1] if "predictedLabel" in answer)
+    said = ", ".join(f"{label}: {number}" for label, number in sorted(labels.items()))
+    if values:
+        said = f"min {min(values):g}, mean {sum(values) / len(values):g}, max {max(values):g}"
+    assert f"All 60 rows are done. Predictions: {said}" in caplog.text
 
 
 BAD_ROWS = {
@@ -248,6 +347,34 @@ def test_a_retry_goes_on_behind_what_was_done(bucket, service):
     assert service.requests.count("Predict") == 60 - done
 
 
+PASSING = {
+    (0, None): {"kind": "reset"},
+    (500, "InternalServerException"): {"kind": "server_error"},
+    (400, "ThrottlingException"): {"kind": "throttling"},
+    (400, "PredictorNotMountedException"): {
+        "kind": "error", "code": "PredictorNotMountedException", "message": "Not mounted", "status": 400,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_passing_faults_change_no_byte(bucket, service, when):
+    """With 5 % of the calls failing in each of four ways the output is the same, and there is no errors file."""
+    undisturbed_uri = "s3://bucket/undisturbed.csv"
+    bucket.put(SOURCE, FILE + "".join(f"more{number},{number % 40}\n" for number in range(140)))
+    undisturbed = predict(output_uri=undisturbed_uri, rows_per_part=25)
+    service.clock.advance(2)
+    service.requests.clear()
+    for seed, fault in enumerate(PASSING.values()):
+        service.faults.add(**fault, operation="Predict", probability=0.05, seed=seed, when=when)
+    summary = predict(rows_per_part=25)
+    assert bucket.get(OUTPUT) == bucket.get(undisturbed_uri)
+    assert bucket.uris() == {SOURCE, OUTPUT, undisturbed_uri}
+    assert all(summary[name] == undisturbed[name] for name in ("rows", "errors", "errors_uri", "parts"))
+    failed = Counter((item.status, item.error_code) for item in service.requests if item.status != 200)
+    assert failed.keys() == PASSING.keys()
+
+
 def change_threshold(service, bucket):
     service.client().update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9)
 
@@ -290,7 +417,7 @@ def test_a_source_that_changes_meanwhile_is_an_error(bucket, service, monkeypatc
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("", "is empty; it must begin with a header"),
+        ("", r"in\.csv has no rows: it is empty"),
         ("id,x\n", "has no rows"),
         ("id,,x\n1,2,3\n", "has '', which is empty"),
         ("id,id\n1,2\n", "has 'id', which is .* there twice"),
