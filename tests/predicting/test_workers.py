@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -29,9 +31,11 @@ ARGUMENTS = {
     "rows_per_part": 20,
 }
 WORKER = """
-import json, sys
+import faulthandler, json, sys
+faulthandler.dump_traceback_later(90, exit=True)
 from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
-MachineLearningPredictS3Operator(**json.loads(sys.argv[1])).execute({})
+summary = MachineLearningPredictS3Operator(**json.loads(sys.argv[1])).execute({})
+print("\\n" + json.dumps(summary))
 """
 ROWS = 400
 KILLED_AFTER = 110
@@ -74,24 +78,92 @@ def test_a_new_worker_after_a_kill_makes_the_same_bytes(endpoint, s3):
     assert ROWS <= endpoint.requests.count("Predict") < 2 * ROWS - KILLED_AFTER
 
 
+@pytest.fixture
+def plan(endpoint, s3):
+    """The shares of four workers."""
+    plan = MachineLearningPlanPredictS3Operator(
+        task_id="plan", ml_model_id="ml-1", source_uri="s3://bucket/in.csv", output_uri="s3://bucket/out.csv", workers=4
+    ).execute({})
+    assert [share["max_requests_per_second"] for share in plan] == [50, 50, 50, 50]
+    return plan
+
+
+def join(summaries):
+    """Put what the workers wrote together."""
+    uri = "s3://bucket/out.csv"
+    MachineLearningJoinPredictS3Operator(task_id="join", output_uri=uri, summaries=summaries).execute({})
+
+
+def busiest_second(endpoint):
+    """The most predictions that were given within one second of the service's time."""
+    times = sorted(item.at for item in endpoint.requests if item.operation == "Predict" and item.status == 200)
+    return max(sum(start <= at < start + 1 for at in times) for start in times)
+
+
 def scored(worker):
     """Do what the operator does; Airflow 2.11 lets ``execute`` itself be called in the main thread only."""
     return Scoring(worker.hook, "ml-1", stretches_of(worker, worker.hook), Settings.of(worker)).run()
 
 
-def test_workers_at_once_keep_the_endpoints_rate_in_sum(endpoint, s3):
+def test_workers_at_once_keep_the_endpoints_rate_in_sum(endpoint, s3, plan):
     """Four workers, each with its share of rows and rate: no second has more than 200 calls, and none is refused."""
-    plan = MachineLearningPlanPredictS3Operator(
-        task_id="plan", ml_model_id="ml-1", source_uri="s3://bucket/in.csv", output_uri="s3://bucket/out.csv", workers=4
-    ).execute({})
-    assert [share["max_requests_per_second"] for share in plan] == [50, 50, 50, 50]
     workers = [MachineLearningPredictS3Operator(**{**ARGUMENTS, "source_uri": None, **share}) for share in plan]
     with ThreadPoolExecutor(len(workers)) as threads:
-        summaries = list(threads.map(scored, workers))
-    MachineLearningJoinPredictS3Operator(task_id="join", output_uri="s3://bucket/out.csv", summaries=summaries).execute(
-        {}
-    )
+        join(list(threads.map(scored, workers)))
     assert is_undisturbed(s3)
-    times = sorted(received.at for received in endpoint.requests if received.operation == "Predict")
-    assert max(sum(start <= at < start + 1 for at in times) for start in times) <= 200
-    assert len(times) == ROWS
+    assert busiest_second(endpoint) <= 200
+    assert endpoint.requests.count("Predict") == ROWS
+
+
+@pytest.fixture
+def at_once(endpoint):
+    """Let the four workers begin together: their first question is answered when all have asked it."""
+    answer, met = endpoint.service.handle, threading.Barrier(4)
+
+    def handle(request):
+        if (request.header("x-amz-target") or "").endswith(".GetMLModel"):
+            met.wait(timeout=60)
+        return answer(request)
+
+    endpoint.service.handle = handle
+    yield
+    met.abort()
+    endpoint.service.handle = answer
+
+
+def started(share, number):
+    """Start a worker's process; its access key tells the service which one it is."""
+    connection = {**json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"]), "login": f"worker-{number}"}
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, json.dumps({**ARGUMENTS, "source_uri": None, **share})],
+        env={**os.environ, "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def ended(worker):
+    """Give the summary of a worker; where it hung or failed is in the message."""
+    said, _ = worker.communicate(timeout=120)
+    assert worker.returncode == 0, said
+    return json.loads(said.splitlines()[-1])
+
+
+def test_processes_at_once_keep_the_endpoints_rate_in_sum(endpoint, s3, plan, at_once):
+    """Four processes at work at once: no second has more than 200 calls, though the service would take more."""
+    endpoint.service.peak_requests_per_second = 10 * 200
+    endpoint.clock.resume()
+    workers = [started(share, number) for number, share in enumerate(plan)]
+    try:
+        summaries = [ended(worker) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    join(summaries)
+    assert is_undisturbed(s3)
+    assert busiest_second(endpoint) <= 200
+    keys = Counter(item.access_key for item in endpoint.requests if item.operation == "Predict")
+    assert keys.total() == ROWS
+    assert keys.keys() == {f"worker-{number}" for number in range(4)}
