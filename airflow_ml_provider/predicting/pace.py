@@ -62,7 +62,7 @@ class Pace:
         self._lock = threading.Lock()
         self._next = self._raised = self.clock.now()
         self._lowered = self._next - LOWER_AT_MOST_EVERY
-        self._quickest = float("inf")
+        self._quickest: float | None = None
         self._last: deque[Slot] = deque(maxlen=limit)
 
     def wait(self) -> Slot:
@@ -91,8 +91,12 @@ class Pace:
         """Hear that the call of a slot was answered; the quickest answers tell how long the way is."""
         with self._lock:
             took = self.clock.now() - slot.sent
-            self._quickest = min(took, self._quickest + DRIFT)
-            slot.arrived = slot.sent + min(took - self._quickest, 1.0)
+            if self._quickest is None:  # nothing tells what of it was connecting, and so late
+                self._quickest, late = took, took
+            else:
+                self._quickest = min(took, self._quickest + DRIFT)
+                late = took - self._quickest
+            slot.arrived = slot.sent + min(late, 1.0)
 
     def throttled(self) -> None:
         """Hear that the service refused a call as one too many: lower the rate, at most once a second."""

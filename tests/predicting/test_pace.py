@@ -69,6 +69,14 @@ def test_calls_that_arrive_late_do_not_make_a_second_too_full():
     assert most_in_a_second(sorted(slot.arrived for slot in slots[200:])) <= 200
 
 
+def test_the_first_call_may_have_arrived_late():
+    """Nothing tells yet how long the way is: all the time it took, to connect as well, counts as late."""
+    pace = Pace(50, Clock())
+    (first,) = sent(pace, 1, lambda: 0.1)
+    *_, one_too_many = sent(pace, 50)
+    assert one_too_many.at > first.at + 0.1 + 1
+
+
 def test_throttling_lowers_the_rate_once_a_second_and_it_comes_back():
     """Ten refusals at once lower it by a twentieth, not to nothing; without refusals it returns to the limit."""
     pace = Pace(100, Clock())
