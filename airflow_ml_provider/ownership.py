@@ -64,8 +64,11 @@ def is_remembered(context: Context, endpoint: RealtimeEndpoint) -> bool:
     return made["CreatedAt"] in (None, endpoint.get("CreatedAt"))
 
 
-def take_down(hook: MachineLearningHook, wait: Wait) -> None:
-    """Delete the endpoint that a task made; that this fails is logged, and hides no other error."""
+def take_down(hook: MachineLearningHook, wait: Wait) -> bool:
+    """Delete the endpoint that a task made; that this fails is logged, and hides no other error.
+
+    :returns: whether it is deleted.
+    """
     from airflow_ml_provider import waiting
 
     started = waiting.now()
@@ -74,8 +77,9 @@ def take_down(hook: MachineLearningHook, wait: Wait) -> None:
         waiting.persist(last, lambda: hook.poll("DeleteRealtimeEndpoint", last.deadline, MLModelId=wait.resource_id))
     except Exception:
         log.exception("%s could not be deleted, and costs money until somebody deletes it", wait)
-    else:
-        log.info("%s: deleted, since the task that made it has failed", wait)
+        return False
+    log.info("%s: deleted, since the task that made it has failed", wait)
+    return True
 
 
 class TaskInstanceKey(Protocol):
@@ -108,14 +112,22 @@ def _state(task: TaskInstanceKey) -> str | None:
 
 
 def _state_2(task: TaskInstanceKey) -> str | None:
-    """Read it from the database, to which a triggerer of Airflow 2 is connected."""
+    """Read it from the database, to which a triggerer of Airflow 2 is connected.
+
+    A task whose deferral Airflow has ended (``execution_timeout``) is about to fail, most likely before it gets to run.
+    """
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
 
+    from airflow_ml_provider.operators.base import TRIGGER_FAILED
+
     with create_session() as session:
         found = (
-            session.query(TaskInstance.state)
+            session.query(TaskInstance.state, TaskInstance.next_method)
             .filter_by(dag_id=task.dag_id, task_id=task.task_id, run_id=task.run_id, map_index=task.map_index)
             .one_or_none()
         )
-    return found[0] if found else "removed"
+    if not found:
+        return "removed"
+    state, next_method = found
+    return "failed" if next_method == TRIGGER_FAILED else state

@@ -147,8 +147,8 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
         except BaseException:
             if self.making:
                 self.making = None
-                ownership.take_down(self.hook, wait)
-                ownership.forget(context)
+                if ownership.take_down(self.hook, wait):
+                    ownership.forget(context)  # else the next try takes it over
             raise
         finally:
             self.making = None

@@ -45,14 +45,14 @@ def service(ml_model, amazon_ml_local):
 def task_state(monkeypatch):
     """Let Airflow say that the task is in this state, or is no more."""
 
-    def airflow_3(states):
+    def airflow_3(states, **_):
         from airflow.sdk.execution_time import task_runner
 
         answer = SimpleNamespace(task_states={"run": states} if states else {})
         comms = SimpleNamespace(send=lambda message: answer)
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
 
-    def airflow_2(states):
+    def airflow_2(states, **more):
         from airflow.models import import_all_models
         from airflow.models.taskinstance import TaskInstance
         from airflow.utils import session as airflow_session
@@ -65,16 +65,18 @@ def task_state(monkeypatch):
         TaskInstance.__table__.create(engine)
         with Session(engine) as session:
             for state in states.values():
-                session.execute(insert(TaskInstance.__table__).values(**TASK, state=state, pool="p", pool_slots=1))
+                session.execute(
+                    insert(TaskInstance.__table__).values(**TASK, state=state, pool="p", pool_slots=1, **more)
+                )
             session.commit()
         monkeypatch.setattr(airflow_session, "create_session", lambda: Session(engine))
 
-    def say(state):
+    def say(state, **more):
         if isinstance(state, Exception):
             monkeypatch.setattr(ownership, "is_given_up", partial(fail_with, state))
             return
         states = {} if state == "gone" else {"create": state}
-        (airflow_2 if __version__.startswith("2.") else airflow_3)(states)
+        (airflow_2 if __version__.startswith("2.") else airflow_3)(states, **more)
 
     return say
 
@@ -122,6 +124,25 @@ def test_a_task_given_up_while_deferred_leaves_nothing(service, service_clock, t
     task_state(state)
     stop(service_clock, deferred(create(), {}).trigger)
     assert status(service) == "NONE"
+
+
+def test_a_clean_up_that_failed_is_left_to_the_next_try(service, service_clock):
+    """It is still known to be the task's own, so that the next try takes it over, and deletes it should it fail too."""
+    context, times = {"task_state_store": Store()}, {"waiter_delay": 10, "waiter_max_attempts": 3}
+    service.faults.add("server_error", operation="DeleteRealtimeEndpoint")
+    for left in ("UPDATING", "NONE"):
+        with pytest.raises(AirflowException, match="the deadline of 30 s has passed"):
+            create(deferrable=False, **times).execute(context)
+        assert status(service) == left
+        service.faults.clear()
+    assert not context["task_state_store"]
+
+
+def test_a_task_past_its_execution_timeout_leaves_nothing(service, service_clock, task_state):
+    """Airflow 2 fails it before it resumes, so the trigger cleans up; on Airflow 3 the resumed task does."""
+    task_state("scheduled", next_method="__fail__")
+    stop(service_clock, deferred(create(), {}).trigger)
+    assert status(service) == ("NONE" if __version__.startswith("2.") else "UPDATING")
 
 
 def test_a_clean_up_that_airflow_interrupts_goes_on(service, service_clock, task_state):
