@@ -117,7 +117,7 @@ def is_passing_at_predict(error: BaseException) -> bool:
 
 def _is_transient_answer(error: ClientError) -> bool:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return code(error) in TRANSIENT or status >= 500
+    return code(error) in TRANSIENT or status == 429 or status >= 500
 
 
 def _transient_classes() -> tuple[type[BaseException], ...]:

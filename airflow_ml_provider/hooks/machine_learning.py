@@ -13,6 +13,7 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoRegionError
+from botocore.parsers import ResponseParserError
 
 from airflow_ml_provider import errors, waiting
 from airflow_ml_provider.records import Record, check_destination, encode
@@ -141,7 +142,7 @@ class MachineLearningHook(AwsBaseHook):
         region = client.meta.region_name
         host = urlsplit(client.meta.endpoint_url).hostname or ""
         regions = self.get_session().get_available_regions("machinelearning")
-        if host == f"machinelearning.{region}.amazonaws.com" and region not in regions:
+        if host == f"machinelearning.{region.lower()}.amazonaws.com" and region not in regions:
             raise AirflowException(
                 f"region_name: Amazon Machine Learning does not exist in {region}; it does in "
                 f"{', '.join(sorted(regions))}."
@@ -157,8 +158,8 @@ class MachineLearningHook(AwsBaseHook):
         if seconds not in self._polling:
             config = Config(
                 retries={"total_max_attempts": 1},
-                connect_timeout=min(seconds, self.config.connect_timeout),  # type: ignore[attr-defined]
-                read_timeout=min(seconds, self.config.read_timeout),  # type: ignore[attr-defined]
+                connect_timeout=min(seconds, self.config.connect_timeout or seconds),  # type: ignore[attr-defined]
+                read_timeout=min(seconds, self.config.read_timeout or seconds),  # type: ignore[attr-defined]
             )
             self._polling[seconds] = self.get_client_type(config=self.config.merge(config))
         return self._polling[seconds]
@@ -173,21 +174,33 @@ class MachineLearningHook(AwsBaseHook):
             with suppress(KeyError):
                 del self.__dict__[name]
 
+    @contextmanager
+    def _expired_forgotten(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            if errors.code(error) in errors.EXPIRED:
+                self.forget_credentials()
+            raise
+
     def poll(self, operation: str, deadline: float, **request: object) -> dict[str, object]:
         """Make one attempt at an operation; expired credentials are read anew for the next.
 
         :param operation: AWS's name of it, as ``GetMLModel``.
         :param deadline: until when the answer is of use, in seconds since the epoch.
         :param request: the members of the request, under AWS's names.
+        :raises ResponseParserError: when the answer is garbage.
         """
         client = self.polling_client(deadline - waiting.now())
         method: Callable[..., dict[str, object]] = getattr(client, argument_name(operation))
         try:
-            return method(**request)
-        except ClientError as error:
-            if errors.code(error) in errors.EXPIRED:
-                self.forget_credentials()
-            raise
+            with self._expired_forgotten():
+                answer = method(**request)
+        except (AttributeError, TypeError, ValueError) as error:  # JSON of another shape than botocore's parser expects
+            raise ResponseParserError(f"{operation}: an answer that is none of the service's: {error}") from error
+        if not answer.keys() - {"ResponseMetadata"}:  # a proxy's page, which botocore reads as an empty answer
+            raise ResponseParserError(f"{operation}: an answer without a member")
+        return answer
 
     def get(self, resource: Resource, resource_id: str, deadline: float) -> dict[str, object]:
         """Ask once for the state of a resource, by its Get operation."""
@@ -231,12 +244,13 @@ class MachineLearningHook(AwsBaseHook):
         wait = waiting.Wait(
             "realtime_endpoint_ready", ml_model_id, self.conn_region_name, started + mount_timeout, 5, started
         )
-        answer = waiting.persist(
-            wait,
-            lambda: self.conn.predict(MLModelId=ml_model_id, Record=sent, PredictEndpoint=url),
-            errors.is_passing_at_predict,
-        )
-        return cast("Prediction", answer["Prediction"])
+
+        def ask() -> Prediction:
+            with self._expired_forgotten():
+                answer = self.conn.predict(MLModelId=ml_model_id, Record=sent, PredictEndpoint=url)
+            return cast("Prediction", answer["Prediction"])
+
+        return waiting.persist(wait, ask, errors.is_passing_at_predict)
 
     def predict_records(
         self,

@@ -108,8 +108,19 @@ class MachineLearningBase(BaseOperator):
         from airflow_ml_provider import waiting
 
         started = waiting.now()
-        region = self.hook.polling_client(seconds).meta.region_name
-        return waiting.Wait(waiter, resource_id, region, started + seconds, delay, started)
+        return waiting.Wait(waiter, resource_id, self.region(seconds), started + seconds, delay, started)
+
+    def region(self, seconds: float) -> str:
+        """Name the region; where STS lets no client be made just now, as it was asked for, and the looks go on."""
+
+        from airflow_ml_provider import errors
+
+        try:
+            return self.hook.polling_client(seconds).meta.region_name
+        except Exception as error:
+            if not errors.is_transient(error):
+                raise
+            return self.hook.region_name or "the default region"
 
     def look(self, wait: Wait) -> Outcome | None:
         """Look once at what is awaited."""

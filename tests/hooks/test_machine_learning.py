@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, WaiterError
+from botocore.parsers import ResponseParserError
 
-from airflow_ml_provider import waiting
+from airflow_ml_provider import errors, waiting
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
 
@@ -98,6 +101,14 @@ def test_a_region_without_the_service_is_named(monkeypatch):
         _ = MachineLearningHook(region_name="us-west-2").conn
 
 
+@pytest.mark.parametrize("region_name", ["None", "US-EAST-1"])
+def test_what_is_no_region_is_refused(region_name, monkeypatch):
+    """A host that nobody has is no outage to wait through: None, as a template renders it, or another case."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with pytest.raises(AirflowException, match=f"^region_name: .* does not exist in {region_name}"):
+        _ = MachineLearningHook(region_name=region_name).conn
+
+
 def test_a_missing_region_is_named(connect, monkeypatch, tmp_path):
     """Without any region the error names the argument."""
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
@@ -142,6 +153,43 @@ def test_a_polling_client_never_outlasts_the_deadline(amazon_ml_local):
         assert config.connect_timeout <= max(seconds, 1)
         assert config.retries["total_max_attempts"] == 1
         assert config.max_pool_connections == 3
+
+
+def test_a_user_without_a_timeout_gets_one_for_polls(amazon_ml_local):
+    """None is botocore's word for no timeout, which no deadline could stand."""
+    config = MachineLearningHook(config={"read_timeout": None}).polling_client(5).meta.config
+    assert config.read_timeout == 5
+
+
+def answer(body, status=200):
+    """Let botocore take this for the service's answer."""
+    return lambda **_: AWSResponse("http://localhost", status, {}, SimpleNamespace(stream=lambda: [body]))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, text) for text in ("<html>", "{}", "[]", "null", '"text"', '{"EndpointInfo": []}', '{"CreatedAt": "x"}')]
+    + [(429, "<html>"), (503, '"text"'), (503, "[]")],
+)
+def test_garbage_passes(amazon_ml_local, status, body):
+    """What a proxy answers in the service's place is no answer, whatever botocore's parser makes of it."""
+    hook = MachineLearningHook()
+    client = hook.polling_client(600)
+    client.meta.events.register("before-send.machine-learning.GetMLModel", answer(body.encode(), status))
+    with pytest.raises((ResponseParserError, ClientError)) as caught:
+        hook.poll("GetMLModel", waiting.now() + 600, MLModelId="ml-1")
+    assert errors.is_transient(caught.value)
+
+
+def test_expired_credentials_are_read_anew_for_predictions(ml_model, amazon_ml_local, connect, service_clock):
+    """The next attempt reads the connection again."""
+    hook = MachineLearningHook()
+    url = hook.create_realtime_endpoint("ml-1")["EndpointUrl"]
+    service_clock.advance(600)
+    amazon_ml_local.faults.add("expired_token", count=1)
+    before = hook.conn
+    assert hook.predict("ml-1", {"x": 39}, url)["predictedLabel"] == "1"
+    assert hook.conn is not before
 
 
 def test_expired_credentials_are_read_anew(ml_model, amazon_ml_local, connect):

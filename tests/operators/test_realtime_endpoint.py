@@ -198,6 +198,12 @@ class TestCreate:
         assert create().execute({})["EndpointStatus"] == "READY"
         assert slow.requests.count("CreateRealtimeEndpoint") == 4
 
+    @pytest.mark.parametrize("operation", ["GetMLModel", "CreateRealtimeEndpoint"])
+    def test_garbage_is_asked_again(self, slow, operation):
+        """A proxy's page is no answer, before the wait as in it."""
+        slow.faults.add("garbage", operation=operation, count=2)
+        assert create().execute({})["EndpointStatus"] == "READY"
+
     def test_an_error_for_ever_ends_at_the_deadline(self, slow):
         """InternalServerException for ever ends at the deadline, and says what the error was."""
         slow.faults.add("server_error", operation="CreateRealtimeEndpoint")
@@ -244,6 +250,11 @@ class TestDelete:
         """Throttling is no failure while there is time left."""
         slow.client().create_realtime_endpoint(MLModelId="ml-1")
         slow.faults.add("throttling", operation="DeleteRealtimeEndpoint", count=2)
+        assert delete().execute({})["EndpointStatus"] == "NONE"
+
+    def test_garbage_is_asked_again(self, slow):
+        """A teardown does not fail of a proxy's page."""
+        slow.faults.add("garbage", operation="DeleteRealtimeEndpoint", count=2)
         assert delete().execute({})["EndpointStatus"] == "NONE"
 
     def test_an_error_that_stays_is_a_failure(self, slow):

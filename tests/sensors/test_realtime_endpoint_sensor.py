@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 
@@ -80,6 +87,19 @@ def test_a_passing_error_is_only_a_missed_poke(updating, kind):
     """Throttling, 5xx and broken connections are no verdict."""
     updating.faults.add(kind, operation="GetMLModel", count=3)
     assert sensor().execute({})["EndpointStatus"] == "READY"
+
+
+def test_a_role_that_sts_does_not_give_just_now_is_only_a_missed_poke(updating, monkeypatch):
+    """No client can be made before STS answers; a deferrable sensor leaves that to the triggerer."""
+    role = {"region_name": "us-east-1", "role_arn": "arn:aws:iam::123456789012:role/ml"}
+    connection = {"conn_type": "aws", "login": "local", "password": "local", "extra": role}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    assert not sensor().poke({}).is_done
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor(deferrable=True).execute({})
+    assert "EndpointConnectionError" in deferred.value.trigger.wait.error
 
 
 def test_a_permanent_error_fails_at_once(updating):
