@@ -61,7 +61,8 @@ def check_destination(url: str, control_url: str) -> str:
     if to.scheme not in ("http", "https") or not host:
         raise ValueError(f"endpoint_url: {url!r} is no URL with a scheme, as https://… from EndpointInfo.EndpointUrl")
     known = re.fullmatch(REALTIME_HOST, host) or host == control.hostname
-    if not known or (to.scheme == "http" and (control.scheme, control.hostname) != ("http", host)):
+    ambiguous = set(to.netloc) & set("@\\")  # urllib3 sends what is for https://one\@other to one
+    if ambiguous or not known or (to.scheme == "http" and (control.scheme, control.hostname) != ("http", host)):
         raise ValueError(
             f"endpoint_url: {url!r} is neither https://realtime.machinelearning.<region>.amazonaws.com nor the host of "
             f"the configured endpoint override; records are sent nowhere else"

@@ -82,6 +82,7 @@ def test_a_model_without_an_endpoint_says_what_to_do(ready):
         ("http://realtime.machinelearning.us-east-1.amazonaws.com", "sent nowhere else"),
         ("https://realtime.machinelearning.us-east-1.amazonaws.com.example.org", "sent nowhere else"),
         ("https://realtime.machinelearning.us-east-1.amazonaws.com@example.org/", "sent nowhere else"),
+        (r"https://example.org\@realtime.machinelearning.us-east-1.amazonaws.com", "sent nowhere else"),
         ("https://example.org", "sent nowhere else"),
     ],
 )
