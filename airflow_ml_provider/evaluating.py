@@ -57,10 +57,10 @@ def shortfalls(found: Metric, at_least: float | None, at_most: float | None, dep
         raise ValueError(f"at_most: more {found.name} is better, so the bar is at_least")
     if not found.more_is_better and at_least is not None:
         raise ValueError(f"at_least: less {found.name} is better, so the bar is at_most")
-    if at_least is not None and found.value < at_least:
-        yield f"{found.name} {found.value} is below {at_least}"
-    if at_most is not None and found.value > at_most:
-        yield f"{found.name} {found.value} is above {at_most}"
+    if at_least is not None and not found.value >= at_least:  # as NaN is not
+        yield f"{found.name} {found.value} is not at least {at_least}"
+    if at_most is not None and not found.value <= at_most:
+        yield f"{found.name} {found.value} is not at most {at_most}"
     if deployed is not None and not found.beats(deployed):
         yield f"{found.name} {found.value} is no better than the deployed model's {deployed.value}"
 

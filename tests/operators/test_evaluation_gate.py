@@ -161,3 +161,10 @@ def test_metrics_are_those_of_the_service_model():
 
     documentation = service_model().shape_for("PerformanceMetrics").documentation
     assert all(name in documentation for name in METRICS)
+
+
+@pytest.mark.parametrize("bars", [("BinaryAUC", 0.5, None), ("RegressionRMSE", None, 0.5)])
+def test_a_metric_that_is_no_number_passes_no_bar(bars):
+    """NaN is neither below nor above anything, and no reason to deploy."""
+    name, at_least, at_most = bars
+    assert list(shortfalls(Metric(name, float("nan")), at_least, at_most, None))
