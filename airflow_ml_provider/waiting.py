@@ -187,11 +187,16 @@ def expired(wait: Wait) -> Outcome | None:
 
 def pause(wait: Wait) -> float:
     """Give the seconds to the next look: the delay, after errors more and with jitter, never past the deadline."""
+    return max(0.0, min(backed_off(wait), wait.deadline - now()))
+
+
+def backed_off(wait: Wait) -> float:
+    """Give the same, whenever the deadline is."""
     seconds = wait.delay
     if wait.failures:
-        longest = min(max(wait.delay, 1.0) * 2**wait.failures, max(LONGEST_PAUSE, wait.delay))
+        longest = min(max(wait.delay, 1.0) * 2 ** min(wait.failures, 20), max(LONGEST_PAUSE, wait.delay))
         seconds = random.uniform(longest / 2, longest)
-    return max(0.0, min(seconds, wait.deadline - now()))
+    return seconds
 
 
 def until(

@@ -205,7 +205,7 @@ class Poller:
         """Plan the next looks: one delay after the round began, or one back-off for all that learnt nothing."""
         now = waiting.now()
         failing = [watched.wait for watched in due if watched.wait.failures]
-        back_off = waiting.pause(min(failing, key=lambda wait: wait.delay)) if failing else 0.0
+        back_off = waiting.backed_off(min(failing, key=lambda wait: wait.delay)) if failing else 0.0
         for watched in due:
             wait = watched.wait
             next_look = now + back_off if wait.failures else max(now, begun + wait.delay)

@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 
+from airflow_ml_provider import waiting
 from airflow_ml_provider.triggers import poller as poller_module
 from airflow_ml_provider.triggers.poller import GRACE, poller
 from tests.deferred import first_event, run_in_loop
@@ -102,6 +103,21 @@ def test_throttling_costs_few_calls_for_however_many_waits(amazon_ml_local, serv
     assert all("ThrottlingException: " in outcome["message"] for outcome in found)
     assert service_clock.now() - began <= 600 + GRACE
     assert len(amazon_ml_local.requests) <= 15
+
+
+def test_a_deadline_hurries_only_its_own_wait(amazon_ml_local, service_clock, endpoints, trigger):
+    """Under throttling each deadline costs one last look, and the others go on backing off."""
+    ids = endpoints(30)
+    amazon_ml_local.faults.add("throttling")
+    waits = [trigger(model_id, seconds=600 + 20 * place) for place, model_id in enumerate(ids)]
+    assert {outcome["kind"] for outcome in outcomes(service_clock, waits)} == {"timeout"}
+    assert len(amazon_ml_local.requests) <= 60
+
+
+def test_backing_off_outlasts_an_outage_of_days():
+    """An event trigger never gives up, so its errors are without number."""
+    wait = waiting.Wait("realtime_endpoint_ready", "ml-1", "", float("inf"), 60.0, 0, failures=2000)
+    assert 150 <= waiting.pause(wait) <= 300
 
 
 def test_a_cancelled_wait_is_forgotten(amazon_ml_local, service_clock, endpoints, trigger):
