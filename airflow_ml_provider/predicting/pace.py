@@ -34,11 +34,11 @@ class RealTime:
 
 @dataclass(slots=True)
 class Slot:
-    """One call's place in time: when it may be sent, when it was, and when it is held to have reached the service."""
+    """One call's place in time: when it may be sent, when it was, and in how many seconds it was answered."""
 
     at: float
     sent: float
-    arrived: float
+    took: float = 0.0
 
 
 class Pace:
@@ -62,7 +62,7 @@ class Pace:
         self._lock = threading.Lock()
         self._next = self._raised = self.clock.now()
         self._lowered = self._next - LOWER_AT_MOST_EVERY
-        self._quickest: float | None = None
+        self._quickest = float("inf")
         self._last: deque[Slot] = deque(maxlen=limit)
 
     def wait(self) -> Slot:
@@ -72,31 +72,30 @@ class Pace:
             slot = self._reserve(now)
         if slot.at > now:
             self.clock.sleep(slot.at - now)
-            slot.sent = slot.arrived = max(slot.at, self.clock.now())
+            slot.sent = max(slot.at, self.clock.now())
         return slot
 
     def _reserve(self, now: float) -> Slot:
         self._next = max(self._next, now - MADE_UP)
         at = max(now, self._next)
         if len(self._last) == self.limit:
-            at = max(at, self._last[0].arrived + 1 + MARGIN)
+            at = max(at, self._arrived(self._last[0]) + 1 + MARGIN)
         self.rate = min(self.limit, self.rate + self.limit * RAISED_PER_SECOND * (now - self._raised))
         self._raised = now
         self._next += 1 / self.rate
-        slot = Slot(at, at, at)
+        slot = Slot(at, at)
         self._last.append(slot)
         return slot
 
     def answered(self, slot: Slot) -> None:
         """Hear that the call of a slot was answered; the quickest answers tell how long the way is."""
         with self._lock:
-            took = self.clock.now() - slot.sent
-            if self._quickest is None:  # nothing tells what of it was connecting, and so late
-                self._quickest, late = took, took
-            else:
-                self._quickest = min(took, self._quickest + DRIFT)
-                late = took - self._quickest
-            slot.arrived = slot.sent + min(late, 1.0)
+            slot.took = self.clock.now() - slot.sent
+            self._quickest = min(slot.took, self._quickest + DRIFT)
+
+    def _arrived(self, slot: Slot) -> float:
+        """Say when a call reached the service at the latest, by what is known now of how long the way is."""
+        return slot.sent + min(max(slot.took - self._quickest, 0.0), 1.0)
 
     def throttled(self) -> None:
         """Hear that the service refused a call as one too many: lower the rate, at most once a second."""

@@ -31,11 +31,28 @@ ARGUMENTS = {
     "rows_per_part": 20,
 }
 WORKER = """
-import faulthandler, json, sys
-faulthandler.dump_traceback_later(90, exit=True)
+import json, sys
 from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
-summary = MachineLearningPredictS3Operator(**json.loads(sys.argv[1])).execute({})
-print("\\n" + json.dumps(summary))
+MachineLearningPredictS3Operator(**json.loads(sys.argv[1])).execute({})
+"""
+# What they all import is imported once; then each share has a process, whose access key tells the service which it is.
+WORKERS = """
+import faulthandler, json, multiprocessing, os, sys
+from concurrent.futures import ProcessPoolExecutor
+from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
+from airflow_ml_provider.predicting import scoring, settings
+
+def work(number, arguments):
+    faulthandler.dump_traceback_later(60, exit=True)
+    connection = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"]) | {"login": f"worker-{number}"}
+    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
+    return MachineLearningPredictS3Operator(**arguments).execute({})
+
+shares = json.loads(sys.argv[1])
+with ProcessPoolExecutor(len(shares), multiprocessing.get_context("fork")) as processes:
+    summaries = list(processes.map(work, range(len(shares)), shares))
+print("\\n" + json.dumps(summaries))
 """
 ROWS = 400
 KILLED_AFTER = 110
@@ -131,37 +148,15 @@ def at_once(endpoint):
     endpoint.service.handle = answer
 
 
-def started(share, number):
-    """Start a worker's process; its access key tells the service which one it is."""
-    connection = {**json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"]), "login": f"worker-{number}"}
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, json.dumps({**ARGUMENTS, "source_uri": None, **share})],
-        env={**os.environ, "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def ended(worker):
-    """Give the summary of a worker; where it hung or failed is in the message."""
-    said, _ = worker.communicate(timeout=120)
-    assert worker.returncode == 0, said
-    return json.loads(said.splitlines()[-1])
-
-
 def test_processes_at_once_keep_the_endpoints_rate_in_sum(endpoint, s3, plan, at_once):
     """Four processes at work at once: no second has more than 200 calls, though the service would take more."""
     endpoint.service.peak_requests_per_second = 10 * 200
     endpoint.clock.resume()
-    workers = [started(share, number) for number, share in enumerate(plan)]
-    try:
-        summaries = [ended(worker) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-    join(summaries)
+    shares = json.dumps([{**ARGUMENTS, "source_uri": None, **share} for share in plan])
+    # A worker that hangs says where on its standard error, and ends, before this does.
+    workers = subprocess.run([sys.executable, "-c", WORKERS, shares], capture_output=True, text=True, timeout=120)
+    assert workers.returncode == 0, workers.stderr
+    join(json.loads(workers.stdout.splitlines()[-1]))
     assert is_undisturbed(s3)
     assert busiest_second(endpoint) <= 200
     keys = Counter(item.access_key for item in endpoint.requests if item.operation == "Predict")
