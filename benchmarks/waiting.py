@@ -3,7 +3,7 @@
 Both wait for realtime endpoints on Amazon ML Local, which runs in a process of its own, with a look every 5 s. The peer
 runs in an environment of its own, since it needs aiobotocore; it is made under ``build/`` on the first run.
 
-- start: CPU of the process until every endpoint has been looked at once, per trigger
+- start: CPU of the process until there were as many looks as endpoints, per trigger
 - lag: by how much a 5 ms sleep in the event loop comes late, from start to end; imported modules are frozen for
   Python's garbage collector, whose full collections take 100 to 300 ms in any process with Airflow in it
 - memory: what the process has grown by in the midst of the wait, per trigger
@@ -150,7 +150,7 @@ def megabytes() -> float:
 
 
 def looks(counts: dict, kind: str, count: int) -> float:
-    """Say how often every endpoint has been looked at."""
+    """Say how often an endpoint has been looked at, on average."""
     if kind == "peer":
         return counts.get("GetMLModel", 0) / count
     return counts.get("DescribeMLModels", 0) / -(-count // 100)

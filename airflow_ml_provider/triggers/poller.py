@@ -163,6 +163,7 @@ class Poller:
                 await self._round(self._due())
                 await self._rest()
         except Exception as error:
+            self._forget()  # who comes now gets another one
             for watched in self._watched.values():
                 if not watched.ended.done():
                     watched.ended.set_exception(error)
