@@ -16,7 +16,7 @@ LOCKS = {
     "lowest": (
         "apache-airflow==2.11.0",
         "apache-airflow-providers-amazon==9.26.0",
-        "apache-airflow-providers-common-compat==1.20.0",
+        "apache-airflow-providers-common-compat==1.22.0",
     ),
 }
 
