@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from numbers import Number
+from typing import cast
 from urllib.parse import urlsplit
 
 Record = Mapping[str, "str | int | float | bool | None"]
@@ -32,16 +33,16 @@ def _text(name: object, value: object) -> str | None:
     if isinstance(value, str):
         return value
     if type(value).__name__ in ("bool", "bool_"):  # numpy's booleans are no bool, and no Number either
-        return str(int(value))  # type: ignore[call-overload]
+        return str(int(bool(value)))
     return _number(name, value)
 
 
 def _number(name: str, value: object) -> str | None:
     if not isinstance(value, Number) or isinstance(value, complex):
         raise ValueError(f"record: {name} is {type(value).__name__}; it must be text, a number, a boolean or None")
-    if math.isinf(value):  # type: ignore[arg-type]
+    if math.isinf(number := cast("float", value)):
         raise ValueError(f"record: {name} is infinite; it must be a finite number")
-    return None if math.isnan(value) else str(value)  # type: ignore[arg-type]
+    return None if math.isnan(number) else str(number)
 
 
 REALTIME_HOST = r"realtime\.machinelearning\.[a-z0-9-]+\.amazonaws\.com"

@@ -86,7 +86,7 @@ def build_request(operation: str, values: Mapping[str, object]) -> Request:
             continue
         place = request
         for step in path[:-1]:
-            place = place.setdefault(step, {})  # type: ignore[assignment]
+            place = cast("Request", place.setdefault(step, {}))
         place[path[-1]] = convert(name, path[-1], shape, value)
     _check_regularization(request.get("Parameters") or {})
     return request

@@ -7,12 +7,12 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from airflow_ml_provider.resources import JSON
 
 if TYPE_CHECKING:
-    from botocore.model import Shape
+    from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value]"
 JSONText: TypeAlias = str | Mapping[str, JSON]
@@ -75,20 +75,20 @@ def _boolean(name: str, shape: Shape, value: object) -> Value:
     return found
 
 
-def _list(name: str, shape: Shape, value: object) -> Value:
+def _list(name: str, shape: ListShape, value: object) -> Value:
     if not isinstance(value, list | tuple):
         raise ValueError(f"{name}: it is {_kind(value)}; it must be a list")
-    return [convert(f"{name}[{place}]", "", shape.member, item) for place, item in enumerate(value)]  # type: ignore[attr-defined]
+    return [convert(f"{name}[{place}]", "", shape.member, item) for place, item in enumerate(value)]
 
 
-def _map(name: str, shape: Shape, value: object) -> Value:
+def _map(name: str, shape: MapShape, value: object) -> Value:
     if not isinstance(value, Mapping):
         raise ValueError(f"{name}: it is {_kind(value)}; it must be a mapping")
-    return {str(key): convert(f"{name}[{key!r}]", "", shape.value, item) for key, item in value.items()}  # type: ignore[attr-defined]
+    return {str(key): convert(f"{name}[{key!r}]", "", shape.value, item) for key, item in value.items()}
 
 
-def _structure(name: str, shape: Shape, value: object) -> Value:
-    members: Mapping[str, Shape] = shape.members  # type: ignore[attr-defined]
+def _structure(name: str, shape: StructureShape, value: object) -> Value:
+    members = shape.members
     if not isinstance(value, Mapping) or set(value) - set(members):
         raise ValueError(f"{name}: {_shown(value)} must be a mapping with the keys {', '.join(members)}")
     for member in shape.required_members:
@@ -97,7 +97,7 @@ def _structure(name: str, shape: Shape, value: object) -> Value:
     return {key: convert(f"{name}[{key!r}]", key, members[key], item) for key, item in value.items()}
 
 
-_CONVERSIONS: dict[str, Callable[[str, Shape, object], Value]] = {
+_CONVERSIONS: dict[str, Callable[[str, Any, object], Value]] = {
     "string": _text,
     "float": _number(float),
     "integer": _number(int),

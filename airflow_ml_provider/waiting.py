@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.resources import WAITERS, Description, Resource, WaiterName, describe
@@ -68,7 +68,7 @@ class Wait:
     @classmethod
     def from_json(cls, state: Description) -> Wait:
         """Read what ``to_json`` gave."""
-        return cls(**state)  # type: ignore[arg-type]
+        return cls(**cast("dict[str, Any]", state))
 
     @property
     def resource(self) -> Resource:

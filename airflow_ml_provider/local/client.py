@@ -34,15 +34,24 @@ def _session() -> boto3.session.Session:
     return boto3.session.Session()
 
 
+def make_client(session: Any, name: str, **settings: Any) -> BaseClient:
+    """Make a client of the service ``name``, which boto3's types know by literal names alone.
+
+    :param session: one of boto3, or boto3 itself for the default one.
+    """
+    client: BaseClient = session.client(name, **settings)
+    return client
+
+
 def in_process_client(handle: Callable[[Request], Response], name: str, **settings: Any) -> BaseClient:
     """Return a boto3 client of the service ``name`` whose requests ``handle`` answers."""
     defaults = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
-    client: BaseClient = _session().client(name, **{**defaults, **settings})  # type: ignore[call-overload]
+    client = make_client(_session(), name, **{**defaults, **settings})
 
-    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    def answer(request: AWSPreparedRequest, **_: Any) -> Any:
         return _answer(handle, request)
 
-    client.meta.events.register("before-send", answer)  # type: ignore[arg-type]
+    client.meta.events.register("before-send", answer)
     return client
 
 

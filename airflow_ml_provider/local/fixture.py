@@ -59,11 +59,12 @@ class AmazonMLLocalFixture:
         """Return a boto3 client that calls it over the socket."""
         import boto3
 
+        from airflow_ml_provider.local.client import make_client
+
         names = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
         defaults = {argument: self.env[variable] for argument, variable in names.items()}
         defaults |= {"endpoint_url": self.url, "region_name": self.env["AWS_DEFAULT_REGION"]}
-        client: BaseClient = boto3.client(name, **{**defaults, **settings})  # type: ignore[call-overload]
-        return client
+        return make_client(boto3, name, **{**defaults, **settings})
 
 
 class _Storage:

@@ -84,7 +84,7 @@ class Neighbours:
     def _load(self) -> Any:
         with self._loading:
             if self._app is None:
-                from moto.server import DomainDispatcherApplication, create_backend_app  # type: ignore[attr-defined]
+                from moto.server import DomainDispatcherApplication, create_backend_app  # type: ignore[attr-defined] # moto.server imports it without naming it in __all__
 
                 self._app = DomainDispatcherApplication(create_backend_app)
                 self._fill_or_unload()
@@ -109,11 +109,11 @@ class Neighbours:
             storage.write(uri, body)
 
 
-def _make_bucket(client: BaseClient, name: str) -> None:
+def _make_bucket(client: Any, name: str) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        client.create_bucket(Bucket=name)  # type: ignore[attr-defined]
+        client.create_bucket(Bucket=name)
     except ClientError as error:
         if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
             raise StorageError(f"bucket {name} cannot be made: {error}") from None

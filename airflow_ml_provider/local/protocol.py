@@ -8,14 +8,14 @@ import struct
 import uuid
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_ml_provider.local.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from botocore.model import OperationModel, ServiceModel, Shape
+    from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
 Parameters = dict[str, Any]  # one request's or answer's members, typed by the service model
 
@@ -153,30 +153,51 @@ def without_secrets(shape: Shape, value: Any) -> Any:
     if shape.metadata.get("sensitive"):
         return "****"
     if shape.type_name == "structure" and isinstance(value, dict):
-        members = shape.members  # type: ignore[attr-defined]
+        members = cast("StructureShape", shape).members
         return {k: without_secrets(members[k], v) for k, v in value.items() if k in members and v is not None}
     return value
 
 
 def serialise(shape: Shape, value: Any) -> Any:
     """Return the JSON form of ``value``; members that ``shape`` does not have, or that are None, are left out."""
-    if shape.type_name == "structure":
-        members = shape.members  # type: ignore[attr-defined]
-        return {k: serialise(members[k], v) for k, v in value.items() if v is not None and k in members}
-    if shape.type_name == "list":
-        return [serialise(shape.member, item) for item in value]  # type: ignore[attr-defined]
-    if shape.type_name == "map":
-        return {k: serialise(shape.value, v) for k, v in value.items()}  # type: ignore[attr-defined]
-    if shape.type_name == "float":
-        return _shortest_float32(value)
-    return round(value, 3) if shape.type_name == "timestamp" else value
+    return SERIALISED.get(shape.type_name, _as_it_is)(shape, value)
 
 
-def _shortest_float32(value: float) -> float:
+def _structure(shape: StructureShape, value: Parameters) -> Parameters:
+    members = shape.members
+    return {k: serialise(members[k], v) for k, v in value.items() if v is not None and k in members}
+
+
+def _list(shape: ListShape, value: list[Any]) -> list[Any]:
+    return [serialise(shape.member, item) for item in value]
+
+
+def _map(shape: MapShape, value: Parameters) -> Parameters:
+    return {k: serialise(shape.value, v) for k, v in value.items()}
+
+
+def _shortest_float32(shape: Shape, value: float) -> float:
     """Return the float with the fewest digits that is the same 32-bit number, as AWS prints them."""
     wanted = struct.pack("f", value)
     candidates = (float(f"{value:.{digits}g}") for digits in range(6, 9))
     return next((c for c in candidates if struct.pack("f", c) == wanted), float(f"{value:.9g}"))
+
+
+def _milliseconds(shape: Shape, value: float) -> float:
+    return round(value, 3)
+
+
+def _as_it_is(shape: Any, value: Any) -> Any:
+    return value
+
+
+SERIALISED: dict[str, Callable[[Any, Any], Any]] = {
+    "structure": _structure,
+    "list": _list,
+    "map": _map,
+    "float": _shortest_float32,
+    "timestamp": _milliseconds,
+}
 
 
 def answer(status: int, body: Parameters) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,13 +93,13 @@ class S3Storage:
             keys.update(item["Key"] for item in page.get("Contents", ()))
         return keys
 
-    def _call(self, operation: str, uri: str, **parameters: object) -> dict:  # type: ignore[type-arg]
+    def _call(self, operation: str, uri: str, **parameters: object) -> dict[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError
 
         if self._client is None:
             self._client = self._make_client()
         try:
-            answer: dict = getattr(self._client, operation)(**parameters)  # type: ignore[type-arg]
+            answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
             return answer
         except (BotoCoreError, ClientError) as error:
             raise StorageError(f"S3 refused {operation} on {uri}: {error}") from error

@@ -7,12 +7,12 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_ml_provider.local.errors import invalid_input
 
 if TYPE_CHECKING:
-    from botocore.model import Shape
+    from botocore.model import ListShape, MapShape, Shape, StructureShape
 
     from airflow_ml_provider.local.protocol import Parameters
 
@@ -41,7 +41,7 @@ def validate(shape: Shape, parameters: Parameters) -> None:
 
     :raises ServiceError: InvalidInputException, with all violations in one message
     """
-    if violations := list(_structure(shape, parameters, "")):
+    if violations := list(_structure(cast("StructureShape", shape), parameters, "")):
         count = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected"
         raise invalid_input(f"{count}: {'; '.join(violations)}")
 
@@ -95,8 +95,8 @@ def _shown(shape: Shape, value: Any) -> str:
     return f"'{text}'" if len(text) <= SHOWN_CHARACTERS else f"'{text[:SHOWN_CHARACTERS]}...'"
 
 
-def _structure(shape: Shape, value: Parameters, path: str) -> Iterator[str]:
-    for name, member in shape.members.items():  # type: ignore[attr-defined]
+def _structure(shape: StructureShape, value: Parameters, path: str) -> Iterator[str]:
+    for name, member in shape.members.items():
         member_path = f"{path}.{_lower_first(name)}" if path else _lower_first(name)
         if value.get(name) is not None:
             yield from _check(member, value[name], member_path)
@@ -104,18 +104,18 @@ def _structure(shape: Shape, value: Parameters, path: str) -> Iterator[str]:
             yield f"Value null at '{member_path}' failed to satisfy constraint: Member must not be null"
 
 
-def _list(shape: Shape, value: list[Any], path: str) -> Iterator[str]:
+def _list(shape: ListShape, value: list[Any], path: str) -> Iterator[str]:
     for position, item in enumerate(value, start=1):
-        yield from _check(shape.member, item, f"{path}.{position}.member")  # type: ignore[attr-defined]
+        yield from _check(shape.member, item, f"{path}.{position}.member")
 
 
-def _map(shape: Shape, value: Parameters, path: str) -> Iterator[str]:
+def _map(shape: MapShape, value: Parameters, path: str) -> Iterator[str]:
     for key, item in value.items():
-        yield from _check(shape.key, key, f"{path}.key")  # type: ignore[attr-defined]
-        yield from _check(shape.value, item, f"{path}.{key}.member")  # type: ignore[attr-defined]
+        yield from _check(shape.key, key, f"{path}.key")
+        yield from _check(shape.value, item, f"{path}.{key}.member")
 
 
-def _nothing(shape: Shape, value: Any, path: str) -> Iterator[str]:
+def _nothing(shape: Any, value: Any, path: str) -> Iterator[str]:
     return iter(())
 
 
@@ -123,4 +123,4 @@ def _lower_first(name: str) -> str:
     return name[0].lower() + name[1:]
 
 
-NESTED: dict[str, Callable[[Shape, Any, str], Iterator[str]]] = {"structure": _structure, "list": _list, "map": _map}
+NESTED: dict[str, Callable[[Any, Any, str], Iterator[str]]] = {"structure": _structure, "list": _list, "map": _map}

@@ -57,11 +57,11 @@ class MachineLearningBase(BaseOperator):
         region_name: str | None = None,
         verify: bool | str | None = None,
         botocore_config: dict[str, JSON] | None = None,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
         if "region" in kwargs:
             raise TypeError(f"{type(self).__name__}: region is no argument; use region_name")
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -236,9 +236,9 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
         waiter_delay: float = 30,
         waiter_max_attempts: int = 60,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         if waiter_delay <= 0:
             raise ValueError(f"waiter_delay: {waiter_delay} s; it must be above 0")
         if waiter_max_attempts < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowException
 
@@ -56,9 +56,9 @@ class MachineLearningCreateBatchPredictionOperator(MachineLearningCreateOperator
         output_uri: str,
         batch_prediction_id: str | None = None,
         batch_prediction_name: str | None = None,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.ml_model_id = ml_model_id
         self.batch_prediction_data_source_id = batch_prediction_data_source_id
         self.output_uri = output_uri
@@ -93,8 +93,8 @@ class MachineLearningUpdateBatchPredictionOperator(MachineLearningChangeOperator
     id_member = "BatchPredictionId"
     template_fields: Sequence[str] = ("batch_prediction_id", "batch_prediction_name", *AWS_FIELDS)
 
-    def __init__(self, *, batch_prediction_id: str, batch_prediction_name: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, batch_prediction_id: str, batch_prediction_name: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.batch_prediction_id = batch_prediction_id
         self.batch_prediction_name = batch_prediction_name
 
@@ -112,8 +112,8 @@ class MachineLearningGetBatchPredictionOperator(MachineLearningGetOperator):
     resource = RESOURCES["BatchPrediction"]
     template_fields: Sequence[str] = ("batch_prediction_id", *AWS_FIELDS)
 
-    def __init__(self, *, batch_prediction_id: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, batch_prediction_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.batch_prediction_id = batch_prediction_id
 
 
@@ -129,6 +129,6 @@ class MachineLearningDeleteBatchPredictionOperator(MachineLearningDeleteOperator
     id_member = "BatchPredictionId"
     template_fields: Sequence[str] = ("batch_prediction_id", *AWS_FIELDS)
 
-    def __init__(self, *, batch_prediction_id: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, batch_prediction_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.batch_prediction_id = batch_prediction_id

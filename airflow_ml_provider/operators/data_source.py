@@ -6,6 +6,7 @@ The Creates repeat each other's arguments, since every class shows its whole sig
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.operators.lifecycle import (
@@ -58,9 +59,9 @@ class MachineLearningCreateDataSourceFromS3Operator(MachineLearningCreateOperato
         compute_statistics: bool | str | None = None,
         data_source_id: str | None = None,
         data_source_name: str | None = None,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.data_location_s3 = data_location_s3
         self.data_schema = data_schema
         self.data_schema_location_s3 = data_schema_location_s3
@@ -149,9 +150,9 @@ class MachineLearningCreateDataSourceFromRedshiftOperator(_CreateDataSourceFromD
         compute_statistics: bool | str | None = None,
         data_source_id: str | None = None,
         data_source_name: str | None = None,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.database_information = database_information
         self.select_sql_query = select_sql_query
         self.database_conn_id = database_conn_id
@@ -231,9 +232,9 @@ class MachineLearningCreateDataSourceFromRDSOperator(_CreateDataSourceFromDataba
         compute_statistics: bool | str | None = None,
         data_source_id: str | None = None,
         data_source_name: str | None = None,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.database_information = database_information
         self.select_sql_query = select_sql_query
         self.database_conn_id = database_conn_id
@@ -264,8 +265,8 @@ class MachineLearningUpdateDataSourceOperator(MachineLearningChangeOperator):
     id_member = "DataSourceId"
     template_fields: Sequence[str] = ("data_source_id", "data_source_name", *AWS_FIELDS)
 
-    def __init__(self, *, data_source_id: str, data_source_name: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, data_source_id: str, data_source_name: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.data_source_id = data_source_id
         self.data_source_name = data_source_name
 
@@ -284,8 +285,8 @@ class MachineLearningGetDataSourceOperator(MachineLearningGetOperator):
     resource = RESOURCES["DataSource"]
     template_fields: Sequence[str] = ("data_source_id", "verbose", *AWS_FIELDS)
 
-    def __init__(self, *, data_source_id: str, verbose: bool | str | None = None, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, data_source_id: str, verbose: bool | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.data_source_id = data_source_id
         self.verbose = verbose
 
@@ -302,6 +303,6 @@ class MachineLearningDeleteDataSourceOperator(MachineLearningDeleteOperator):
     id_member = "DataSourceId"
     template_fields: Sequence[str] = ("data_source_id", *AWS_FIELDS)
 
-    def __init__(self, *, data_source_id: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, data_source_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.data_source_id = data_source_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseBranchOperator
 
@@ -51,9 +51,9 @@ class MachineLearningCreateEvaluationOperator(MachineLearningCreateOperator):
         evaluation_data_source_id: str,
         evaluation_id: str | None = None,
         evaluation_name: str | None = None,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.ml_model_id = ml_model_id
         self.evaluation_data_source_id = evaluation_data_source_id
         self.evaluation_id = evaluation_id
@@ -73,8 +73,8 @@ class MachineLearningUpdateEvaluationOperator(MachineLearningChangeOperator):
     id_member = "EvaluationId"
     template_fields: Sequence[str] = ("evaluation_id", "evaluation_name", *AWS_FIELDS)
 
-    def __init__(self, *, evaluation_id: str, evaluation_name: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, evaluation_id: str, evaluation_name: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.evaluation_id = evaluation_id
         self.evaluation_name = evaluation_name
 
@@ -92,8 +92,8 @@ class MachineLearningGetEvaluationOperator(MachineLearningGetOperator):
     resource = RESOURCES["Evaluation"]
     template_fields: Sequence[str] = ("evaluation_id", *AWS_FIELDS)
 
-    def __init__(self, *, evaluation_id: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, evaluation_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.evaluation_id = evaluation_id
 
 
@@ -109,8 +109,8 @@ class MachineLearningDeleteEvaluationOperator(MachineLearningDeleteOperator):
     id_member = "EvaluationId"
     template_fields: Sequence[str] = ("evaluation_id", *AWS_FIELDS)
 
-    def __init__(self, *, evaluation_id: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, evaluation_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.evaluation_id = evaluation_id
 
 
@@ -151,9 +151,9 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
         better_than_ml_model_id: str | None = None,
         follow_task_ids_if_true: str | Sequence[str] | None = None,
         follow_task_ids_if_false: str | Sequence[str] = (),
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         if at_least is None and at_most is None and better_than_ml_model_id is None:
             raise ValueError("at_least, at_most, better_than_ml_model_id: at least one of them must be given")
         self.evaluation_id = evaluation_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from airflow.providers.common.compat.sdk import AirflowException
 
@@ -56,8 +56,8 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         of this very task made.
     """
 
-    def __init__(self, *, if_exists: Literal["skip", "replace", "fail"] = "skip", **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, if_exists: Literal["skip", "replace", "fail"] = "skip", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         if if_exists not in ("skip", "replace", "fail"):
             raise ValueError(f"if_exists: {if_exists!r}; it must be 'skip', 'replace' or 'fail'")
         self.if_exists = if_exists

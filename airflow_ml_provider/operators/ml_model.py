@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.operators.lifecycle import (
@@ -56,9 +56,9 @@ class MachineLearningCreateMLModelOperator(MachineLearningCreateOperator):
         recipe_uri: str | None = None,
         ml_model_id: str | None = None,
         ml_model_name: str | None = None,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.ml_model_type = ml_model_type
         self.training_data_source_id = training_data_source_id
         self.parameters = parameters
@@ -89,9 +89,9 @@ class MachineLearningUpdateMLModelOperator(MachineLearningChangeOperator):
         ml_model_id: str,
         ml_model_name: str | None = None,
         score_threshold: float | str | None = None,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.ml_model_id = ml_model_id
         self.ml_model_name = ml_model_name
         self.score_threshold = score_threshold
@@ -111,8 +111,8 @@ class MachineLearningGetMLModelOperator(MachineLearningGetOperator):
     resource = RESOURCES["MLModel"]
     template_fields: Sequence[str] = ("ml_model_id", "verbose", *AWS_FIELDS)
 
-    def __init__(self, *, ml_model_id: str, verbose: bool | str | None = None, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, ml_model_id: str, verbose: bool | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.ml_model_id = ml_model_id
         self.verbose = verbose
 
@@ -129,6 +129,6 @@ class MachineLearningDeleteMLModelOperator(MachineLearningDeleteOperator):
     id_member = "MLModelId"
     template_fields: Sequence[str] = ("ml_model_id", *AWS_FIELDS)
 
-    def __init__(self, *, ml_model_id: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, ml_model_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.ml_model_id = ml_model_id

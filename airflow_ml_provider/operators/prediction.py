@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase, MachineLearningOperator, failures
 
@@ -49,9 +49,9 @@ class MachineLearningPredictOperator(MachineLearningOperator):
         records: Sequence[Record] | None = None,
         endpoint_url: str | None = None,
         mount_timeout: float = 300,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.ml_model_id = ml_model_id
         self.record = record
         self.records = records
@@ -147,9 +147,9 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         max_requests_per_second: int | None = None,
         rows_per_part: int = 2000,
         timeout: float = 300,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.ml_model_id = ml_model_id
         self.output_uri = output_uri
         self.source_uri = source_uri
@@ -206,9 +206,9 @@ class MachineLearningPlanPredictS3Operator(MachineLearningBase):
         column_names: Sequence[str] | None = None,
         max_predictions: int | None = None,
         max_requests_per_second: int | None = None,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.ml_model_id = ml_model_id
         self.source_uri = source_uri
         self.output_uri = output_uri
@@ -237,8 +237,8 @@ class MachineLearningJoinPredictS3Operator(MachineLearningBase):
 
     template_fields: Sequence[str] = ("output_uri", "summaries", *AWS_FIELDS)
 
-    def __init__(self, *, output_uri: str, summaries: Sequence[Summary], **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, output_uri: str, summaries: Sequence[Summary], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.output_uri = output_uri
         self.summaries = summaries
 

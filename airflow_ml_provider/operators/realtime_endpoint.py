@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
@@ -46,9 +46,9 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
         wait_for_model: bool = False,
         if_exists: Literal["skip", "fail"] = "skip",
         delete_on_failure: bool = True,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         if if_exists not in ("skip", "fail"):
             raise ValueError(f"if_exists: {if_exists!r}; it must be 'skip' or 'fail'")
         self.ml_model_id = ml_model_id
@@ -189,8 +189,8 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
     waiter = "realtime_endpoint_deleted"
     template_fields: Sequence[str] = ("ml_model_id", "aws_conn_id", "region_name", "verify")
 
-    def __init__(self, *, ml_model_id: str, wait_for_completion: bool = False, **kwargs: object) -> None:
-        super().__init__(wait_for_completion=wait_for_completion, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, ml_model_id: str, wait_for_completion: bool = False, **kwargs: Any) -> None:
+        super().__init__(wait_for_completion=wait_for_completion, **kwargs)
         self.ml_model_id = ml_model_id
 
     def execute(self, context: Context) -> Description:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.operators.lifecycle import (
@@ -31,9 +31,9 @@ class MachineLearningAddTagsOperator(MachineLearningChangeOperator):
         tags: Sequence[Mapping[str, str]],
         resource_id: str,
         resource_type: Literal["BatchPrediction", "DataSource", "Evaluation", "MLModel"],
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.tags = tags
         self.resource_id = resource_id
         self.resource_type = resource_type
@@ -59,9 +59,9 @@ class MachineLearningDeleteTagsOperator(MachineLearningChangeOperator):
         tag_keys: Sequence[str],
         resource_id: str,
         resource_type: Literal["BatchPrediction", "DataSource", "Evaluation", "MLModel"],
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.tag_keys = tag_keys
         self.resource_id = resource_id
         self.resource_type = resource_type

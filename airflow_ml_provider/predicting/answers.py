@@ -49,7 +49,7 @@ def line(format: Format, keys: Values, prediction: Prediction, names: Sequence[s
     """Give the line of one row: its keys, then its prediction."""
     if format == "CSV":
         return csv_line([*keys.values(), *(_cell(prediction, name) for name in names)])
-    said: dict[str, object] = {name: prediction[name] for name in sorted(prediction) if name != "details"}  # type: ignore[literal-required]
+    said: dict[str, object] = {name: found for name, found in sorted(prediction.items()) if name != "details"}
     if "predictedScores" in prediction:
         said["predictedScores"] = dict(sorted(prediction["predictedScores"].items()))
     return json.dumps({**keys, **said}, ensure_ascii=False) + "\n"

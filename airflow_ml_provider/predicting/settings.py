@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from airflow_ml_provider.predicting.objects import split
 from airflow_ml_provider.predicting.plan import Stretch, limited, plan
@@ -112,7 +112,7 @@ def stretches_of(operator: MachineLearningPredictS3Operator, hook: MachineLearni
         raise ValueError("source_uri, stretches: exactly one of them must be given")
     if operator.stretches is None:
         return Input.of(operator).shares(hook)[0]
-    found = [Stretch(**stretch) for stretch in operator.stretches]  # type: ignore[arg-type]
+    found = [Stretch(**cast("dict[str, Any]", stretch)) for stretch in operator.stretches]
     limited([found], operator.max_predictions)
     return found
 

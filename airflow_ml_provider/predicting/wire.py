@@ -23,6 +23,7 @@ from urllib3 import HTTPConnectionPool, PoolManager, ProxyManager, Timeout
 from urllib3.exceptions import HTTPError
 
 from airflow_ml_provider import errors
+from airflow_ml_provider.hooks.client import settings_of
 from airflow_ml_provider.predicting.engine import MOST_IN_FLIGHT, RefusedRecord
 from airflow_ml_provider.records import Record, encode
 from airflow_ml_provider.service_model import operation_model, service_model
@@ -148,14 +149,15 @@ def _verify(hook: MachineLearningHook) -> bool | str:
 def _pool(url: str, config: Config, verify: bool | str) -> tuple[HTTPConnectionPool, str]:
     """Make the connections to a URL, and say what they are asked for: a proxy of plain HTTP wants the whole URL."""
     scheme = url.partition(":")[0]
-    proxies: dict[str, str] = config.proxies or get_environ_proxies(url)  # type: ignore[attr-defined]
+    settings = settings_of(config)
+    proxies: dict[str, str] = settings.proxies or get_environ_proxies(url)
     proxy = proxies.get(scheme)
-    certificate = config.client_cert or (None, None)  # type: ignore[attr-defined]
+    certificate = settings.client_cert or (None, None)
     certificate_file, key_file = (certificate, None) if isinstance(certificate, str) else certificate
     make = partial(ProxyManager, proxy) if proxy else PoolManager
     manager = make(
         maxsize=MOST_IN_FLIGHT,
-        timeout=Timeout(connect=config.connect_timeout, read=config.read_timeout),  # type: ignore[attr-defined]
+        timeout=Timeout(connect=settings.connect_timeout, read=settings.read_timeout),
         socket_options=[NO_DELAY],
         cert_reqs="CERT_REQUIRED" if verify else "CERT_NONE",
         ca_certs=verify if isinstance(verify, str) else get_cert_path(verify),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.resources import WaiterName
@@ -22,8 +22,8 @@ class MachineLearningDataSourceSensor(MachineLearningSensor):
     id_argument = "data_source_id"
     template_fields: Sequence[str] = ("data_source_id", *AWS_FIELDS)
 
-    def __init__(self, *, data_source_id: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, data_source_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.data_source_id = data_source_id
 
 
@@ -39,8 +39,8 @@ class MachineLearningMLModelSensor(MachineLearningSensor):
     id_argument = "ml_model_id"
     template_fields: Sequence[str] = ("ml_model_id", *AWS_FIELDS)
 
-    def __init__(self, *, ml_model_id: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, ml_model_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.ml_model_id = ml_model_id
 
 
@@ -56,8 +56,8 @@ class MachineLearningEvaluationSensor(MachineLearningSensor):
     id_argument = "evaluation_id"
     template_fields: Sequence[str] = ("evaluation_id", *AWS_FIELDS)
 
-    def __init__(self, *, evaluation_id: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, evaluation_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.evaluation_id = evaluation_id
 
 
@@ -73,8 +73,8 @@ class MachineLearningBatchPredictionSensor(MachineLearningSensor):
     id_argument = "batch_prediction_id"
     template_fields: Sequence[str] = ("batch_prediction_id", *AWS_FIELDS)
 
-    def __init__(self, *, batch_prediction_id: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, batch_prediction_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.batch_prediction_id = batch_prediction_id
 
 
@@ -94,18 +94,13 @@ class MachineLearningRealtimeEndpointSensor(MachineLearningSensor):
     id_argument = "ml_model_id"
     template_fields: Sequence[str] = ("ml_model_id", "aws_conn_id", "region_name", "verify")
 
-    def __init__(
-        self, *, ml_model_id: str, target_status: Literal["READY", "NONE"] = "READY", **kwargs: object
-    ) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+    def __init__(self, *, ml_model_id: str, target_status: Literal["READY", "NONE"] = "READY", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         if target_status not in TARGETS:
             raise ValueError(f"target_status: {target_status!r}; it must be 'READY' or 'NONE'")
         self.ml_model_id = ml_model_id
         self.target_status = target_status
-
-    @property
-    def waiter(self) -> WaiterName:  # type: ignore[override]
-        return TARGETS[self.target_status]
+        self.waiter = TARGETS[target_status]
 
 
 TARGETS: dict[str, WaiterName] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from airflow.triggers import base
 
@@ -95,7 +95,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
                 seen, reached = await self._look(looking, wait)
                 if seen and seen != last:
                     if last is not None and reached:
-                        yield base.TriggerEvent(reached)  # type: ignore[no-untyped-call]
+                        yield base.TriggerEvent(reached)  # type: ignore[no-untyped-call]  # as above
                     last = seen
                     await self._remember(last)
                 await asyncio.sleep(waiting.pause(wait))
@@ -123,7 +123,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
         if store is None:
             return None
         try:
-            return await store.aget(self._key)  # type: ignore[no-any-return]
+            return cast("str | None", await store.aget(self._key))
         except ValueError:
             log.info("%s is watched by several assets, so a restart begins anew", self._key)
             self.asset_state_store = None

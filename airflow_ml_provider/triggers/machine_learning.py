@@ -65,7 +65,7 @@ class MachineLearningTrigger(BaseTrigger):
                 await self.on_kill()
             raise
         event: Event = {"outcome": outcome, "wait": self.wait.to_json(), "carried": self.carried}
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # as above
 
     async def on_kill(self) -> None:
         """Delete the endpoint that the task made, when the task was stopped and wants it no more.

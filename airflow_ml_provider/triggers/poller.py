@@ -48,10 +48,12 @@ async def connected_hook(settings: AwsSettings) -> MachineLearningHook:
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
     hooks = await asyncio.to_thread(import_module, "airflow_ml_provider.hooks.machine_learning")
+    from airflow_ml_provider.hooks.client import connection_exists
+
     conn_id, connection = settings["aws_conn_id"], None
     if conn_id:
         try:
-            with hooks.connection_exists(conn_id):
+            with connection_exists(conn_id):
                 connection = await get_async_connection(conn_id)
         except AirflowNotFoundException:
             conn_id = None
@@ -59,7 +61,7 @@ async def connected_hook(settings: AwsSettings) -> MachineLearningHook:
         conn_id, settings["region_name"], settings["verify"], settings["botocore_config"]
     )
     if connection is not None:
-        hook.get_connection = lambda conn_id: connection  # type: ignore[method-assign]
+        hook.get_connection = lambda conn_id: connection  # type: ignore[method-assign]  # of this hook alone
     return hook
 
 
