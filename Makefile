@@ -53,8 +53,8 @@ test-lowest: $(VENV_LOWEST)/installed  ## Run the unit tests on the lowest suppo
 	$(VENV_LOWEST)/bin/python -m pytest --ignore tests/local $(PYTEST_ARGS)
 
 .PHONY: test-system
-test-system: install  ## Run the tests with real processes, Airflow's and workers'
-	$(BIN)/python -m pytest -m system tests/system tests/predicting
+test-system: install  ## Run the tests with Airflow's real processes
+	$(BIN)/python -m pytest -m system tests/system
 
 .PHONY: test-clients
 test-clients: install  ## Drive Amazon ML Local with the aws CLI, the JavaScript SDK and Postgres

@@ -32,6 +32,7 @@ for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_MACHINE_LEARNING", "AWS_PROFI
 import pytest  # noqa: E402
 
 from airflow_ml_provider import waiting  # noqa: E402
+from tests.paced import Paced  # noqa: E402
 
 if TYPE_CHECKING:
     from airflow_ml_provider.local.clock import Clock
@@ -92,6 +93,18 @@ def ml_model(amazon_ml_local: LocalFixture, service_clock: Clock) -> str:
     assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
     amazon_ml_local.requests.clear()
     return "ml-1"
+
+
+@pytest.fixture
+def endpoint(
+    amazon_ml_local: LocalFixture, ml_model: str, service_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> LocalFixture:
+    """The service with a READY endpoint of ``ml-1``; predictions are paced by its clock, so nobody sleeps."""
+    amazon_ml_local.client().create_realtime_endpoint(MLModelId=ml_model)
+    service_clock.advance(3600)
+    Paced(service_clock).bind(monkeypatch)
+    amazon_ml_local.requests.clear()
+    return amazon_ml_local
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from airflow_ml_provider.waiting import WAITERS_FILE, Wait
 
 INFO = get_provider_info()
 INNER = {
+    "airflow_ml_provider.hooks.client",
     "airflow_ml_provider.operators.base",
     "airflow_ml_provider.operators.lifecycle",
     "airflow_ml_provider.sensors.base",

@@ -16,7 +16,6 @@ from airflow_ml_provider.operators.prediction import (
     MachineLearningPlanPredictS3Operator,
     MachineLearningPredictS3Operator,
 )
-from airflow_ml_provider.predicting.pace import RealTime
 from tests.conftest import SCHEMA
 
 SOURCE, OUTPUT = "s3://bucket/in.csv", "s3://bucket/out.csv"
@@ -47,20 +46,9 @@ class Bucket:
 
 
 @pytest.fixture
-def service(amazon_ml_local, ml_model, service_clock, monkeypatch):
-    """The service with a READY endpoint; calls are paced by its clock, so nobody sleeps."""
-    amazon_ml_local.client().create_realtime_endpoint(MLModelId=ml_model)
-    service_clock.advance(3600)
-    monkeypatch.setattr(RealTime, "now", staticmethod(service_clock.now))
-    monkeypatch.setattr(RealTime, "sleep", staticmethod(service_clock.sleep))
-    amazon_ml_local.requests.clear()
-    return amazon_ml_local
-
-
-@pytest.fixture
-def bucket(service):
+def bucket(endpoint):
     """The bucket, with the source in it."""
-    bucket = Bucket(service.client("s3"))
+    bucket = Bucket(endpoint.client("s3"))
     bucket.put(SOURCE, FILE)
     return bucket
 
@@ -78,7 +66,7 @@ def got(bucket, uri=OUTPUT):
     return [(row["id"], row["predictedLabel"]) for row in bucket.rows(uri)]
 
 
-def test_every_row_is_predicted_in_order(bucket, service):
+def test_every_row_is_predicted_in_order(bucket, endpoint):
     """Key columns and predictions stand in the input's order; nothing but the output stays."""
     summary = predict(rows_per_part=25)
     assert got(bucket) == expected()
@@ -91,14 +79,14 @@ def test_every_row_is_predicted_in_order(bucket, service):
         "output_uri": OUTPUT,
         "errors_uri": None,
     }
-    assert service.requests.count("Predict") == 60
+    assert endpoint.requests.count("Predict") == 60
 
 
-def test_only_the_models_variables_are_sent(bucket, service):
+def test_only_the_models_variables_are_sent(bucket, endpoint):
     """The target and a key that the model does not know stay here; an empty field is a missing variable."""
     bucket.put(SOURCE, "id,x,y\nk1,30,1\nk2,,0\n")
     predict()
-    sent = [received.parameters["Record"] for received in service.requests if received.operation == "Predict"]
+    sent = [received.parameters["Record"] for received in endpoint.requests if received.operation == "Predict"]
     assert sent == [{"x": "30"}, {}]
 
 
@@ -144,13 +132,13 @@ def test_an_empty_object_of_a_folder_is_skipped(bucket, name, body):
     assert got(bucket) == [("a", "0"), ("b", "1")]
 
 
-def test_a_folder_of_empty_objects_is_an_error(bucket, service):
+def test_a_folder_of_empty_objects_is_an_error(bucket, endpoint):
     """Nothing to predict is no success."""
     bucket.put("s3://bucket/in/1.csv", b"")
     bucket.put("s3://bucket/in/2.csv", b"id,x\n")
     with pytest.raises(AirflowFailException, match=r"source_uri: s3://bucket/in/ has no rows"):
         predict(source_uri="s3://bucket/in/")
-    assert service.requests.count("Predict") == 0
+    assert endpoint.requests.count("Predict") == 0
 
 
 def test_json_lines_hold_the_whole_prediction(bucket):
@@ -172,27 +160,27 @@ TYPES = {
 
 
 @pytest.fixture(params=TYPES)
-def typed(request, bucket, service):
+def typed(request, bucket, endpoint):
     """The columns and Amazon ML's own answers for every row, of a model ``ml-2`` of another type than BINARY."""
     attribute_type, targets, columns = TYPES[request.param]
     lines = "".join(f"{x},{target}\n" for x, target in enumerate(targets))
-    service.storage.write("s3://bucket/typed.csv", f"x,y\n{lines}".encode())
+    endpoint.storage.write("s3://bucket/typed.csv", f"x,y\n{lines}".encode())
     attributes = [*SCHEMA["attributes"][:1], {"attributeName": "y", "attributeType": attribute_type}]
     schema = json.dumps({**SCHEMA, "attributes": attributes})
-    client = service.client()
+    client = endpoint.client()
     client.create_data_source_from_s3(
         DataSourceId="ds-2",
         DataSpec={"DataLocationS3": "s3://bucket/typed.csv", "DataSchema": schema},
         ComputeStatistics=True,
     )
     client.create_ml_model(MLModelId="ml-2", MLModelType=request.param, TrainingDataSourceId="ds-2")
-    service.clock.advance(3600)
+    endpoint.clock.advance(3600)
     url = client.create_realtime_endpoint(MLModelId="ml-2")["RealtimeEndpointInfo"]["EndpointUrl"]
-    service.clock.advance(3600)
+    endpoint.clock.advance(3600)
     answers = {}
     for x in set(VALUES):
         answers[x] = client.predict(MLModelId="ml-2", Record={"x": str(x)}, PredictEndpoint=url)["Prediction"]
-        service.clock.advance(1)
+        endpoint.clock.advance(1)
     return columns, [(key, answers[x]) for key, x in ROWS]
 
 
@@ -268,9 +256,9 @@ def test_a_bad_line_of_json_goes_to_the_errors_file(bucket, line):
     assert [error["line"] for error in bucket.rows(f"{OUTPUT}.errors.csv")] == ["3"]
 
 
-def test_a_row_that_the_service_refuses_goes_to_the_errors_file(bucket, service):
+def test_a_row_that_the_service_refuses_goes_to_the_errors_file(bucket, endpoint):
     """The reason holds the service's code and its words."""
-    service.faults.add(
+    endpoint.faults.add(
         "error", operation="Predict", code="InvalidInputException", message="no such", status=400, count=1
     )
     predict(max_errors=1)
@@ -280,7 +268,7 @@ def test_a_row_that_the_service_refuses_goes_to_the_errors_file(bucket, service)
     assert got(bucket) == expected()[1:]
 
 
-def test_too_many_errors_fail_and_keep_what_was_done(bucket, service):
+def test_too_many_errors_fail_and_keep_what_was_done(bucket, endpoint):
     """No output appears, the errors file does; a try that allows more goes on behind what was done."""
     lines = FILE.splitlines()
     lines.insert(41, "ragged")
@@ -291,10 +279,10 @@ def test_too_many_errors_fail_and_keep_what_was_done(bucket, service):
         predict()
     assert OUTPUT not in bucket.uris()
     assert bucket.rows(f"{OUTPUT}.errors.csv")[0]["line"] == "42"
-    service.requests.clear()
+    endpoint.requests.clear()
     predict(max_errors=1)
     assert got(bucket) == expected()
-    assert service.requests.count("Predict") == 20
+    assert endpoint.requests.count("Predict") == 20
 
 
 def test_errors_of_an_earlier_run_do_not_stay(bucket):
@@ -304,47 +292,47 @@ def test_errors_of_an_earlier_run_do_not_stay(bucket):
     assert bucket.uris() == {SOURCE, OUTPUT}
 
 
-def test_a_column_that_the_model_does_not_know_is_named(bucket, service):
+def test_a_column_that_the_model_does_not_know_is_named(bucket, endpoint):
     """It costs no call, and the message says what to do."""
     bucket.put(SOURCE, "id,x,zip\nk,1,2\n")
     with pytest.raises(AirflowFailException, match="max_errors"):
         predict()
     assert "'zip'; excluded_attribute_names leaves it out" in bucket.rows(f"{OUTPUT}.errors.csv")[0]["reason"]
-    assert service.requests.count("Predict") == 0
+    assert endpoint.requests.count("Predict") == 0
     predict(excluded_attribute_names=["zip"])
     assert got(bucket) == [("k", "0")]
 
 
-def interrupted(service, bucket, after=35):
+def interrupted(endpoint, bucket, after=35):
     """Run until the service breaks down for good, and give what was done till then."""
-    original = service.service.handle
+    original = endpoint.service.handle
 
     def handle(request):
-        if service.requests.count("Predict") >= after:
-            service.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
+        if endpoint.requests.count("Predict") >= after:
+            endpoint.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
         return original(request)
 
-    service.service.handle = handle
+    endpoint.service.handle = handle
     with pytest.raises(AirflowException, match="AccessDenied"):
         predict(rows_per_part=10)
-    service.service.handle = original
-    service.faults.clear()
-    service.requests.clear()
+    endpoint.service.handle = original
+    endpoint.faults.clear()
+    endpoint.requests.clear()
     assert OUTPUT not in bucket.uris()
     return json.loads(bucket.get(f"{OUTPUT}.parts/progress.json"))["rows"]
 
 
-def test_a_retry_goes_on_behind_what_was_done(bucket, service):
+def test_a_retry_goes_on_behind_what_was_done(bucket, endpoint):
     """The bytes are those of an undisturbed run, and no row is asked for twice."""
     predict()
     undisturbed = bucket.get(OUTPUT)
     bucket.client.delete_object(Bucket="bucket", Key="out.csv")
-    service.requests.clear()
-    done = interrupted(service, bucket)
+    endpoint.requests.clear()
+    done = interrupted(endpoint, bucket)
     assert 10 <= done < 60
     predict(rows_per_part=10)
     assert bucket.get(OUTPUT) == undisturbed
-    assert service.requests.count("Predict") == 60 - done
+    assert endpoint.requests.count("Predict") == 60 - done
 
 
 PASSING = {
@@ -358,47 +346,47 @@ PASSING = {
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_passing_faults_change_no_byte(bucket, service, when):
+def test_passing_faults_change_no_byte(bucket, endpoint, when):
     """With 5 % of the calls failing in each of four ways the output is the same, and there is no errors file."""
     undisturbed_uri = "s3://bucket/undisturbed.csv"
     bucket.put(SOURCE, FILE + "".join(f"more{number},{number % 40}\n" for number in range(140)))
     undisturbed = predict(output_uri=undisturbed_uri, rows_per_part=25)
-    service.clock.advance(2)
-    service.requests.clear()
+    endpoint.clock.advance(2)
+    endpoint.requests.clear()
     for seed, fault in enumerate(PASSING.values()):
-        service.faults.add(**fault, operation="Predict", probability=0.05, seed=seed, when=when)
+        endpoint.faults.add(**fault, operation="Predict", probability=0.05, seed=seed, when=when)
     summary = predict(rows_per_part=25)
     assert bucket.get(OUTPUT) == bucket.get(undisturbed_uri)
     assert bucket.uris() == {SOURCE, OUTPUT, undisturbed_uri}
     assert all(summary[name] == undisturbed[name] for name in ("rows", "errors", "errors_uri", "parts"))
-    failed = Counter((item.status, item.error_code) for item in service.requests if item.status != 200)
+    failed = Counter((item.status, item.error_code) for item in endpoint.requests if item.status != 200)
     assert failed.keys() == PASSING.keys()
 
 
-def change_threshold(service, bucket):
-    service.client().update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9)
+def change_threshold(endpoint, bucket):
+    endpoint.client().update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9)
 
 
-def change_endpoint(service, bucket):
-    service.client().delete_realtime_endpoint(MLModelId="ml-1")
-    service.client().create_realtime_endpoint(MLModelId="ml-1")
-    service.clock.advance(3600)
+def change_endpoint(endpoint, bucket):
+    endpoint.client().delete_realtime_endpoint(MLModelId="ml-1")
+    endpoint.client().create_realtime_endpoint(MLModelId="ml-1")
+    endpoint.clock.advance(3600)
 
 
-def change_source(service, bucket):
+def change_source(endpoint, bucket):
     bucket.put(SOURCE, FILE + "new,1\n")
 
 
 @pytest.mark.parametrize("change", [change_threshold, change_endpoint, change_source])
-def test_a_change_since_the_last_try_begins_anew(bucket, service, change):
+def test_a_change_since_the_last_try_begins_anew(bucket, endpoint, change):
     """Parts made from another source, with another threshold or at another endpoint are thrown away."""
-    interrupted(service, bucket)
-    change(service, bucket)
+    interrupted(endpoint, bucket)
+    change(endpoint, bucket)
     predict()
-    assert service.requests.count("Predict") == len(bucket.get(SOURCE).splitlines()) - 1
+    assert endpoint.requests.count("Predict") == len(bucket.get(SOURCE).splitlines()) - 1
 
 
-def test_a_source_that_changes_meanwhile_is_an_error(bucket, service, monkeypatch):
+def test_a_source_that_changes_meanwhile_is_an_error(bucket, endpoint, monkeypatch):
     """Rows of two versions are never mixed."""
     from airflow_ml_provider.predicting import scoring
 
@@ -425,13 +413,13 @@ def test_a_source_that_changes_meanwhile_is_an_error(bucket, service, monkeypatc
     ],
     ids=["empty", "header only", "nameless column", "column twice", "utf-16"],
 )
-def test_a_file_that_is_none_is_an_error(bucket, service, body, message):
+def test_a_file_that_is_none_is_an_error(bucket, endpoint, body, message):
     """The message names the file, and no prediction is made."""
     bucket.put(SOURCE, body)
     with pytest.raises(AirflowFailException, match=message):
         predict()
     assert bucket.uris() == {SOURCE}
-    assert service.requests.count("Predict") == 0
+    assert endpoint.requests.count("Predict") == 0
 
 
 @pytest.mark.parametrize(
@@ -467,18 +455,18 @@ def test_a_missing_source_is_an_error(bucket):
         predict(source_uri="s3://bucket/nothing")
 
 
-def test_an_output_that_is_not_writable_costs_no_prediction(bucket, service):
+def test_an_output_that_is_not_writable_costs_no_prediction(bucket, endpoint):
     """It is tried before the first prediction."""
     with pytest.raises(AirflowException, match=r"output_uri: s3://elsewhere/out.csv cannot be .*NoSuchBucket"):
         predict(output_uri="s3://elsewhere/out.csv")
-    assert service.requests.count("Predict") == 0
+    assert endpoint.requests.count("Predict") == 0
 
 
-def test_more_rows_than_max_predictions_are_not_begun(bucket, service):
+def test_more_rows_than_max_predictions_are_not_begun(bucket, endpoint):
     """The limit holds before the first prediction."""
     with pytest.raises(AirflowFailException, match="max_predictions: there are 60 rows, allowed are 59"):
         predict(max_predictions=59)
-    assert service.requests.count("Predict") == 0
+    assert endpoint.requests.count("Predict") == 0
 
 
 def test_the_log_tells_the_cost_and_the_labels_and_no_record(bucket, caplog):
@@ -493,7 +481,7 @@ def test_the_log_tells_the_cost_and_the_labels_and_no_record(bucket, caplog):
     assert "secret" not in text
 
 
-def test_many_workers_make_the_bytes_of_one(bucket, service):
+def test_many_workers_make_the_bytes_of_one(bucket, endpoint):
     """Divided between workers, one after the other here, and joined: the output is the same."""
     bucket.put("s3://bucket/in/1.csv", FILE)
     bucket.put("s3://bucket/in/2.csv.gz", gzip.compress(b"id,x\nz1,3\nz2,35\n"))

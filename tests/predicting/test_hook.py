@@ -22,11 +22,7 @@ def truth(values):
 
 
 def busiest_second(service):
-    """The most calls that arrived within one second.
-
-    Threads that a busy machine holds up arrive together, so that bounds on it leave room for a few calls in flight;
-    that the pace itself admits no more than its limit is held to the call in test_pace.py.
-    """
+    """The most calls that arrived within one second."""
     times = sorted(received.at for received in service.requests if received.operation == "Predict")
     return max(sum(start <= at < start + 1 for at in times) for start in times)
 
@@ -52,14 +48,14 @@ def test_no_record_is_no_call(hook, endpoint):
 def test_the_endpoints_own_rate_is_kept(hook, endpoint):
     """Without a limit of its own it asks as often as PeakRequestsPerSecond allows, and never more often."""
     labels(hook, [1] * 300)
-    assert 100 < busiest_second(endpoint) <= 210
-    assert len([received for received in endpoint.requests if received.error_code]) <= 6
+    assert 190 < busiest_second(endpoint) <= 200
+    assert not [received for received in endpoint.requests if received.error_code]
 
 
 def test_max_requests_per_second_is_kept(hook, endpoint):
     """A lower limit holds."""
     labels(hook, [1] * 100, max_requests_per_second=20)
-    assert busiest_second(endpoint) <= 25
+    assert busiest_second(endpoint) == 20
 
 
 def test_a_limit_below_one_is_refused(hook):
