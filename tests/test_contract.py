@@ -14,7 +14,8 @@ import jmespath
 import pytest
 
 from airflow_ml_provider.get_provider_info import get_provider_info
-from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase, MachineLearningOperator
+from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
+from airflow_ml_provider.operators.operation import MachineLearningOperator
 from airflow_ml_provider.resources import RESOURCES, WAITERS
 from airflow_ml_provider.sensors.base import MachineLearningSensor
 from airflow_ml_provider.service_model import argument_name, arguments, operation_model, service_model
@@ -26,6 +27,7 @@ INNER = {
     "airflow_ml_provider.hooks.client",
     "airflow_ml_provider.operators.base",
     "airflow_ml_provider.operators.lifecycle",
+    "airflow_ml_provider.operators.operation",
     "airflow_ml_provider.sensors.base",
     "airflow_ml_provider.triggers.lists",
     "airflow_ml_provider.triggers.poller",

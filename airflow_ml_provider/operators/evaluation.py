@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.providers.common.compat.sdk import AirflowException, BaseBranchOperator
 
 from airflow_ml_provider.evaluating import Metric, metric, shortfalls, to_compare
-from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase, failures
+from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.lifecycle import (
     MachineLearningChangeOperator,
     MachineLearningCreateOperator,
     MachineLearningDeleteOperator,
     MachineLearningGetOperator,
 )
+from airflow_ml_provider.operators.operation import failures
 from airflow_ml_provider.resources import RESOURCES, Description
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_ml_provider import errors
-from airflow_ml_provider.operators.base import Event, MachineLearningOperator, MachineLearningWaitingOperator
+from airflow_ml_provider.operators.base import Event
+from airflow_ml_provider.operators.operation import MachineLearningOperator, MachineLearningWaitingOperator
 from airflow_ml_provider.resources import WAITERS, Description, Resource, describe
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase, MachineLearningOperator, failures
+from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
+from airflow_ml_provider.operators.operation import MachineLearningOperator, failures
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
 from airflow_ml_provider import ownership
-from airflow_ml_provider.operators.base import Event, MachineLearningWaitingOperator
+from airflow_ml_provider.operators.base import Event
+from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator
 from airflow_ml_provider.resources import Description, endpoint_info
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from airflow_ml_provider.operators import batch_prediction, data_source, evaluation, ml_model, prediction, tags
-from airflow_ml_provider.operators.base import MachineLearningOperator
+from airflow_ml_provider.operators.operation import MachineLearningOperator
 from airflow_ml_provider.operators.realtime_endpoint import (
     MachineLearningCreateRealtimeEndpointOperator,
     MachineLearningDeleteRealtimeEndpointOperator,

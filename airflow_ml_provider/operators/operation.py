@@ -1,0 +1,120 @@
+"""Ask for one operation, and wait for what it began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from airflow.providers.common.compat.sdk import AirflowException, conf
+
+from airflow_ml_provider.operators.base import MachineLearningBase
+from airflow_ml_provider.resources import JSON, Description, WaiterName
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.waiting import Outcome, Wait
+
+
+@contextmanager
+def failures(what: str) -> Iterator[None]:
+    """Turn botocore's errors, and a deadline that came first, into an AirflowException that says what failed."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from airflow_ml_provider import waiting
+
+    try:
+        yield
+    except (BotoCoreError, ClientError, waiting.DeadlinePassed) as error:
+        raise AirflowException(f"{what}: {error}") from error
+
+
+class MachineLearningOperator(MachineLearningBase):
+    """Ask for one operation: the request is made of the arguments by botocore's service model."""
+
+    operation: ClassVar[str]
+
+    def request(self, **known: object) -> dict[str, object]:
+        """Make the request out of the rendered arguments.
+
+        :param known: values that stand in for arguments of the same name.
+        :raises ValueError: when one is missing or not what the service model allows; it is named.
+        """
+        from airflow_ml_provider.service_model import arguments, build_request
+
+        values = {name: getattr(self, name, None) for name in arguments(self.operation)} | known
+        return cast("dict[str, object]", build_request(self.operation, values))
+
+    def call(self, request: Mapping[str, object]) -> dict[str, object]:
+        """Ask for the operation once, with botocore's own retries.
+
+        :raises AirflowException: when AWS refuses or cannot be reached.
+        """
+        from airflow_ml_provider.service_model import argument_name
+
+        with failures(f"{self.operation} in {self.hook.conn_region_name}"):
+            method = getattr(self.hook.conn, argument_name(self.operation))
+            return cast("dict[str, object]", method(**request))
+
+
+class MachineLearningWaitingOperator(MachineLearningOperator):
+    """Ask for one operation, and wait for what it began.
+
+    :param wait_for_completion: whether to wait; False wins over ``deferrable``.
+    :param waiter_delay: seconds between two looks, above 0.
+    :param waiter_max_attempts: how many such pauses at most, at least 1: the deadline of a try is their product.
+    :param deferrable: whether to wait in the triggerer; default by ``[operators] default_deferrable``.
+    """
+
+    waiter: ClassVar[WaiterName]
+
+    def __init__(
+        self,
+        *,
+        wait_for_completion: bool = True,
+        waiter_delay: float = 30,
+        waiter_max_attempts: int = 60,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if waiter_delay <= 0:
+            raise ValueError(f"waiter_delay: {waiter_delay} s; it must be above 0")
+        if waiter_max_attempts < 1:
+            raise ValueError(f"waiter_max_attempts: {waiter_max_attempts}; it must be at least 1")
+        self.wait_for_completion = wait_for_completion
+        self.waiter_delay = waiter_delay
+        self.waiter_max_attempts = waiter_max_attempts
+        self.deferrable = deferrable
+
+    def begin(self, resource_id: str) -> Wait:
+        """Begin the one wait of this try."""
+        seconds = self.waiter_delay * self.waiter_max_attempts
+        return self.wait(self.waiter, resource_id, self.waiter_delay, seconds)
+
+    def ask(self, wait: Wait, operation: str, request: Mapping[str, object]) -> dict[str, object]:
+        """Ask for an operation, again through passing errors until the wait's deadline.
+
+        :raises AirflowException: when AWS refuses, or the deadline comes first.
+        """
+        from airflow_ml_provider import waiting
+
+        with failures(f"{operation} of {wait}"):
+            return waiting.persist(wait, lambda: self.hook.poll(operation, wait.deadline, **request))
+
+    def finish(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
+        """Wait to the end, here or in the triggerer: then the task goes on in the method, with an Event."""
+        from airflow_ml_provider import waiting
+
+        if not self.deferrable:
+            return waiting.until(wait, self.get(wait), self.tell)
+        return self.look(wait) or self.defer_wait(wait, method_name, **carried)
+
+    def concluded(self, outcome: Outcome) -> Description:
+        """Return what was seen at the end of a wait.
+
+        :raises AirflowException: when it did not end well.
+        """
+        if outcome["kind"] != "success":
+            raise AirflowException(outcome["message"])
+        self.log.info("%s", outcome["message"])
+        return outcome["description"]
