@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import Counter
 from types import SimpleNamespace
 
+import botocore.session
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
+from botocore import loaders
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, WaiterError
 from botocore.parsers import ResponseParserError
@@ -37,6 +41,36 @@ def test_the_connection_gives_region_and_endpoint(ml_model, amazon_ml_local, con
     MachineLearningHook().conn.describe_ml_models()
     received = list(amazon_ml_local.requests)[-1]
     assert (received.access_key, received.region) == ("local", "eu-west-1")
+
+
+def test_a_role_is_assumed_once(ml_model, amazon_ml_local, connect, caplog):
+    """All clients of a hook, for calls, for waits and for S3, share one session; another region has its own."""
+    connect(region_name="us-east-1", role_arn="arn:aws:iam::123456789012:role/ml")
+    hook = MachineLearningHook()
+    caplog.set_level("INFO", "airflow_ml_provider.local.neighbours")
+    hook.conn.describe_ml_models()
+    hook.polling_client(60).describe_ml_models()
+    hook.s3.list_buckets()
+    assert [text for text in caplog.messages if text.startswith("sts ")] == ["sts POST / 200"]
+    assert hook.get_session("eu-west-1").region_name == "eu-west-1"
+
+
+def test_an_assumed_role_loads_botocores_data_once(ml_model, amazon_ml_local, connect, monkeypatch):
+    """The session that assumes the role and the one that has it read each of botocore's files once between them."""
+    read, load_file, here = [], loaders.JSONFileLoader.load_file, threading.get_ident()
+
+    def load(self, path):
+        found = load_file(self, path)
+        if found and threading.get_ident() == here:  # the service's threads have sessions of their own
+            read.append(path)
+        return found
+
+    monkeypatch.setattr(botocore.session, "create_loader", loaders.create_loader)
+    monkeypatch.setattr(loaders.JSONFileLoader, "load_file", load)
+    connect(region_name="us-east-1", role_arn="arn:aws:iam::123456789012:role/ml")
+    MachineLearningHook().conn.describe_ml_models()
+    assert [path for path, times in Counter(read).items() if times > 1] == []
+    assert any("endpoints" in path for path in read)
 
 
 def test_arguments_win_over_the_connection(amazon_ml_local):
