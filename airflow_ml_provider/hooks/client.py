@@ -21,6 +21,7 @@ from airflow_ml_provider.service_model import argument_name
 
 if TYPE_CHECKING:
     import boto3
+    import botocore.session
     from airflow.providers.common.compat.sdk import Connection
     from mypy_boto3_machinelearning.client import MachineLearningClient
     from mypy_boto3_s3.client import S3Client
@@ -40,6 +41,10 @@ class ClientSettings(Protocol):
 def settings_of(config: Config) -> ClientSettings:
     """Give botocore's configuration with the types of its members."""
     return cast("ClientSettings", config)
+
+
+def _botocore(session: boto3.session.Session) -> botocore.session.Session:
+    return session._session  # boto3 has no public name for what it is made of
 
 
 @contextmanager
@@ -102,8 +107,14 @@ class MachineLearningClientHook(AwsBaseHook):
         factory = base_aws.SessionFactory(conn=self.conn_config, config=self.config)
         session = factory.create_session()
         asking = vars(factory).get("basic_session", session)
-        session._session.register_component("data_loader", asking._session.get_component("data_loader"))
+        _botocore(session).register_component("data_loader", _botocore(asking).get_component("data_loader"))
         return session
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """The bundle of certificates that the environment or the AWS config file names."""
+        found: str | None = _botocore(self._session).get_config_variable("ca_bundle")
+        return found
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> boto3.session.Session:
         """Give the one session of this hook, so that an assumed role is assumed once; another for another region."""

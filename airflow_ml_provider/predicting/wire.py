@@ -142,7 +142,7 @@ def _headers() -> dict[str, str]:
 def _verify(hook: MachineLearningHook) -> bool | str:
     found: bool | str | None = hook.verify
     if found is None:
-        found = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
+        found = hook.ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE")
     return True if found is None else found
 
 

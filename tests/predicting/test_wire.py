@@ -1,0 +1,161 @@
+"""What the calls below the client keep of it: TLS, certificates and proxies, as the user has set them."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import ssl
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+import trustme
+from botocore.exceptions import HTTPClientError
+
+from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+from airflow_ml_provider.predicting.wire import Wire
+
+
+def pump(source, sink):
+    """Carry bytes one way until the end."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
+
+
+class Gate(socketserver.ThreadingTCPServer):
+    """A way to the service over TLS when it has a context, or else through a proxy that is asked to connect."""
+
+    daemon_threads = True
+
+    def __init__(self, target, context=None):
+        super().__init__(("127.0.0.1", 0), None)
+        self.target, self.context, self.passed = target, context, 0
+        self.port = self.server_address[1]
+
+    def finish_request(self, request, client_address):
+        with contextlib.suppress(ssl.SSLError), self.entered(request) as inside:
+            self.passed += 1
+            with socket.create_connection(self.target) as outside:
+                back = threading.Thread(target=pump, args=(outside, inside), daemon=True)
+                back.start()
+                pump(inside, outside)
+                back.join(10)
+
+    def entered(self, request):
+        if self.context:
+            return self.context.wrap_socket(request, server_side=True)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += request.recv(1)
+        assert head.startswith(b"CONNECT "), head
+        request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        return request
+
+
+@contextlib.contextmanager
+def opened(gate):
+    with gate:
+        threading.Thread(target=gate.serve_forever, args=(0.02,), daemon=True).start()
+        yield gate
+        gate.shutdown()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate authority that nobody trusts by default."""
+    authority = trustme.CA()
+    authority.bundle = str(tmp_path_factory.mktemp("authority") / "ca.pem")
+    authority.cert_pem.write_to_path(authority.bundle)
+    return authority
+
+
+@pytest.fixture
+def context(authority):
+    """The server's side of TLS, with a certificate for localhost."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def tls(endpoint, context):
+    """The endpoint behind TLS."""
+    url = urlsplit(endpoint.url)
+    with opened(Gate((url.hostname, url.port), context)) as gate:
+        yield gate
+
+
+def predicted(port, **settings):
+    """Predict by TLS."""
+    wire = Wire(MachineLearningHook(**settings), "ml-1", f"https://localhost:{port}")
+    return wire.predict(wire.body({"x": 30}))["predictedLabel"]
+
+
+def test_a_bundle_of_certificates_is_used(tls, authority):
+    """verify= names the authorities to trust."""
+    assert predicted(tls.port, verify=authority.bundle) == "1"
+
+
+def test_a_bundle_in_the_environment_is_used(tls, authority, monkeypatch):
+    """AWS_CA_BUNDLE counts as it does for boto3."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", authority.bundle)
+    assert predicted(tls.port) == "1"
+
+
+def test_a_bundle_in_the_config_file_is_used(tls, authority, monkeypatch, tmp_path):
+    """ca_bundle in the AWS config file counts as it does for boto3."""
+    (tmp_path / "config").write_text(f"[default]\nca_bundle = {authority.bundle}\n")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    assert predicted(tls.port) == "1"
+
+
+def test_a_certificate_that_nobody_trusts_is_refused(tls):
+    """No record leaves before the server has shown who it is."""
+    with pytest.raises(HTTPClientError, match="CERTIFICATE_VERIFY_FAILED"):
+        predicted(tls.port)
+    assert tls.passed == 0
+
+
+def test_a_certificate_of_another_host_is_refused(tls, authority):
+    """A trusted authority does not make every host the right one."""
+    wire = Wire(MachineLearningHook(verify=authority.bundle), "ml-1", f"https://127.0.0.1:{tls.port}")
+    with pytest.raises(HTTPClientError, match="127.0.0.1"):
+        wire.predict(wire.body({"x": 30}))
+
+
+def test_verification_can_be_turned_off(tls):
+    """verify=False is the user's own choice, as with boto3."""
+    assert predicted(tls.port, verify=False) == "1"
+
+
+def test_a_client_certificate_is_shown(tls, authority, context, tmp_path):
+    """client_cert of botocore's config reaches a server that wants one; without it there is no answer."""
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    certificate = authority.issue_cert("worker@example.org")
+    paths = (str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"))
+    certificate.cert_chain_pems[0].write_to_path(paths[0])
+    certificate.private_key_pem.write_to_path(paths[1])
+    assert predicted(tls.port, verify=authority.bundle, config={"client_cert": paths}) == "1"
+    with pytest.raises(HTTPClientError):
+        predicted(tls.port, verify=authority.bundle)
+
+
+def test_tls_goes_through_a_proxy(tls, authority):
+    """The proxy is asked to connect, and sees nothing of what is said."""
+    with opened(Gate(("127.0.0.1", tls.port))) as proxy:
+        proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
+        assert predicted(tls.port, verify=authority.bundle, config={"proxies": proxies}) == "1"
+        assert proxy.passed == 1
+
+
+def test_plain_http_goes_through_a_proxy(endpoint):
+    """The proxy is asked for the whole URL; the service is one that answers for any host."""
+    hook = MachineLearningHook(config={"proxies": {"http": endpoint.url}})
+    wire = Wire(hook, "ml-1", "http://endpoint.invalid")
+    assert wire.predict(wire.body({"x": 30}))["predictedLabel"] == "1"
