@@ -121,8 +121,8 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
     Every bar that is given has to be passed. Without task ids it short-circuits: what is directly downstream is run or
     skipped; with them it branches.
 
-    Returns the ids of the tasks that are followed. In XCom are also ``Passed``, ``Metric``, ``Value`` and
-    ``DeployedValue``, the deployed model's.
+    Returns the ids of the tasks that are followed. In XCom are also ``Passed``, ``Metric``, ``Value`` and,
+    when a deployed model is compared with, ``DeployedValue``.
 
     :param evaluation_id: the COMPLETED evaluation of the model in question (templated).
     :param at_least: the lowest BinaryAUC or MulticlassAvgFScore that passes (templated).
@@ -176,7 +176,9 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
         missed = list(shortfalls(found, at_least, at_most, deployed))
         self.log.info("Evaluation %s: %s", evaluation_id, "; ".join(missed) or f"{found.name} {found.value} passes")
         measured: Description = {"Passed": not missed, "Metric": found.name, "Value": found.value}
-        self.push(context, {**measured, "DeployedValue": deployed.value if deployed else None})
+        if deployed:  # no None in its place, which Airflow 3.0 can push into no XCom
+            measured["DeployedValue"] = deployed.value
+        self.push(context, measured)
         return self.followed(not missed)
 
     def deployed(self, ml_model_id: str, evaluation: Mapping[str, object]) -> Metric:

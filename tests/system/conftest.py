@@ -1,7 +1,9 @@
-"""A real Airflow (api-server, scheduler, Dag processor, two triggerers; LocalExecutor, SQLite) beside the service."""
+"""A real Airflow beside the service: 3.3's api-server, scheduler, Dag processor, two triggerers and LocalExecutor, or
+2.11's webserver, scheduler, triggerers and SequentialExecutor; SQLite in both."""
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import time
@@ -12,12 +14,19 @@ from pathlib import Path
 
 import psutil
 import pytest
+from airflow import __version__ as airflow_version
 
 from airflow_ml_provider.local.fixture import served
 from scripts.processes import BIN, Processes, airflow_environment, free_port
 from tests.conftest import ROWS, SCHEMA
 
 DAGS = Path(__file__).parent / "dags"
+ON_AIRFLOW_2 = airflow_version.startswith("2.")
+API = "/api/v1" if ON_AIRFLOW_2 else "/api/v2"
+WEB, HEALTH = ("webserver", "/health") if ON_AIRFLOW_2 else ("api-server", "/api/v2/monitor/health")
+COMPONENTS = ("scheduler", "triggerer") if ON_AIRFLOW_2 else ("scheduler", "dag-processor", "triggerer")
+OPTIONS = ["--skip-serve-logs"] if ON_AIRFLOW_2 else []  # of scheduler and triggerer: they would meet on one port
+USER = "admin"
 
 
 class Airflow:
@@ -25,11 +34,12 @@ class Airflow:
 
     def __init__(self, processes: Processes, env: dict[str, str], url: str) -> None:
         self.processes, self.env, self.url = processes, env, url
-        self.token = ""
+        self.authorization = ""
 
     def start(self, name: str) -> None:
         """Start a component; ``triggerer-2`` is a second triggerer."""
-        self.processes.start(name, str(BIN / "airflow"), name.partition("-2")[0], env=self.env)
+        options = OPTIONS if name != WEB else []
+        self.processes.start(name, str(BIN / "airflow"), name.partition("-2")[0], *options, env=self.env)
 
     def kill(self, name: str) -> None:
         """Kill -9 a component and its children."""
@@ -49,22 +59,25 @@ class Airflow:
                 one.kill()
 
     def call(self, method: str, path: str, body: object = None):
-        """Call the API, and return its answer."""
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+        """Call the API, and return its answer; the path is below the API's version."""
+        headers = {"Content-Type": "application/json", "Authorization": self.authorization}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
+        request = urllib.request.Request(f"{self.url}{API}{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
 
     def log_in(self) -> None:
-        """Get a token: everybody is an admin here."""
+        """Become an admin, as everybody is in Airflow 3 here."""
+        if ON_AIRFLOW_2:
+            self.authorization = f"Basic {base64.b64encode(f'{USER}:{USER}'.encode()).decode()}"
+            return
         with urllib.request.urlopen(f"{self.url}/auth/token", timeout=60) as response:
-            self.token = json.load(response)["access_token"]
+            self.authorization = f"Bearer {json.load(response)['access_token']}"
 
     def run(self, dag_id: str, *models: str) -> Run:
         """Start a run of a Dag for the endpoints of models."""
-        body = {"logical_date": None, "conf": {"models": models}}
-        answer = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
+        body = {"conf": {"models": models}} | ({} if ON_AIRFLOW_2 else {"logical_date": None})
+        answer = self.call("POST", f"/dags/{dag_id}/dagRuns", body)
         return Run(self, dag_id, answer["dag_run_id"])
 
 
@@ -73,7 +86,7 @@ class Run:
 
     def __init__(self, airflow: Airflow, dag_id: str, run_id: str) -> None:
         self.airflow, self.dag_id = airflow, dag_id
-        self.path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"
+        self.path = f"/dags/{dag_id}/dagRuns/{run_id}"
         self.run_id = run_id
 
     @property
@@ -92,12 +105,12 @@ class Run:
 
     def mark(self, state: str) -> None:
         """Mark the task as failed or success, as a user does."""
-        self.airflow.call("PATCH", f"{self.path}/taskInstances/create", {"new_state": state})
+        self.airflow.call("PATCH", f"{self.path}/taskInstances/create", {"new_state": state, "dry_run": False})
 
     def clear(self) -> None:
         """Clear the task, as a user does."""
         body = {"dry_run": False, "task_ids": ["create"], "dag_run_id": self.run_id, "only_failed": False}
-        self.airflow.call("POST", f"/api/v2/dags/{self.dag_id}/clearTaskInstances", body)
+        self.airflow.call("POST", f"/dags/{self.dag_id}/clearTaskInstances", body)
 
 
 def until(condition: Callable[[], bool], seconds: float = 90, what: Callable[[], object] = lambda: "") -> None:
@@ -144,24 +157,48 @@ def models(service, request) -> Callable[[int], list[str]]:
     return make
 
 
-@pytest.fixture(scope="session")
-def airflow(shared_service, tmp_path_factory) -> Iterator[Airflow]:
-    home, port = tmp_path_factory.mktemp("airflow"), free_port()
-    env = airflow_environment(home, shared_service.url, port) | {
-        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+def settings(port: int) -> dict[str, str]:
+    """Give the environment variables that make Airflow notice quickly, and serve its API."""
+    ours = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS / "any" if ON_AIRFLOW_2 else DAGS),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
     }
-    subprocess.run([BIN / "airflow", "db", "migrate"], env=env, check=True, capture_output=True, timeout=120)
+    if ON_AIRFLOW_2:
+        return ours | {
+            "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "20",
+            "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "5",
+            "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
+            "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
+            "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),
+            "AIRFLOW__WEBSERVER__WORKERS": "1",
+        }
+    return ours | {
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    }
+
+
+def prepare(env: dict[str, str]) -> None:
+    """Make the database, and the user that Airflow 2 wants."""
+    commands = ["db migrate"]
+    if ON_AIRFLOW_2:
+        commands += [f"users create -r Admin -u {USER} -p {USER} -e {USER}@example.org -f {USER} -l {USER}"]
+    for command in commands:
+        subprocess.run([BIN / "airflow", *command.split()], env=env, check=True, capture_output=True, timeout=180)
+
+
+@pytest.fixture(scope="session")
+def airflow(shared_service, tmp_path_factory) -> Iterator[Airflow]:
+    home, port = tmp_path_factory.mktemp("airflow"), free_port()
+    env = airflow_environment(home, shared_service.url, port) | settings(port)
+    prepare(env)
     with Processes(home / "logs") as processes:
         one = Airflow(processes, env, f"http://127.0.0.1:{port}")
-        one.start("api-server")
-        for component in ("scheduler", "dag-processor", "triggerer"):
+        for component in (WEB, *COMPONENTS):
             one.start(component)
-        processes.wait_for("api-server", f"{one.url}/api/v2/monitor/health", 120)
+        processes.wait_for(WEB, f"{one.url}{HEALTH}", 120)
         one.log_in()
-        until(lambda: one.call("GET", "/api/v2/dags")["total_entries"] == 5, 120)
+        until(lambda: one.call("GET", "/dags")["total_entries"] == (4 if ON_AIRFLOW_2 else 5), 120)
         yield one

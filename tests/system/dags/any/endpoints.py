@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import Asset, AssetWatcher, dag, task
+from airflow.providers.common.compat.sdk import dag, task
 
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
-from airflow_ml_provider.triggers.event import MachineLearningEventTrigger
 
 COMMON = {"waiter_delay": 2, "waiter_max_attempts": 120, "retries": 1, "retry_delay": timedelta(seconds=1)}
 MODEL = "{{ dag_run.conf['models'][0] }}"
@@ -43,20 +42,5 @@ def timed_out():
     MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id=MODEL, deferrable=True, **COMMON)
 
 
-WATCHER = AssetWatcher(name="ready", trigger=MachineLearningEventTrigger(ml_model_id="watched", poll_interval=1))
-
-
-@dag(schedule=[Asset("endpoint", watchers=[WATCHER])])
-def on_ready():
-    """Run whenever somebody else's endpoint becomes READY."""
-
-    @task
-    def heard(triggering_asset_events=None) -> list[str]:
-        events = [event for events in triggering_asset_events.values() for event in events]
-        return [event.extra["payload"]["EndpointStatus"] for event in events]
-
-    heard()
-
-
-for made in (many, deferred, in_worker, timed_out, on_ready):
+for made in (many, deferred, in_worker, timed_out):
     made()
