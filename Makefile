@@ -56,6 +56,10 @@ test-lowest: $(VENV_LOWEST)/installed  ## Run the unit tests on the lowest suppo
 test-system: install  ## Run the tests with Airflow's real processes
 	$(BIN)/python -m pytest -m system tests/system
 
+.PHONY: test-system-2.11
+test-system-2.11: $(VENV_2_11)/installed  ## Run the tests with Airflow 2.11's real processes
+	$(VENV_2_11)/bin/python -m pytest -m system tests/system/test_kills.py
+
 .PHONY: test-clients
 test-clients: install  ## Drive Amazon ML Local with the aws CLI, the JavaScript SDK and Postgres
 	$(BIN)/python -m pytest -m clients tests/clients

@@ -1,8 +1,9 @@
 """Whose an endpoint is, and who takes it down: it costs money while it exists.
 
 A task writes down that it is about to create an endpoint before it does so, and the endpoint's ``CreatedAt`` after.
-Airflow 3.3 keeps that over the tries of a task in its task state store; before 3.3 nothing outlives a killed try, so an
-endpoint that one left counts as somebody else's and is kept.
+Airflow 3.3 keeps that over the tries of a task in its task state store. Before 3.3 an XCom of the task keeps it over
+the deferrals of one try, and nothing outlives a killed try: an endpoint that one left counts as somebody else's, and is
+kept.
 """
 
 from __future__ import annotations
@@ -39,8 +40,39 @@ class Store(Protocol):
     def delete(self, key: str) -> None: ...
 
 
+class TaskInstance(Protocol):
+    """What of a running task instance is used here."""
+
+    task_id: str
+    map_index: int
+
+    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> object: ...
+
+    def xcom_push(self, key: str, value: object) -> None: ...
+
+
+class XComs:
+    """The task's own XComs in a store's place; they last until the next try begins."""
+
+    def __init__(self, task_instance: TaskInstance) -> None:
+        self._task_instance = task_instance
+
+    def get(self, key: str) -> JSON:
+        task = self._task_instance
+        return cast("JSON", task.xcom_pull(task_ids=task.task_id, key=key, map_indexes=task.map_index))
+
+    def set(self, key: str, value: JSON) -> None:
+        self._task_instance.xcom_push(key=key, value=value)
+
+    def delete(self, key: str) -> None:
+        self.set(key, False)  # Airflow 3 and 2 have no call in common that deletes one XCom
+
+
 def _store(context: Context) -> Store | None:
-    return cast("Store | None", context.get("task_state_store"))
+    if (store := context.get("task_state_store")) is not None:
+        return cast("Store", store)
+    task_instance = cast("TaskInstance | None", context.get("ti"))
+    return None if task_instance is None else XComs(task_instance)
 
 
 def remember(context: Context, ml_model_id: str, created_at: str | None = None) -> None:

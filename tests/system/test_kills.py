@@ -108,6 +108,13 @@ def test_cleared_while_deferred_is_taken_over(service, waiting):
     assert service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["CreatedAt"] == made
 
 
+def test_a_task_that_is_timed_out_while_deferred_deletes(service, waiting):
+    """Airflow ends the deferral itself, and the task finds out in its last moment that the endpoint is its own."""
+    run, model = waiting("too_long", 600)
+    ends(run, "failed")
+    until(lambda: status(service, model) == "NONE", 60)
+
+
 def test_a_run_that_is_timed_out_deletes(service, waiting):
     """Airflow skips the tasks that a run's dagrun_timeout finds unfinished, and the endpoint goes."""
     run, model = waiting("timed_out", 600)

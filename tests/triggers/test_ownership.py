@@ -34,6 +34,19 @@ class Store(dict):
         self.pop(key, None)
 
 
+class TaskInstance(dict):
+    """A task instance of Airflow before 3.3, with its XComs."""
+
+    task_id, map_index = "create", -1
+
+    def xcom_push(self, key, value):
+        self[key] = value
+
+    def xcom_pull(self, *, task_ids, key, map_indexes):
+        assert (task_ids, map_indexes) == ("create", -1)
+        return self.get(key)
+
+
 @pytest.fixture
 def service(ml_model, amazon_ml_local):
     """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
@@ -191,10 +204,12 @@ def test_an_endpoint_that_is_not_to_be_deleted_outlives_the_task(service, servic
     assert status(service) == "UPDATING"
 
 
+@pytest.mark.parametrize(("name", "keeper"), [("task_state_store", Store), ("ti", TaskInstance)])
 @pytest.mark.parametrize("end", ["failed", "deadline", "trigger lost", "trigger timed out"])
-def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, end):
-    """However the deferred wait ends badly, the clean-up is that of the wait in the worker."""
-    context, task = {"task_state_store": Store()}, create(waiter_delay=10, waiter_max_attempts=6)
+def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, end, name, keeper):
+    """However the deferred wait ends badly, the clean-up is that of the wait in the worker; before Airflow 3.3 an XCom
+    tells that there is one."""
+    context, task = {name: keeper()}, create(waiter_delay=10, waiter_max_attempts=6)
     wait = deferred(task, context)
     if end == "failed":
         service.service.fail("RealtimeEndpoint", "ml-1")
@@ -205,13 +220,13 @@ def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, e
     with pytest.raises(AirflowException, match="RealtimeEndpoint ml-1 in us-east-1|Airflow ended the deferred wait"):
         go_on()
     assert status(service) == "NONE"
-    assert not context["task_state_store"]
+    assert not any(context[name].values())
 
 
 def test_a_lost_trigger_deletes_nothing_that_was_there_before(service):
-    """Nor, without a task state store, what nobody can tell to be ours."""
+    """Nor what nobody can tell to be ours."""
     service.client().create_realtime_endpoint(MLModelId="ml-1")
-    for context in ({}, {"task_state_store": Store()}):
+    for context in ({}, {"task_state_store": Store()}, {"ti": TaskInstance()}):
         with pytest.raises(AirflowException, match="Airflow ended the deferred wait: Trigger failure"):
             create().resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["a\n", "b\n"]}, context)
     assert status(service) == "UPDATING"

@@ -36,11 +36,23 @@ def in_worker():
     MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id=MODEL, deferrable=False, **COMMON)
 
 
+@dag(schedule=None)
+def too_long():
+    """Make one endpoint, deferred, in a task that has too little time for it."""
+    MachineLearningCreateRealtimeEndpointOperator(
+        task_id="create",
+        ml_model_id=MODEL,
+        deferrable=True,
+        execution_timeout=timedelta(seconds=20),
+        **COMMON | {"retries": 0},
+    )
+
+
 @dag(schedule=None, dagrun_timeout=timedelta(seconds=20))
 def timed_out():
     """Make one endpoint, deferred, in a run that has too little time for it."""
     MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id=MODEL, deferrable=True, **COMMON)
 
 
-for made in (many, deferred, in_worker, timed_out):
+for made in (many, deferred, in_worker, too_long, timed_out):
     made()
