@@ -69,10 +69,11 @@ class MachineLearningHook(MachineLearningClientHook):
         :param ml_model_id: the model.
         :param record: variable → value, without the target.
         :param endpoint_url: the endpoint's URL with its scheme; asked of the endpoint when it is None.
-        :param mount_timeout: seconds to go on for; AWS's own test goes on for 5 minutes.
+        :param mount_timeout: seconds to go on for, one attempt at a time; AWS's own test goes on for 5 minutes.
         :returns: AWS's Prediction: ``predictedLabel`` or ``predictedValue``, ``predictedScores``, ``details``.
         :raises ValueError: when the record is not a flat mapping, or the URL leads elsewhere than to Amazon's
             realtime host or the configured endpoint override.
+        :raises DeadlinePassed: when errors that pass did not pass in time.
         """
         url = self.check_endpoint_url(endpoint_url or self.realtime_endpoint_url(ml_model_id))
         sent = encode(record)
@@ -82,8 +83,7 @@ class MachineLearningHook(MachineLearningClientHook):
         )
 
         def ask() -> Prediction:
-            with self._expired_forgotten():
-                answer = self.conn.predict(MLModelId=ml_model_id, Record=sent, PredictEndpoint=url)
+            answer = self.poll("Predict", wait.deadline, MLModelId=ml_model_id, Record=sent, PredictEndpoint=url)
             return cast("Prediction", answer["Prediction"])
 
         return waiting.persist(wait, ask, errors.is_passing_at_predict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections import Counter
 from types import SimpleNamespace
@@ -224,6 +225,16 @@ def test_expired_credentials_are_read_anew_for_predictions(ml_model, amazon_ml_l
     before = hook.conn
     assert hook.predict("ml-1", {"x": 39}, url)["predictedLabel"] == "1"
     assert hook.conn is not before
+
+
+@pytest.mark.timeout(60)
+def test_a_prediction_is_bounded_at_a_host_that_never_answers(amazon_ml_local, connect):
+    """No attempt outlasts mount_timeout: the call has its time-outs, and botocore repeats nothing on its own."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        connect(region_name="us-east-1", endpoint_url=url)
+        with pytest.raises(waiting.DeadlinePassed, match=r"the deadline of 1 s.*ReadTimeoutError"):
+            MachineLearningHook().predict("ml-1", {"x": 39}, url, mount_timeout=1)
 
 
 def test_expired_credentials_are_read_anew(ml_model, amazon_ml_local, connect):
