@@ -40,9 +40,17 @@ def _text(name: object, value: object) -> str | None:
 def _number(name: str, value: object) -> str | None:
     if not isinstance(value, Number) or isinstance(value, complex):
         raise ValueError(f"record: {name} is {type(value).__name__}; it must be text, a number, a boolean or None")
-    if math.isinf(number := cast("float", value)):
-        raise ValueError(f"record: {name} is infinite; it must be a finite number")
+    number = cast("float", value)
+    if not _in_range(number):
+        raise ValueError(f"record: {name} is infinite or too large; it must be a finite number")
     return None if math.isnan(number) else str(number)
+
+
+def _in_range(number: float) -> bool:
+    try:
+        return not math.isinf(number)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 REALTIME_HOST = r"realtime\.machinelearning\.[a-z0-9-]+\.amazonaws\.com"

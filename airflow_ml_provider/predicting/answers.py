@@ -16,10 +16,10 @@ ERROR_COLUMNS = ("uri", "line", "reason")
 
 
 def csv_line(cells: Sequence[object]) -> str:
-    """Give one line of CSV."""
+    """Give one line of CSV; a cell with any end of line in it is quoted."""
     out = StringIO()
-    csv.writer(out, lineterminator="\n").writerow(cells)
-    return out.getvalue()
+    csv.writer(out, lineterminator="\r\n").writerow(cells)  # Python before 3.13 quotes for the terminator's own alone
+    return out.getvalue()[:-2] + "\n"
 
 
 def columns(prediction: Prediction) -> list[str]:

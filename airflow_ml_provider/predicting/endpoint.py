@@ -93,5 +93,5 @@ def predict_records(
     predictor = Predictor(hook, hook.get_realtime_endpoint(ml_model_id), max_requests_per_second, timeout)
     for place, answer in predictor.predict(enumerate(records)):
         if isinstance(answer, RefusedRecord) and not return_refused:
-            raise RefusedRecord(f"records[{place}]: {answer}", answer.said) from answer
+            raise RefusedRecord(f"records[{place}]: {answer}", answer.said)
         yield answer

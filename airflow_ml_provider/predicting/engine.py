@@ -81,6 +81,7 @@ class Engine:
         self._turn = threading.Lock()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
+        self._most_threads = MOST_IN_FLIGHT
         self._answered = self._closing = False
         self._fatal: BaseException | None = None
 
@@ -122,10 +123,17 @@ class Engine:
         return call.answer
 
     def _start_thread(self) -> None:
-        if len(self._threads) < MOST_IN_FLIGHT:
-            name = f"predict-{len(self._threads)}"
-            self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
-            self._threads[-1].start()
+        if len(self._threads) >= self._most_threads:
+            return
+        thread = threading.Thread(target=self._work, name=f"predict-{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the machine allows no more
+            if not self._threads:
+                raise
+            self._most_threads = len(self._threads)
+        else:
+            self._threads.append(thread)
 
     def _close(self, all_answered: bool) -> None:
         """End the threads; one that waits for an answer that nobody wants any more ends by itself."""
@@ -180,7 +188,7 @@ class Engine:
         code = errors.code(error)
         if code in REFUSALS:
             self._answered = True
-            raise RefusedRecord(f"refused with {code}", str(error)) from error
+            raise RefusedRecord(f"refused with {code}", str(error)) from None  # its text may quote the record
         if self._closing or not errors.is_passing_at_predict(error):
             raise self._fatal or error
         if code in errors.THROTTLING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 BLOCK_BYTES = 2 * 1024 * 1024
+BODY_ATTEMPTS = 5
 CHUNK_BYTES = 8 * 1024 * 1024  # of a multipart upload, and so of memory; S3 takes 10,000 of them
 GZIP = 31  # zlib's wbits for it; its header then has no time, so that the same rows make the same bytes
 
@@ -82,19 +83,33 @@ class _Blocks(io.RawIOBase):
         end = min(self._place + len(view), self._source.size)
         if end <= self._place:
             return 0
-        bucket, key = split("source_uri", self._source.uri)
         try:
-            answer = self._s3.get_object(
-                Bucket=bucket, Key=key, Range=f"bytes={self._place}-{end - 1}", IfMatch=self._source.etag
-            )
+            block = persistently(lambda: self._block(end))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "412"):
-                raise AirflowFailException(f"source_uri: {self._source.uri} changed while it was read") from None
+                raise AirflowException(f"source_uri: {self._source.uri} changed while it was read") from None
             raise
-        block = answer["Body"].read()
         view[: len(block)] = block
         self._place += len(block)
         return len(block)
+
+    def _block(self, end: int) -> bytes:
+        bucket, key = split("source_uri", self._source.uri)
+        answer = self._s3.get_object(
+            Bucket=bucket, Key=key, Range=f"bytes={self._place}-{end - 1}", IfMatch=self._source.etag
+        )
+        body: bytes = answer["Body"].read()
+        return body
+
+
+def persistently(read: Callable[[], bytes]) -> bytes:
+    """Read a body, and again when the connection breaks meanwhile: botocore repeats what comes before the body only."""
+    from botocore.exceptions import HTTPClientError, IncompleteReadError
+
+    for _ in range(BODY_ATTEMPTS - 1):
+        with suppress(HTTPClientError, IncompleteReadError):
+            return read()
+    return read()
 
 
 def open_at(s3: S3Client, source: Source, start: int = 0) -> io.BufferedReader:
@@ -134,9 +149,10 @@ def _packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-def upload(s3: S3Client, uri: str, pieces: Iterable[bytes]) -> None:
+def upload(s3: S3Client, uri: str, pieces: Iterable[bytes], metadata: Mapping[str, str] | None = None) -> None:
     """Write an object out of pieces, packed when its name ends in ``.gz``; it appears when it is whole.
 
+    :param metadata: what the object says of itself.
     :raises AirflowException: when it cannot be written.
     """
     from boto3.s3.transfer import TransferConfig
@@ -145,7 +161,7 @@ def upload(s3: S3Client, uri: str, pieces: Iterable[bytes]) -> None:
     stream = io.BufferedReader(_Joined(_packed(pieces) if uri.endswith(".gz") else pieces), BLOCK_BYTES)
     settings = TransferConfig(multipart_threshold=CHUNK_BYTES, multipart_chunksize=CHUNK_BYTES, use_threads=False)
     with failures("written", uri):
-        s3.upload_fileobj(stream, bucket, key, Config=settings)
+        s3.upload_fileobj(stream, bucket, key, ExtraArgs={"Metadata": dict(metadata or {})}, Config=settings)
 
 
 @contextmanager

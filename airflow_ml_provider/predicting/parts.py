@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from airflow.providers.common.compat.sdk import AirflowException
+
 from airflow_ml_provider.predicting.answers import ERROR_COLUMNS, Tally, csv_line, new_tally
-from airflow_ml_provider.predicting.objects import failures, split, upload
+from airflow_ml_provider.predicting.objects import failures, persistently, split, upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -110,7 +112,11 @@ class Parts:
         for start in range(0, len(keys), DELETED_AT_ONCE):
             some: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys[start : start + DELETED_AT_ONCE]]
             with failures("deleted", f"s3://{self._bucket}/{self._folder}"):
-                self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": some, "Quiet": True})
+                answer = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": some, "Quiet": True})
+            for refused in answer.get("Errors", ()):
+                raise AirflowException(
+                    f"output_uri: s3://{self._bucket}/{refused['Key']} cannot be deleted: {refused['Code']}"
+                )
 
     def _pieces(self, header: str, names: list[str]) -> Iterator[bytes]:
         yield header.encode()
@@ -124,8 +130,7 @@ class Parts:
 
     def _get(self, key: str) -> bytes:
         with failures("read", f"s3://{self._bucket}/{key}"):
-            body: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-            return body
+            return persistently(lambda: self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
 
     def _put(self, name: str, text: str) -> None:
         with failures("written", self._uri):

@@ -51,20 +51,26 @@ class Stretch:
 
 
 class _Cutter:
-    """Collect stretches into shares of about as many bytes each; a packed object goes whole to one."""
+    """Collect stretches into shares of about as many bytes each; a packed object goes whole to one.
+
+    What is left is divided anew whenever a share begins, so that a large packed object does not starve the next ones.
+    """
 
     def __init__(self, shares: int, size: int) -> None:
-        self._target = size / shares
+        self._most, self._size = shares, size
+        self._began = 0
         self.shares: list[list[Stretch]] = [[]]
 
     def is_full(self, size: int) -> bool:
-        return size >= self._target * len(self.shares)
+        left = self._most - len(self.shares) + 1
+        return left > 1 and size - self._began >= (self._size - self._began) / left
 
     def add(self, stretch: Stretch, size: int) -> None:
         if stretch.count:
             self.shares[-1].append(stretch)
         if self.shares[-1] and self.is_full(size):
             self.shares.append([])
+            self._began = size
 
 
 def plan(

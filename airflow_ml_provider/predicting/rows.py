@@ -1,9 +1,16 @@
-"""Rows of CSV or JSON Lines, each with its line number and the place behind it, so that reading can go on there."""
+"""Rows of CSV or JSON Lines, each with its line number and the place behind it, so that reading can go on there.
+
+A line is a row: AWS's format of CSV has no end of line within a value, even a quoted one (Developer Guide,
+"Understanding the Data Format for Amazon ML"). So an open quote costs its own row and no other.
+"""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
@@ -19,6 +26,7 @@ Format = Literal["CSV", "JSON_LINES"]
 Values: TypeAlias = Mapping[str, "str | int | float | bool | None"]
 
 MOST_LINE_BYTES = 8 * 1024 * 1024
+HALF_A_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # of two that JSON escapes apart; alone it is no text
 BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -53,7 +61,7 @@ class _Lines:
     def __next__(self) -> str:
         try:
             line = self._stream.readline(MOST_LINE_BYTES)
-        except (OSError, EOFError) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise AirflowFailException(f"source_uri: {self._uri} cannot be unpacked: {error}") from error
         if not line:
             raise StopIteration
@@ -92,34 +100,40 @@ def header(stream: io.BufferedReader, uri: str) -> tuple[list[str], Place]:
     :raises AirflowFailException: when one stands twice or is empty.
     """
     lines = _Lines(stream, uri, Place())
-    names = next((row for row in csv.reader(lines) if row), [])
+    names = next((cells for cells in map(_cells, lines) if cells), [])
+    if isinstance(names, RefusedRecord):
+        raise AirflowFailException(f"source_uri: the header of {uri} cannot be read: {names}")
     check_columns(names, f"the header of {uri}")
     return names, lines.place
 
 
 def check_columns(names: Sequence[str], where: str) -> None:
     """Raise AirflowFailException when a name is empty, not UTF-8, or stands twice."""
-    wrong = [name for name in names if not name or names.count(name) > 1 or not _is_text(name)]
-    if wrong:
-        raise AirflowFailException(f"column_names: {where} has {wrong[0]!r}, which is empty, no UTF-8 or there twice")
+    for place, name in enumerate(names, start=1):
+        if not name or names.count(name) > 1 or not _is_text(name):  # not shown: without a header it is somebody's data
+            raise AirflowFailException(
+                f"column_names: column {place} in {where} is empty, no UTF-8 or there twice; is it a header?"
+            )
 
 
 def _csv(lines: _Lines, columns: Sequence[str]) -> Iterator[Row]:
-    reader = csv.reader(lines)
-    while True:
+    begins = lines.place
+    for line in lines:
+        if cells := _cells(line):
+            yield Row(begins, lines.place, _named(cells, columns))
         begins = lines.place
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Row(begins, lines.place, RefusedRecord(f"it is no CSV: {error}"))
-        else:
-            if cells:
-                yield Row(begins, lines.place, _named(cells, columns))
 
 
-def _named(cells: list[str], columns: Sequence[str]) -> Values | RefusedRecord:
+def _cells(line: str) -> list[str] | RefusedRecord:
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error as error:
+        return RefusedRecord(f"it is no CSV: {error}")
+
+
+def _named(cells: list[str] | RefusedRecord, columns: Sequence[str]) -> Values | RefusedRecord:
+    if isinstance(cells, RefusedRecord):
+        return cells
     if len(cells) != len(columns):
         return RefusedRecord(f"it has {len(cells)} fields; the columns are {len(columns)}")
     if not all(map(_is_text, cells)):
@@ -129,14 +143,11 @@ def _named(cells: list[str], columns: Sequence[str]) -> Values | RefusedRecord:
 
 
 def _json_lines(lines: _Lines, columns: Sequence[str]) -> Iterator[Row]:
-    while True:
+    begins = lines.place
+    for line in lines:
+        if text := line.strip():
+            yield Row(begins, lines.place, _parsed(text))
         begins = lines.place
-        try:
-            line = next(lines).strip()
-        except StopIteration:
-            return
-        if line:
-            yield Row(begins, lines.place, _parsed(line))
 
 
 def _parsed(line: str) -> Values | RefusedRecord:
@@ -144,6 +155,10 @@ def _parsed(line: str) -> Values | RefusedRecord:
         return RefusedRecord("it is not UTF-8")
     try:
         value = json.loads(line)
+        if HALF_A_CHARACTER.search(line):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return RefusedRecord("it is not Unicode: half a character is escaped in it")
     except (ValueError, RecursionError):
         return RefusedRecord("it is no JSON")
     if not isinstance(value, dict):

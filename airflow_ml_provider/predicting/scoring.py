@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_ml_provider.predicting import answers
 from airflow_ml_provider.predicting.endpoint import Predictor
 from airflow_ml_provider.predicting.engine import RefusedRecord
 from airflow_ml_provider.predicting.parts import Parts, Progress
-from airflow_ml_provider.predicting.rows import Place
+from airflow_ml_provider.predicting.rows import Place, Row
 from airflow_ml_provider.predicting.telling import Teller
 from airflow_ml_provider.predicting.variables import variables
 from airflow_ml_provider.resources import endpoint_info, to_json
@@ -24,7 +24,7 @@ from airflow_ml_provider.resources import endpoint_info, to_json
 if TYPE_CHECKING:
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook, Prediction
     from airflow_ml_provider.predicting.plan import Stretch
-    from airflow_ml_provider.predicting.rows import Format, Row
+    from airflow_ml_provider.predicting.rows import Format
     from airflow_ml_provider.predicting.settings import Settings
     from airflow_ml_provider.resources import Description
 
@@ -71,17 +71,12 @@ class Scoring:
         self._s3 = hook.s3
         self._stretches = stretches
         self._settings = settings
+        self._hook, self._ml_model_id = hook, ml_model_id
         model = hook.conn.get_ml_model(MLModelId=ml_model_id)
         endpoint = endpoint_info(model)
         self._predictor = Predictor(hook, endpoint, settings.max_requests_per_second, settings.timeout)
         self._variables = variables(hook, model, settings.key_columns, settings.excluded_attribute_names)
-        pins: Description = {
-            "ml_model_id": ml_model_id,
-            "score_threshold": to_json(model.get("ScoreThreshold")),
-            "endpoint_created_at": endpoint.get("CreatedAt"),
-            "source": _digest(stretches),
-            **settings.pins(),
-        }
+        pins = {**_pins(model), "ml_model_id": ml_model_id, "source": _digest(stretches), **settings.pins()}
         self._parts = Parts(self._s3, settings.output_uri, pins)
         self._teller = Teller(sum(stretch.count for stretch in stretches), self._parts.progress["rows"])
         self._done: list[_Done] = []
@@ -96,12 +91,13 @@ class Scoring:
         if not self._parts.progress["whole"]:
             self._check_refused()
             self._predict()
+            self._check_unchanged()
         self._parts.finish(self._header())
         self._teller.end(answers.summary(self._parts.progress["tally"]))
         return self._summary()
 
     def _predict(self) -> None:
-        records = (((stretch, row), self._variables.record(row.values)) for stretch, row in self._rows())
+        records = (((stretch, self._kept(row)), self._variables.record(row.values)) for stretch, row in self._rows())
         with closing(self._predictor.predict(records)) as predictions:
             try:
                 for (stretch, row), answer in predictions:
@@ -116,6 +112,21 @@ class Scoring:
             for row in self._stretches[number].read(self._s3, self._settings.input_format, place):
                 yield number, row
             place = None
+
+    def _kept(self, row: Row) -> Row:
+        """Give the row with no more of its values than are written beside its prediction."""
+        if isinstance(row.values, RefusedRecord):
+            return row
+        return Row(row.begins, row.ends, {name: row.values.get(name) for name in self._settings.key_columns})
+
+    def _check_unchanged(self) -> None:
+        """Raise AirflowException when the predictions may be those of two models; the next try begins anew."""
+        now = _pins(self._hook.conn.get_ml_model(MLModelId=self._ml_model_id))
+        if changed := [name for name, value in now.items() if self._parts.progress["pins"][name] != value]:
+            raise AirflowException(
+                f"MLModel {self._ml_model_id} in {self._hook.conn_region_name}: this changed while it predicted: "
+                f"{', '.join(changed)}. The next try begins anew."
+            )
 
     def _take(self, done: _Done) -> None:
         self._done.append(done)
@@ -187,6 +198,12 @@ class Scoring:
             seconds=round(progress["seconds"], 3),
             rate=round(progress["rows"] / max(progress["seconds"], 1e-3), 1),
         )
+
+
+def _pins(model: Mapping[str, object]) -> Description:
+    """Give what of a model and its endpoint the predictions depend on."""
+    created_at = endpoint_info(model).get("CreatedAt")
+    return {"score_threshold": to_json(model.get("ScoreThreshold")), "endpoint_created_at": created_at}
 
 
 def _digest(stretches: Sequence[Stretch]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, TypedDict
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -39,17 +42,24 @@ def divide(operator: MachineLearningPlanPredictS3Operator, ml_model_id: str) -> 
     if rate < 1:
         raise AirflowException(f"MLModel {ml_model_id} has no realtime endpoint to predict with")
     found = source.shares(operator.hook, min(operator.workers, rate))
-    rows = sum(stretch.count for share in found for stretch in share)
-    log.info("%s rows for %d workers, %s", f"{rows:,}", len(found), cost(rows))
+    rows = [sum(stretch.count for stretch in share) for share in found]
+    log.info("%s rows for %d workers, %s", f"{sum(rows):,}", len(found), cost(sum(rows)))
     return [
         Share(
             stretches=[stretch.to_json() for stretch in share],
             output_uri=_share_uri(operator.output_uri, number),
             input_format=source.format,
-            max_requests_per_second=rate * (number + 1) // len(found) - rate * number // len(found),
+            max_requests_per_second=share_of_rate,
         )
-        for number, share in enumerate(found)
+        for number, (share, share_of_rate) in enumerate(zip(found, _rates(rate, rows), strict=True))
     ]
+
+
+def _rates(rate: int, rows: Sequence[int]) -> list[int]:
+    """Divide a rate by the rows, so that all are done at once; each gets at least 1, and the sum is the rate."""
+    left = rate - len(rows)
+    upto = [left * done // sum(rows) for done in accumulate(rows, initial=0)]
+    return [1 + end - begin for begin, end in pairwise(upto)]
 
 
 def _share_uri(output_uri: str, number: int) -> str:
@@ -66,27 +76,35 @@ def join(s3: S3Client, output_uri: str, summaries: Sequence[Summary]) -> Summary
     if not summaries:
         raise AirflowFailException("summaries: there are none")
     shares = [summary["output_uri"] for summary in summaries]
+    made_of = {"shares": hashlib.sha256(json.dumps(summaries, sort_keys=True).encode()).hexdigest()}
     errors = [summary["errors_uri"] for summary in summaries if summary["errors_uri"]]
     errors_uri = f"{output_uri}.errors.csv"
-    if not _joined_before(s3, output_uri, shares):
+    if _metadata(s3, output_uri) != made_of:
+        _check_there(s3, shares)
         if errors:
             upload(s3, errors_uri, _pieces(s3, errors, has_header=True))
         else:
             _delete(s3, [errors_uri])
-        upload(s3, output_uri, _pieces(s3, shares, summaries[0]["output_format"] == "CSV"))
+        upload(s3, output_uri, _pieces(s3, shares, summaries[0]["output_format"] == "CSV"), made_of)
     _delete(s3, [*shares, *errors])
     return _total(output_uri, errors_uri if errors else None, summaries)
 
 
-def _joined_before(s3: S3Client, output_uri: str, shares: Sequence[str]) -> bool:
-    """Tell whether an earlier try has begun to delete the shares, which it does once the whole is there."""
-    there = [uri for uri in [output_uri, *shares] if _exists(s3, uri)]
-    if len(there) == len(shares) + 1 or there == list(shares):
-        return False
-    if output_uri in there:
-        return True
-    missing = next(uri for uri in shares if uri not in there)
-    raise AirflowException(f"summaries: there is no object at {missing}")
+def _metadata(s3: S3Client, uri: str) -> dict[str, str]:
+    """Give what an object says of itself; one that is not there says nothing."""
+    bucket, key = split("output_uri", uri)
+    if not _exists(s3, uri):
+        return {}
+    return s3.head_object(Bucket=bucket, Key=key)["Metadata"]
+
+
+def _check_there(s3: S3Client, uris: Sequence[str]) -> None:
+    for uri in uris:
+        if not _exists(s3, uri):
+            raise AirflowException(
+                f"summaries: there is no object at {uri}: clear the worker that wrote it, and all the others with it "
+                f"when an earlier run of this task has put them together"
+            )
 
 
 def _exists(s3: S3Client, uri: str) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
-from botocore.httpsession import get_cert_path
+from botocore.httpsession import ProxyConfiguration, get_cert_path
 from botocore.parsers import ResponseParserError, create_parser
 from botocore.utils import get_environ_proxies
 from urllib3 import HTTPConnectionPool, PoolManager, ProxyManager, Timeout
@@ -113,7 +113,12 @@ class Wire:
     def _error(self, status: int, headers: dict[str, str], body: bytes) -> ClientError:
         model = operation_model("Predict")
         answer = {"status_code": status, "headers": headers, "body": body}
-        parsed = create_parser("json").parse(answer, cast("StructureShape", model.output_shape))
+        try:
+            parsed = create_parser("json").parse(answer, cast("StructureShape", model.output_shape))
+        except (AttributeError, TypeError, ValueError):  # JSON of another shape than the parser expects
+            raise ResponseParserError(
+                f"Predict: status {status}, and an answer that is none of the service's"
+            ) from None
         errors.explain(parsed=parsed, model=model, region=self._region)
         return ClientError(parsed, model.name)
 
@@ -150,11 +155,11 @@ def _pool(url: str, config: Config, verify: bool | str) -> tuple[HTTPConnectionP
     """Make the connections to a URL, and say what they are asked for: a proxy of plain HTTP wants the whole URL."""
     scheme = url.partition(":")[0]
     settings = settings_of(config)
-    proxies: dict[str, str] = settings.proxies or get_environ_proxies(url)
-    proxy = proxies.get(scheme)
+    proxies = ProxyConfiguration(settings.proxies or get_environ_proxies(url))
+    proxy = proxies.proxy_url_for(url)
     certificate = settings.client_cert or (None, None)
     certificate_file, key_file = (certificate, None) if isinstance(certificate, str) else certificate
-    make = partial(ProxyManager, proxy) if proxy else PoolManager
+    make = partial(ProxyManager, proxy, proxy_headers=proxies.proxy_headers_for(proxy)) if proxy else PoolManager
     manager = make(
         maxsize=MOST_IN_FLIGHT,
         timeout=Timeout(connect=settings.connect_timeout, read=settings.read_timeout),

@@ -6,7 +6,9 @@ import csv
 import gzip
 import io
 import json
+import random
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -228,6 +230,7 @@ BAD_ROWS = {
     "ragged": ("k,1,2", "it has 3 fields; the columns are 2"),
     "not utf-8": (b"\xff\xfe,1", "it is not UTF-8"),
     "over 100 KB": ("k," + "1" * 102_401, "it has 102402 bytes; a record may have 102400"),
+    "open quote": ('k,"1', "it is no CSV: unexpected end of data"),
     "endless field": ('k,"' + "1" * 140_000 + '"', "it is no CSV: field larger than field limit"),
 }
 
@@ -247,13 +250,97 @@ def test_a_row_that_cannot_be_sent_goes_to_the_errors_file(bucket, kind):
     assert reason in error["reason"]
 
 
-@pytest.mark.parametrize("line", ["[1]", "{", '"x"', '{"x": 1}', '{"id": "k", "x": {}}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[1]",
+        "{",
+        '"x"',
+        '{"x": 1}',
+        '{"id": "k", "x": {}}',
+        '{"id": "\\ud800", "x": 1}',
+        f'{{"id": "k", "x": {10**400}}}',
+    ],
+)
 def test_a_bad_line_of_json_goes_to_the_errors_file(bucket, line):
     """What is no flat object with the key columns is refused by itself."""
     bucket.put("s3://bucket/in.jsonl", f'{{"id": "a", "x": 1}}\n\n{line}\n{{"id": "b", "x": 30}}\n')
     predict(source_uri="s3://bucket/in.jsonl", max_errors=1)
     assert got(bucket) == [("a", "0"), ("b", "1")]
     assert [error["line"] for error in bucket.rows(f"{OUTPUT}.errors.csv")] == ["3"]
+
+
+def test_a_key_of_any_text_is_written_back(bucket):
+    """Quotes, commas and characters beyond ASCII, also those that JSON escapes in two halves."""
+    keys = ["ü,", 'a"b', "a\rb", "a\nb", "\N{GRINNING FACE}"]
+    lines = [json.dumps({"id": key, "x": 30}) for key in keys]
+    bucket.put("s3://bucket/in.jsonl", "\n".join(lines))
+    predict(source_uri="s3://bucket/in.jsonl")
+    body = bucket.get(OUTPUT).decode()
+    assert [row[0] for row in csv.reader(io.StringIO(body, newline=""))] == ["id", *keys]
+
+
+@pytest.mark.parametrize("change", ["threshold", "endpoint"])
+def test_a_change_in_mid_run_is_an_error_and_the_next_try_begins_anew(bucket, endpoint, monkeypatch, change):
+    """Predictions of two thresholds or two endpoints are never mixed in one output."""
+    from airflow_ml_provider.predicting import parts
+
+    client, original = endpoint.client(), parts.Parts.write
+
+    def write(self, *arguments):
+        original(self, *arguments)
+        monkeypatch.setattr(parts.Parts, "write", original)
+        if change == "threshold":
+            client.update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9999)
+        else:
+            client.delete_realtime_endpoint(MLModelId="ml-1")
+            endpoint.clock.advance(1)
+            client.create_realtime_endpoint(MLModelId="ml-1")
+            endpoint.clock.advance(3600)
+
+    monkeypatch.setattr(parts.Parts, "write", write)
+    with pytest.raises(AirflowException, match="ml-1 in us-east-1: this changed while it predicted") as caught:
+        predict(rows_per_part=20, timeout=10_000)
+    assert not isinstance(caught.value, AirflowFailException)
+    assert OUTPUT not in bucket.uris()
+    endpoint.requests.clear()
+    predict(rows_per_part=20)
+    assert endpoint.requests.count("Predict") == 60
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_body_that_breaks_off_is_read_again(bucket, endpoint, monkeypatch, packed):
+    """S3's connections break between the bytes too; that costs neither the row nor the task."""
+    from botocore.exceptions import IncompleteReadError, ReadTimeoutError
+    from botocore.response import StreamingBody
+
+    original, broken = StreamingBody.read, [ReadTimeoutError(endpoint_url="s3"), None, IncompleteReadError(
+        actual_bytes=1, expected_bytes=2
+    )]  # fmt: skip
+
+    def read(self, amt=None):
+        if broken and (error := broken.pop()):
+            raise error
+        return original(self, amt)
+
+    source = f"{SOURCE}.gz" if packed else SOURCE
+    bucket.put(source, gzip.compress(FILE.encode()) if packed else FILE)
+    monkeypatch.setattr(StreamingBody, "read", read)
+    predict(source_uri=source, input_format="CSV")
+    assert got(bucket) == expected()
+    assert not broken
+
+
+def test_a_damaged_archive_is_an_error(bucket, endpoint):
+    """What is no gzip, in its head or in its midst, fails for good and names the file."""
+    rows = "".join(f"{random.Random(number).random()},1\n" for number in range(2000))
+    whole = bytearray(gzip.compress(f"id,x\n{rows}".encode()))
+    whole[5000:5010] = bytes(10)
+    for body in (b"no gzip", bytes(whole), bytes(whole[:3000])):
+        bucket.put(f"{SOURCE}.gz", body)
+        with pytest.raises(AirflowFailException, match=r"source_uri: s3://bucket/in\.csv\.gz cannot be unpacked"):
+            predict(source_uri=f"{SOURCE}.gz")
+    assert endpoint.requests.count("Predict") == 0
 
 
 def test_a_row_that_the_service_refuses_goes_to_the_errors_file(bucket, endpoint):
@@ -397,8 +484,9 @@ def test_a_source_that_changes_meanwhile_is_an_error(bucket, endpoint, monkeypat
         return original(self)
 
     monkeypatch.setattr(scoring.Scoring, "run", run)
-    with pytest.raises(AirflowFailException, match=r"in\.csv changed while it was read"):
+    with pytest.raises(AirflowException, match=r"in\.csv changed while it was read") as caught:
         predict()
+    assert not isinstance(caught.value, AirflowFailException)  # the next try begins anew
     assert OUTPUT not in bucket.uris()
 
 
@@ -407,11 +495,12 @@ def test_a_source_that_changes_meanwhile_is_an_error(bucket, endpoint, monkeypat
     [
         ("", r"in\.csv has no rows: it is empty"),
         ("id,x\n", "has no rows"),
-        ("id,,x\n1,2,3\n", "has '', which is empty"),
-        ("id,id\n1,2\n", "has 'id', which is .* there twice"),
+        ("id,,x\n1,2,3\n", "column 2 in the header of s3://bucket/in.csv is empty"),
+        ("id,id\n1,2\n", "column 1 in the header of s3://bucket/in.csv is .* there twice"),
+        ("id,x\r1,2\r", "the header of s3://bucket/in.csv cannot be read: it is no CSV: new-line character"),
         (FILE.encode("utf-16"), "is UTF-16; it must be UTF-8"),
     ],
-    ids=["empty", "header only", "nameless column", "column twice", "utf-16"],
+    ids=["empty", "header only", "nameless column", "column twice", "lines that end in CR alone", "utf-16"],
 )
 def test_a_file_that_is_none_is_an_error(bucket, endpoint, body, message):
     """The message names the file, and no prediction is made."""
@@ -490,7 +579,7 @@ def test_many_workers_make_the_bytes_of_one(bucket, endpoint):
     plan = MachineLearningPlanPredictS3Operator(
         task_id="plan", ml_model_id="ml-1", source_uri="s3://bucket/in/", output_uri=OUTPUT, workers=3
     ).execute({})
-    assert [share["max_requests_per_second"] for share in plan] == [66, 67, 67]
+    assert [share["max_requests_per_second"] for share in plan] == [74, 70, 56]  # as there are rows, 200 in sum
     assert sum(stretch["count"] for share in plan for stretch in share["stretches"]) == 62
     summaries = [predict(source_uri=None, **share) for share in json.loads(json.dumps(plan))]
     join = MachineLearningJoinPredictS3Operator(task_id="join", output_uri=OUTPUT, summaries=summaries)
@@ -499,3 +588,58 @@ def test_many_workers_make_the_bytes_of_one(bucket, endpoint):
     assert total["rows"] == 62
     assert not any(".shares/" in uri for uri in bucket.uris())
     assert join.execute({}) == total
+
+
+def planned(workers, source=SOURCE):
+    """Divide the rows."""
+    return MachineLearningPlanPredictS3Operator(
+        task_id="plan", ml_model_id="ml-1", source_uri=source, output_uri=OUTPUT, workers=workers
+    ).execute({})
+
+
+def joined(summaries):
+    """Put together what the workers wrote."""
+    join = MachineLearningJoinPredictS3Operator(task_id="join", output_uri=OUTPUT, summaries=summaries)
+    return join.execute({})
+
+
+def test_a_join_of_what_was_joined_before_in_part_is_an_error(bucket, endpoint):
+    """One worker that is cleared alone finds the others' shares gone; its own is kept, and nothing looks done."""
+    plan = planned(2)
+    summaries = [predict(source_uri=None, **share) for share in plan]
+    joined(summaries)
+    whole = bucket.get(OUTPUT)
+    endpoint.client().update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9)
+    again = predict(source_uri=None, **plan[0])
+    with pytest.raises(AirflowException, match=r"there is no object at s3://bucket/out\.csv\.shares/0001-out\.csv"):
+        joined([again, summaries[1]])
+    assert again["output_uri"] in bucket.uris()
+    assert bucket.get(OUTPUT) == whole
+    joined([again, predict(source_uri=None, **plan[1])])
+    assert len(got(bucket)) == 60
+
+
+def test_a_large_archive_starves_no_worker(bucket):
+    """It goes to one worker as a whole; what comes after it is divided between the others."""
+    bucket.put("s3://bucket/in/1.csv.gz", gzip.compress(("id,x\n" + "k,1\n" * 30_000).encode()))
+    bucket.put("s3://bucket/in/2.csv", "id,x\n" + "k,1\n" * 30)
+    plan = planned(4, "s3://bucket/in/")
+    counts = [sum(stretch["count"] for stretch in share["stretches"]) for share in plan]
+    assert counts[0] == 30_000
+    assert len(counts) == 4
+    assert max(counts[1:]) - min(counts[1:]) <= 2
+    assert [share["max_requests_per_second"] for share in plan] == [196, 1, 1, 2]  # as there are rows
+
+
+def test_the_log_tells_how_far_it_is(caplog):
+    """Rows, rate, errors and the time left, every ten seconds."""
+    from airflow_ml_provider.predicting import telling
+
+    with pytest.MonkeyPatch.context() as patch:
+        seconds = iter([0.0, 4.0, 10.0, 15.0])
+        patch.setattr(telling, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+        teller = telling.Teller(1000, 100)
+        with caplog.at_level("INFO", telling.log.name):
+            for rows in (200, 300, 400):
+                teller.tell(rows, 2)
+    assert caplog.messages == ["300 of 1,000 rows (30 %), 20.0/s, 2 errors, 35 s left"]

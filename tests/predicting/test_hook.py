@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import traceback
 from itertools import islice
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_ml_provider.local.protocol import raw_answer
 from airflow_ml_provider.predicting.engine import PatienceLost, RefusedRecord
 
 FAULTS = ("reset", "server_error", "throttling", "limit_exceeded", "garbage", "expired_token")
@@ -180,3 +183,48 @@ def test_an_expired_token_is_renewed(hook, endpoint):
     """Expired credentials are read anew, once for all calls that found them expired."""
     endpoint.faults.add("expired_token", operation="Predict", count=3)
     assert labels(hook, [30] * 20) == ["1"] * 20
+
+
+def test_a_refused_record_shows_in_no_traceback(hook, endpoint):
+    """What the service says may quote the record, so no cause of the error that is raised is shown with it."""
+    endpoint.faults.add(
+        "error", operation="Predict", code="InvalidInputException", message="no such value: SECRET", status=400
+    )
+    with pytest.raises(RefusedRecord) as caught:
+        list(hook.predict_records("ml-1", [{"x": 1}]))
+    assert str(caught.value) == "records[0]: refused with InvalidInputException"
+    assert "SECRET" in caught.value.said
+    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_machine_that_allows_few_threads_is_enough(hook, endpoint, monkeypatch):
+    """When no further thread can be started, those there are go on."""
+    endpoint.faults.add("slow", operation="Predict", seconds=1)
+    started, start = [], threading.Thread.start
+
+    def few(thread):
+        if thread.name.startswith("predict-"):
+            if len(started) == 2:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", few)
+    assert labels(hook, [30] * 20) == ["1"] * 20
+    assert len(started) == 2
+
+
+@pytest.mark.parametrize("body", [b'"Bad Gateway"', b"[]", b"null", b"<html>"])
+def test_a_gateways_answer_passes(hook, endpoint, monkeypatch, body):
+    """A 502 in whatever shape is asked again."""
+    answer = endpoint.service.handle
+    answers = [raw_answer(502, body)] * 3
+
+    def handle(request):
+        if answers and request.header("x-amz-target").endswith(".Predict"):
+            return answers.pop()
+        return answer(request)
+
+    monkeypatch.setattr(endpoint.service, "handle", handle)
+    assert labels(hook, [30] * 3) == ["1"] * 3
+    assert not answers

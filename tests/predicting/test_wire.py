@@ -34,6 +34,7 @@ class Gate(socketserver.ThreadingTCPServer):
     def __init__(self, target, context=None):
         super().__init__(("127.0.0.1", 0), None)
         self.target, self.context, self.passed = target, context, 0
+        self.heads = []
         self.port = self.server_address[1]
 
     def finish_request(self, request, client_address):
@@ -51,7 +52,7 @@ class Gate(socketserver.ThreadingTCPServer):
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += request.recv(1)
-        assert head.startswith(b"CONNECT "), head
+        self.heads.append(head.decode())
         request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         return request
 
@@ -146,12 +147,15 @@ def test_a_client_certificate_is_shown(tls, authority, context, tmp_path):
         predicted(tls.port, verify=authority.bundle)
 
 
-def test_tls_goes_through_a_proxy(tls, authority):
-    """The proxy is asked to connect, and sees nothing of what is said."""
+@pytest.mark.parametrize("prefix", ["http://", "", "http://me:secret@"])
+def test_tls_goes_through_a_proxy(tls, authority, prefix):
+    """The proxy is asked to connect, by the user's name when the URL has one, and sees nothing of what is said."""
     with opened(Gate(("127.0.0.1", tls.port))) as proxy:
-        proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
+        proxies = {"https": f"{prefix}127.0.0.1:{proxy.port}"}
         assert predicted(tls.port, verify=authority.bundle, config={"proxies": proxies}) == "1"
-        assert proxy.passed == 1
+    (head,) = proxy.heads
+    assert head.startswith(f"CONNECT localhost:{tls.port} ")
+    assert ("Proxy-Authorization: Basic bWU6c2VjcmV0" in head) == ("me:secret" in prefix)
 
 
 def test_plain_http_goes_through_a_proxy(endpoint):
