@@ -110,6 +110,13 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, _transient_classes())
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether the service has said that it did nothing: a 4xx of its own."""
+    answer = getattr(error, "response", None) or {}
+    status: int = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return 400 <= status < 500
+
+
 def is_passing_at_predict(error: BaseException) -> bool:
     """Tell the same of Predict: a READY endpoint may take a while more until its predictor is mounted."""
     return code(error) == "PredictorNotMountedException" or is_transient(error)

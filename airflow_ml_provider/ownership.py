@@ -8,10 +8,13 @@ kept.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
+
+from airflow_ml_provider.resources import endpoint_info
+from airflow_ml_provider.threads import in_thread
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -83,7 +86,7 @@ def remember(context: Context, ml_model_id: str, created_at: str | None = None) 
 
 def forget(context: Context) -> None:
     """Write down that no endpoint is this task's to take down."""
-    if (store := _store(context)) is not None:
+    if (store := _store(context)) is not None and store.get(KEY):
         store.delete(KEY)
 
 
@@ -96,15 +99,35 @@ def is_remembered(context: Context, endpoint: RealtimeEndpoint) -> bool:
     return made["CreatedAt"] in (None, endpoint.get("CreatedAt"))
 
 
+def _is_gone(hook: MachineLearningHook, wait: Wait) -> bool:
+    """Tell by one look whether the endpoint that the task made is gone, or another one in its place.
+
+    While Create was not answered, or the look is not, nobody knows, and it is not gone.
+    """
+    if not wait.created_at:
+        return False
+    try:
+        now = endpoint_info(hook.get(wait.resource, wait.resource_id, wait.deadline))
+    except Exception as error:
+        log.info("%s: whether it is still the task's own is not known: %s", wait, error)
+        return False
+    return now["EndpointStatus"] == "NONE" or now.get("CreatedAt") != wait.created_at
+
+
 def take_down(hook: MachineLearningHook, wait: Wait) -> bool:
     """Delete the endpoint that a task made; that this fails is logged, and hides no other error.
 
-    :returns: whether it is deleted.
+    One that somebody else has made in its place meanwhile is not deleted.
+
+    :returns: whether nothing of the task is left.
     """
     from airflow_ml_provider import waiting
 
     started = waiting.now()
     last = replace(wait, deadline=started + TAKE_DOWN_SECONDS, started=started, delay=1, failures=0)
+    if _is_gone(hook, last):
+        log.info("%s: the one that the task made is gone already", wait)
+        return True
     try:
         waiting.persist(last, lambda: hook.poll("DeleteRealtimeEndpoint", last.deadline, MLModelId=wait.resource_id))
     except Exception:
@@ -128,10 +151,9 @@ async def is_given_up(task: TaskInstanceKey) -> bool:
 
     A task that was marked as success keeps its endpoint, and one that was cleared is about to take it over.
     """
-    from airflow import __version__
+    from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
-    state = await asyncio.to_thread(_state_2 if __version__.startswith("2.") else _state, task)
-    return state in GIVEN_UP
+    return await in_thread(partial(_state if AIRFLOW_V_3_0_PLUS else _state_2, task)) in GIVEN_UP
 
 
 def _state(task: TaskInstanceKey) -> str | None:

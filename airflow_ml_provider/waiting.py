@@ -46,7 +46,7 @@ class Wait:
 
     ``deadline`` and ``started`` are seconds since the epoch, ``delay`` is the pause between two looks in
     seconds. ``made`` says that the asker's own Create has shown the endpoint to exist; NONE then means that
-    somebody deleted it.
+    somebody deleted it. ``created_at`` is the ``CreatedAt`` of that endpoint.
     """
 
     waiter: WaiterName
@@ -56,6 +56,7 @@ class Wait:
     delay: float
     started: float
     made: bool = False
+    created_at: str = ""
     calls: int = 0
     status: str = "not seen"
     failures: int = 0

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mypy_boto3_machinelearning.client import MachineLearningClient
     from mypy_boto3_s3.client import S3Client
 
+# For STS, whose answers every call waits for; the user's own configuration wins.
+BOUNDED = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
 TIMEOUTS = (60.0, 20.0, 5.0, 1.0)  # seconds; a few steps, so that one client serves many waits
 
 
@@ -104,7 +106,7 @@ class MachineLearningClientHook(AwsBaseHook):
     @cached_property
     def _session(self) -> boto3.session.Session:
         """The session; one by an assumed role shares 9 MB of botocore's data with the session that assumes it."""
-        factory = base_aws.SessionFactory(conn=self.conn_config, config=self.config)
+        factory = base_aws.SessionFactory(conn=self.conn_config, config=BOUNDED.merge(self.config))
         session = factory.create_session()
         asking = vars(factory).get("basic_session", session)
         _botocore(session).register_component("data_loader", _botocore(asking).get_component("data_loader"))

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_ml_provider.resources import JSON, Description, WaiterName
 
@@ -134,12 +135,17 @@ class MachineLearningBase(BaseOperator):
         self.log.info("%s: %s", wait, wait.error or wait.status)
 
     def defer_wait(self, wait: Wait, method_name: str, **carried: JSON) -> NoReturn:
-        """Leave the wait to the triggerer, which resumes the task with an Event."""
+        """Leave the wait to the triggerer, which resumes the task with an Event.
+
+        Airflow 3 does not count the time in the triggerer for ``execution_timeout``, so there it moves the deadline.
+        """
         from datetime import timedelta
 
         from airflow_ml_provider import waiting
         from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 
+        if self.execution_timeout and AIRFLOW_V_3_0_PLUS:
+            wait.deadline = min(wait.deadline, wait.started + self.execution_timeout.total_seconds())
         self.log.info("Waiting in the triggerer for %s, %.0f s at most", wait, wait.deadline - waiting.now())
         grace = timedelta(seconds=max(wait.deadline - waiting.now(), 0) + TRIGGER_GRACE)
         trigger = MachineLearningTrigger(wait=wait.to_json(), carried=carried, **self.aws_settings)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
-from airflow_ml_provider import ownership
+from airflow_ml_provider import errors, ownership
 from airflow_ml_provider.operators.base import Event
-from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator
+from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator, failures
 from airflow_ml_provider.resources import Description, endpoint_info
 
 if TYPE_CHECKING:
@@ -103,15 +103,32 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
     def make(self, context: Context, wait: Wait, *, ours: bool, taken_over: bool) -> Description:
         """Ask for the endpoint, which changes nothing where it exists, and wait until it is READY."""
         with self.taken_down_on_failure(context, wait, ours):
-            info = endpoint_info(self.ask(wait, self.operation, {"MLModelId": wait.resource_id}))
+            info = endpoint_info(self.ask_to_create(wait))
             self.log.info("%s: %s", wait, info["EndpointStatus"])
             if not self.wait_for_completion:
                 return self.deliver(context, cast("Description", info))
             if ours:
                 ownership.remember(context, wait.resource_id, info.get("CreatedAt"))
-            wait.made = info["EndpointStatus"] in ("UPDATING", "READY")
+            wait.made, wait.created_at = info["EndpointStatus"] in ("UPDATING", "READY"), info.get("CreatedAt", "")
             outcome = self.finish(wait, "execute_complete", ours=ours, taken_over=taken_over)
             return self.made(context, wait, outcome, ours=ours, taken_over=taken_over)
+
+    def ask_to_create(self, wait: Wait) -> dict[str, object]:
+        """Ask for the endpoint; ``refused`` says afterwards that every attempt was, so that nothing came of them."""
+        from airflow_ml_provider import waiting
+
+        self.refused = True
+
+        def attempt() -> dict[str, object]:
+            so_far, self.refused = self.refused, False  # unless an answer says so, nobody knows what came of it
+            try:
+                return self.hook.poll(self.operation, wait.deadline, MLModelId=wait.resource_id)
+            except Exception as error:
+                self.refused = so_far and errors.is_refusal(error)
+                raise
+
+        with failures(f"{self.operation} of {wait}"):
+            return waiting.persist(wait, attempt)
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait for the endpoint."""
@@ -126,7 +143,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
         """Deliver the endpoint; create it once more when the clean-up of an earlier try deleted what this one used."""
         if taken_over and outcome["kind"] == "failure" and wait.status == "NONE":
             self.log.info("%s: gone with the earlier try that made it; creating it once more", wait)
-            wait.made = False
+            wait.made, wait.created_at = False, ""
             ownership.remember(context, wait.resource_id)
             return self.make(context, wait, ours=ours, taken_over=False)
         return self.deliver(context, self.concluded(outcome))
@@ -148,13 +165,14 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
         except BaseException:
             if self.making:
                 self.making = None
-                if ownership.take_down(self.hook, wait):
+                if self.refused or ownership.take_down(self.hook, wait):
                     ownership.forget(context)  # else the next try takes it over
             raise
         finally:
             self.making = None
 
     making: Wait | None = None
+    refused = False
 
     def on_kill(self) -> None:
         """End a wait whose endpoint is ours, so that it is deleted on the way out.
@@ -172,8 +190,12 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
             super().not_resumed(context, reason)
 
     def is_ours(self, context: Context, wait: Wait) -> bool:
-        """Tell whether the endpoint that exists now was made by this task."""
-        now = endpoint_info(self.ask(wait, "GetMLModel", {"MLModelId": wait.resource_id}))
+        """Tell whether the endpoint that exists now was made by this task; where AWS does not say, it is kept."""
+        try:
+            now = endpoint_info(self.ask(wait, "GetMLModel", {"MLModelId": wait.resource_id}))
+        except AirflowException:
+            self.log.exception("%s is kept, and costs money until somebody deletes it", wait)
+            return False
         return now["EndpointStatus"] != "NONE" and ownership.is_remembered(context, now)
 
 

@@ -48,13 +48,19 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         from airflow_ml_provider import waiting
 
         wait = self.begin()
+        wait.deadline = self.deadline or wait.deadline
         outcome = waiting.look(wait, self.get(wait))
         if outcome:
             return PokeReturnValue(is_done=True, xcom_value=self.concluded(outcome))
         self.tell(wait)
         return PokeReturnValue(is_done=False)
 
+    deadline = 0.0  # of all pokes, when they are in one process
+
     def execute(self, context: Context) -> Description:
+        from airflow_ml_provider import waiting
+
+        self.deadline = waiting.now() + self.timeout if self.mode == "poke" else 0.0
         seen = self.execute_deferrable() if self.deferrable else super().execute(context)
         self.push(context, seen)
         return seen

@@ -85,7 +85,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
         return f"<{type(self).__name__} {self.ml_model_id} {self.target_status}>"
 
     async def run(self) -> AsyncIterator[base.TriggerEvent]:
-        last = await self._recall()
+        last = fired = await self._recall()
         started = waiting.now()
         wait = waiting.Wait(
             TARGETS[self.target_status], self.ml_model_id, "", float("inf"), self.poll_interval, started
@@ -94,9 +94,10 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
             while True:
                 seen, reached = await self._look(looking, wait)
                 if seen and seen != last:
-                    if last is not None and reached:
+                    again = seen == fired and "CreatedAt" in (reached or ())
+                    if last is not None and reached and not again:
                         yield base.TriggerEvent(reached)  # type: ignore[no-untyped-call]  # as above
-                    last = seen
+                    last, fired = seen, seen if reached else fired
                     await self._remember(last)
                 await asyncio.sleep(waiting.pause(wait))
 
@@ -112,7 +113,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
             log.warning("%s", outcome["message"])
         if wait.failures:
             return "", None
-        return wait.status, None
+        return wait.status if outcome is None or outcome["description"] else "not found", None
 
     @property
     def _key(self) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_ml_provider import errors, waiting
+from airflow_ml_provider.threads import in_thread
 from airflow_ml_provider.triggers import lists
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Poller:
         with self.used():
             hook = await self._connected()
             try:
-                return await asyncio.to_thread(question, hook)
+                return await in_thread(partial(question, hook))
             except Exception as error:
                 self._forget_expired(errors.code(error))
                 raise
@@ -148,7 +149,7 @@ class Poller:
         self._thread.shutdown(wait=False)
 
     async def _in_thread(self, call: Callable[[], Answer]) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        return await in_thread(call, self._thread)
 
     async def _connected(self) -> MachineLearningHook:
         if self._hook is None:

@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 from botocore import loaders
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError, ReadTimeoutError, WaiterError
 from botocore.parsers import ResponseParserError
 
 from airflow_ml_provider import errors, waiting
@@ -54,6 +54,16 @@ def test_a_role_is_assumed_once(ml_model, amazon_ml_local, connect, caplog):
     hook.s3.list_buckets()
     assert [text for text in caplog.messages if text.startswith("sts ")] == ["sts POST / 200"]
     assert hook.get_session("eu-west-1").region_name == "eu-west-1"
+
+
+@pytest.mark.timeout(60)
+def test_an_sts_that_never_answers_holds_nobody_up_for_long(amazon_ml_local, connect, monkeypatch):
+    """Two attempts of five seconds; botocore's own five of a minute would outlast any deadline of a wait."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        connect(region_name="us-east-1", role_arn="arn:aws:iam::123456789012:role/ml")
+        with pytest.raises(ReadTimeoutError):
+            _ = MachineLearningHook(config={"read_timeout": 1}).conn
 
 
 def test_an_assumed_role_loads_botocores_data_once(ml_model, amazon_ml_local, connect, monkeypatch):

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
+from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 
 
@@ -149,3 +150,17 @@ def test_an_id_that_is_none_is_refused_before_any_call(ml_model_id, amazon_ml_lo
         with pytest.raises(ValueError, match="^ml_model_id: "):
             sensor(ml_model_id=ml_model_id, deferrable=deferrable).execute({})
     assert not list(amazon_ml_local.requests)
+
+
+def test_calls_of_late_pokes_have_the_time_that_is_left(slow, monkeypatch):
+    """In poke mode all pokes have one deadline, so that no call of the last one outlasts it."""
+    left, client = [], MachineLearningHook.polling_client
+
+    def polling_client(hook, seconds_left):
+        left.append(seconds_left)
+        return client(hook, seconds_left)
+
+    monkeypatch.setattr(MachineLearningHook, "polling_client", polling_client)
+    with pytest.raises(AirflowSensorTimeout):
+        sensor(timeout=95, deferrable=False).execute({})
+    assert min(left) <= 5

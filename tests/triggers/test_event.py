@@ -98,6 +98,13 @@ if not IS_2:
         service_clock.advance(100)
         assert watch(service_clock, []) == []
 
+    def test_a_model_that_is_not_found_for_a_moment_is_no_change(service_clock, service, make):
+        """One look may miss what is there; the endpoint is the same as before."""
+        missed = lambda: service.faults.add(  # noqa: E731
+            "error", operation="GetMLModel", code="ResourceNotFoundException", message="no", status=400, count=1
+        )
+        assert len(watch(service_clock, [(10, make), (300, missed)])) == 1
+
     def test_it_fires_when_the_endpoint_is_gone(service_clock, make, delete):
         """Deleted by whomever."""
         make()

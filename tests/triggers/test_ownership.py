@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     TaskDeferred,
 )
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_ml_provider import ownership
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
@@ -223,6 +225,13 @@ def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, e
     assert not any(context[name].values())
 
 
+def test_execution_timeout_bounds_a_deferred_wait(service, service_clock):
+    """Airflow 3 does not count the time in the triggerer for it, so the wait's own deadline does. Airflow 2 ends such a
+    wait itself, and would not let the task go on after an event that came first."""
+    wait = deferred(create(waiter_delay=10, execution_timeout=timedelta(seconds=30)), {}).trigger.wait
+    assert wait.deadline - wait.started == (30 if AIRFLOW_V_3_0_PLUS else 600)
+
+
 def test_a_lost_trigger_deletes_nothing_that_was_there_before(service):
     """Nor what nobody can tell to be ours."""
     service.client().create_realtime_endpoint(MLModelId="ml-1")
@@ -285,6 +294,85 @@ def test_an_endpoint_made_anew_by_somebody_else_is_not_taken_for_ours(service, s
     with pytest.raises(AirflowException, match="status FAILED"):
         finish(create(), service_clock, context)
     assert status(service) == "FAILED"
+
+
+@pytest.fixture
+def made_anew(service, service_clock):
+    """Let somebody delete the endpoint and make another one."""
+
+    def replace():
+        client = service.client()
+        client.delete_realtime_endpoint(MLModelId="ml-1")
+        service_clock.advance(5)
+        client.create_realtime_endpoint(MLModelId="ml-1")
+
+    return replace
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_what_somebody_made_in_its_place_is_not_deleted(service, service_clock, at_next_sleep, made_anew, deferrable):
+    """Made between two looks, it is not seen to be another one until the deadline; then it is, and it is kept."""
+    task = create(deferrable=deferrable, waiter_delay=10, waiter_max_attempts=6)
+    if deferrable:
+        wait = deferred(task, {})
+        made_anew()
+        end = partial(resume, task, service_clock, {}, wait)
+    else:
+        at_next_sleep(made_anew)
+        end = partial(task.execute, {})
+    with pytest.raises(AirflowException, match="the deadline of 60 s has passed"):
+        end()
+    assert status(service) == "UPDATING"
+    assert service.requests.count("DeleteRealtimeEndpoint") == 1
+
+
+def test_on_kill_keeps_what_somebody_made_in_its_place(service, service_clock, task_state, made_anew):
+    """The trigger looks at CreatedAt too."""
+    task_state("failed")
+    wait = deferred(create(), {})
+    made_anew()
+    stop(service_clock, wait.trigger)
+    assert status(service) == "UPDATING"
+
+
+def test_what_is_gone_is_not_deleted_again(service, service_clock):
+    """A deleted endpoint ends the wait, and there is nothing to clean up."""
+    wait = deferred(create(), {})
+    service.client().delete_realtime_endpoint(MLModelId="ml-1")
+    with pytest.raises(AirflowException, match="somebody deleted it"):
+        resume(create(), service_clock, {}, wait)
+    assert service.requests.count("DeleteRealtimeEndpoint") == 1
+
+
+@pytest.mark.parametrize(("code", "error"), [("ThrottlingException", "deadline"), ("AccessDeniedException", "no")])
+def test_a_create_that_was_only_ever_refused_owns_nothing(service, service_clock, at_next_sleep, code, error):
+    """What somebody else made meanwhile is kept, and no record calls a later one ours."""
+    context = {"task_state_store": Store()}
+    refuse = partial(
+        service.faults.add, "error", operation="CreateRealtimeEndpoint", code=code, message="no", status=400
+    )
+
+    def somebody():
+        service.faults.clear()
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
+        refuse()
+
+    refuse()
+    at_next_sleep(somebody)
+    with pytest.raises(AirflowException, match=error):
+        create(deferrable=False, waiter_delay=10, waiter_max_attempts=6).execute(context)
+    assert service.requests.count("DeleteRealtimeEndpoint") == 0
+    assert not context["task_state_store"]
+
+
+def test_a_create_that_may_have_succeeded_is_taken_down(service, at_next_sleep):
+    """After an error that leaves open what came of it, the endpoint counts as made."""
+    service.faults.add("server_error", operation="CreateRealtimeEndpoint", when="after", count=1)
+    at_next_sleep(lambda: service.faults.add("throttling", operation="CreateRealtimeEndpoint"))
+    with pytest.raises(AirflowException, match="deadline"):
+        create(deferrable=False, waiter_delay=10, waiter_max_attempts=6).execute({})
+    assert service.requests.count("DeleteRealtimeEndpoint") == 1
+    assert status(service) == "NONE"
 
 
 @pytest.mark.parametrize("existed", [False, True])

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -241,3 +242,20 @@ def test_settings_reach_the_client(amazon_ml_local, service_clock, endpoints, tr
     assert seen["region"] == "eu-west-1"
     assert seen["verify"] is False
     assert "mine" in seen["agent"]
+
+
+def test_what_blocks_finds_the_triggerers_event_loop(service_clock):
+    """Airflow 3.0 to 3.2 talk to their supervisor by the loop that asgiref finds for the thread; no other will do."""
+    from asgiref.sync import async_to_sync
+
+    from airflow_ml_provider.threads import in_thread
+
+    async def running_loop():
+        return asyncio.get_running_loop()
+
+    async def loops():
+        with ThreadPoolExecutor(1) as thread:
+            return asyncio.get_running_loop(), await in_thread(async_to_sync(running_loop), thread)
+
+    ours, theirs = asyncio.run(loops())
+    assert theirs is ours
