@@ -9,6 +9,7 @@ from airflow_ml_provider.operators.realtime_endpoint import (
     MachineLearningCreateRealtimeEndpointOperator,
     MachineLearningDeleteRealtimeEndpointOperator,
 )
+from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 
 ENDPOINT_MEMBERS = {"MLModelId", "EndpointUrl", "EndpointStatus", "PeakRequestsPerSecond", "CreatedAt"}
 
@@ -157,6 +158,14 @@ class TestCreate:
         """if_exists='fail' costs one Get before Create."""
         create(wait_for_completion=False, if_exists="fail").execute({})
         assert called(slow) == ["GetMLModel", "CreateRealtimeEndpoint"]
+
+    def test_what_is_ready_already_is_not_deferred(self, slow, service_clock):
+        """The answer is there, so no triggerer is asked: by the operator as by the sensor."""
+        slow.client().create_realtime_endpoint(MLModelId="ml-1")
+        service_clock.advance(100)
+        assert create(deferrable=True).execute({})["EndpointStatus"] == "READY"
+        sensor = MachineLearningRealtimeEndpointSensor(task_id="wait", ml_model_id="ml-1", deferrable=True)
+        assert sensor.execute({})["EndpointStatus"] == "READY"
 
     def test_wait_for_completion_false_wins_over_deferrable(self, slow):
         """With wait_for_completion=False nothing is deferred."""

@@ -259,3 +259,15 @@ def test_what_blocks_finds_the_triggerers_event_loop(service_clock):
 
     ours, theirs = asyncio.run(loops())
     assert theirs is ours
+
+
+def test_waits_with_a_role_assume_it_once(amazon_ml_local, service_clock, endpoints, trigger, monkeypatch, caplog):
+    """All of a poller's waits, lists and Gets share one session."""
+    extra = {"region_name": "us-east-1", "role_arn": "arn:aws:iam::123456789012:role/ml"}
+    connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    ids = endpoints(20)
+    with caplog.at_level("INFO", "airflow_ml_provider.local.neighbours"):
+        found = outcomes(service_clock, [trigger(model_id) for model_id in ids])
+    assert [outcome["kind"] for outcome in found] == ["success"] * 20
+    assert [text for text in caplog.messages if text.startswith("sts ")] == ["sts POST / 200"]
