@@ -85,7 +85,9 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
         taken_over = exists and ownership.is_remembered(context, before)
         if exists and not taken_over:
             return self.use(context, wait, before)
-        if not exists:
+        if taken_over:
+            wait.created_at = before.get("CreatedAt", "")
+        else:
             ownership.remember(context, wait.resource_id)
         return self.make(context, wait, ours=self.delete_on_failure, taken_over=taken_over)
 
@@ -114,10 +116,10 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
             return self.made(context, wait, outcome, ours=ours, taken_over=taken_over)
 
     def ask_to_create(self, wait: Wait) -> dict[str, object]:
-        """Ask for the endpoint; ``refused`` says afterwards that every attempt was, so that nothing came of them."""
+        """Ask for the endpoint; ``refused`` says afterwards that every attempt was, and so none is ours."""
         from airflow_ml_provider import waiting
 
-        self.refused = True
+        self.refused = not wait.created_at
 
         def attempt() -> dict[str, object]:
             so_far, self.refused = self.refused, False  # unless an answer says so, nobody knows what came of it

@@ -365,6 +365,17 @@ def test_a_create_that_was_only_ever_refused_owns_nothing(service, service_clock
     assert not context["task_state_store"]
 
 
+def test_what_was_taken_over_is_taken_down_although_create_is_refused(service, service_clock):
+    """It is there since an earlier try; that this one is throttled for ever does not make it anybody else's."""
+    context = {"task_state_store": Store()}
+    deferred(create(), context)
+    service.faults.add("throttling", operation="CreateRealtimeEndpoint")
+    with pytest.raises(AirflowException, match="deadline"):
+        create(deferrable=False, waiter_delay=10, waiter_max_attempts=6).execute(context)
+    assert status(service) == "NONE"
+    assert not context["task_state_store"]
+
+
 def test_a_create_that_may_have_succeeded_is_taken_down(service, at_next_sleep):
     """After an error that leaves open what came of it, the endpoint counts as made."""
     service.faults.add("server_error", operation="CreateRealtimeEndpoint", when="after", count=1)
