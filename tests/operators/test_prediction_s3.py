@@ -390,7 +390,7 @@ def test_a_column_that_the_model_does_not_know_is_named(bucket, endpoint):
     assert got(bucket) == [("k", "0")]
 
 
-def interrupted(endpoint, bucket, after=35):
+def interrupted(endpoint, bucket, after=35, **arguments):
     """Run until the service breaks down for good, and give what was done till then."""
     original = endpoint.service.handle
 
@@ -401,7 +401,7 @@ def interrupted(endpoint, bucket, after=35):
 
     endpoint.service.handle = handle
     with pytest.raises(AirflowException, match="AccessDenied"):
-        predict(rows_per_part=10)
+        predict(rows_per_part=10, **arguments)
     endpoint.service.handle = original
     endpoint.faults.clear()
     endpoint.requests.clear()
@@ -409,17 +409,31 @@ def interrupted(endpoint, bucket, after=35):
     return json.loads(bucket.get(f"{OUTPUT}.parts/progress.json"))["rows"]
 
 
-def test_a_retry_goes_on_behind_what_was_done(bucket, endpoint):
-    """The bytes are those of an undisturbed run, and no row is asked for twice."""
-    predict()
+INPUTS = {
+    "csv": {"in.csv": FILE},
+    "gzip": {"in.csv.gz": gzip.compress(FILE.encode())},
+    "json lines": {"in.jsonl": "".join(f'{{"id": "{key}", "x": {x}}}\n' for key, x in ROWS)},
+    "crlf and beyond ascii": {"in.csv": "\ufeff" + FILE.replace("k", "kü").replace("\n", "\r\n")},
+    "folder": {"in/1.csv": FILE[: FILE.index("k25")], "in/2.csv.gz": gzip.compress(b"id,x\nz1,3\nz2,35\n")}
+    | {"in/3.csv": "id,x\n" + FILE[FILE.index("k25") :]},
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_a_retry_goes_on_behind_what_was_done(bucket, endpoint, kind):
+    """Whatever the input: the bytes are those of an undisturbed run, and no row is asked for twice."""
+    for name, body in INPUTS[kind].items():
+        bucket.put(f"s3://bucket/{name}", body)
+    source = "s3://bucket/in/" if kind == "folder" else f"s3://bucket/{next(iter(INPUTS[kind]))}"
+    rows = predict(source_uri=source)["rows"]
     undisturbed = bucket.get(OUTPUT)
     bucket.client.delete_object(Bucket="bucket", Key="out.csv")
     endpoint.requests.clear()
-    done = interrupted(endpoint, bucket)
-    assert 10 <= done < 60
-    predict(rows_per_part=10)
+    done = interrupted(endpoint, bucket, source_uri=source)
+    assert 10 <= done < rows
+    predict(rows_per_part=10, source_uri=source)
     assert bucket.get(OUTPUT) == undisturbed
-    assert endpoint.requests.count("Predict") == 60 - done
+    assert endpoint.requests.count("Predict") == rows - done
 
 
 PASSING = {
@@ -643,3 +657,15 @@ def test_the_log_tells_how_far_it_is(caplog):
             for rows in (200, 300, 400):
                 teller.tell(rows, 2)
     assert caplog.messages == ["300 of 1,000 rows (30 %), 20.0/s, 2 errors, 35 s left"]
+
+
+def test_errors_of_all_workers_are_joined(bucket):
+    """One errors file, with the line numbers of the source."""
+    lines = FILE.splitlines()
+    lines[3], lines[50] = "ragged", "ragged"
+    bucket.put(SOURCE, "\n".join(lines))
+    plan = planned(3)
+    total = joined([predict(source_uri=None, max_errors=1, **share) for share in plan])
+    assert (total["rows"], total["errors"]) == (60, 2)
+    assert [error["line"] for error in bucket.rows(f"{OUTPUT}.errors.csv")] == ["4", "51"]
+    assert len(got(bucket)) == 58
