@@ -129,6 +129,7 @@ def test_a_certificate_of_another_host_is_refused(tls, authority):
         wire.predict(wire.body({"x": 30}))
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # urllib3 is right, and the user has asked for it
 def test_verification_can_be_turned_off(tls):
     """verify=False is the user's own choice, as with boto3."""
     assert predicted(tls.port, verify=False) == "1"
