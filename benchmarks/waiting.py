@@ -1,7 +1,8 @@
 """What a deferred wait costs the triggerer, beside a trigger on the amazon provider's AwsBaseWaiterTrigger.
 
 Both wait for realtime endpoints on Amazon ML Local, which runs in a process of its own, with a look every 5 s. The peer
-runs in an environment of its own, since it needs aiobotocore; it is made under ``build/`` on the first run.
+runs in an environment of its own, since it needs aiobotocore; it is made under ``build/`` on the first run. The script
+starts itself as the service and as the process that waits, so that all of it stands in one file.
 
 - start: CPU of the process until every endpoint was looked at, per trigger
 - lag: by how much a 5 ms sleep in the event loop comes late, from start to end; imported modules are frozen for

@@ -29,10 +29,10 @@ os.environ.update(
 for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_MACHINE_LEARNING", "AWS_PROFILE", "AWS_CONFIG_FILE"):
     os.environ.pop(name, None)
 
-import pytest  # noqa: E402
+import pytest  # noqa: E402 - pytest's plugins read the environment too
 
-from airflow_ml_provider import waiting  # noqa: E402
-from tests.paced import Paced  # noqa: E402
+from airflow_ml_provider import waiting  # noqa: E402 - it is Airflow's settings that come first
+from tests.paced import Paced  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from airflow_ml_provider.local.clock import Clock

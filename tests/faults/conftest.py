@@ -101,7 +101,10 @@ class Ways:
 
     def reschedule(self, **arguments):
         """Execute as often as Airflow would, by what its database holds of the first time."""
-        now = lambda: datetime.fromtimestamp(self.clock.now(), UTC)  # noqa: E731
+
+        def now():
+            return datetime.fromtimestamp(self.clock.now(), UTC)
+
         began, sensor = now(), self.sensor(deferrable=False, mode="reschedule", **arguments)
         names = dict.fromkeys(("dag_id", "task_id", "run_id", "map_index"), "")
         ti = SimpleNamespace(

@@ -150,8 +150,7 @@ def models(service, request) -> Callable[[int], list[str]]:
         names = [f"{request.node.name.replace('[', '-').rstrip(']')[:50]}-{number}" for number in range(count)]
         for name in names:
             client.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId="ds")
-        trained = lambda: all(client.get_ml_model(MLModelId=n)["Status"] == "COMPLETED" for n in names)  # noqa: E731
-        until(trained)
+        until(lambda: all(client.get_ml_model(MLModelId=name)["Status"] == "COMPLETED" for name in names))
         service.requests.clear()
         return names
 

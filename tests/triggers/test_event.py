@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+from functools import partial
 
 import pytest
 from airflow import __version__
@@ -100,9 +101,8 @@ if not IS_2:
 
     def test_a_model_that_is_not_found_for_a_moment_is_no_change(service_clock, service, make):
         """One look may miss what is there; the endpoint is the same as before."""
-        missed = lambda: service.faults.add(  # noqa: E731
-            "error", operation="GetMLModel", code="ResourceNotFoundException", message="no", status=400, count=1
-        )
+        missing = {"operation": "GetMLModel", "code": "ResourceNotFoundException", "message": "no", "status": 400}
+        missed = partial(service.faults.add, "error", count=1, **missing)
         assert len(watch(service_clock, [(10, make), (300, missed)])) == 1
 
     def test_it_fires_when_the_endpoint_is_gone(service_clock, make, delete):
@@ -113,9 +113,8 @@ if not IS_2:
 
     def test_it_fires_when_a_model_is_completed(service_clock, service):
         """Also of a model that does not exist yet when the watch begins."""
-        train = lambda: service.client().create_ml_model(  # noqa: E731
-            MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1"
-        )
+        create = service.client().create_ml_model
+        train = partial(create, MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
         (event,) = watch(service_clock, [(100, train)], ml_model_id="ml-2", target_status="COMPLETED")
         assert event["Status"] == "COMPLETED"
         assert "LogUri" not in event
@@ -136,7 +135,7 @@ if not IS_2:
     @pytest.mark.parametrize("kind", ["throttling", "server_error", "reset", "garbage", "never_enrolled"])
     def test_it_goes_on_through_errors(service_clock, service, make, kind):
         """Nothing ends it, and errors are no change; while they last it asks more and more seldom."""
-        begin = lambda: service.faults.add(kind, count=4, operation="GetMLModel")  # noqa: E731
+        begin = partial(service.faults.add, kind, count=4, operation="GetMLModel")
         assert len(watch(service_clock, [(10, make), (25, begin)], poll_interval=10)) == 1
         assert service.requests.count("GetMLModel") <= 100
 

@@ -271,7 +271,7 @@ def test_a_new_try_creates_once_more_what_the_old_one_deleted(service, service_c
     context = {"task_state_store": Store()}
     deferred(create(), context)
     task = create(deferrable=deferrable)
-    delete = lambda: service.client().delete_realtime_endpoint(MLModelId="ml-1")  # noqa: E731
+    delete = partial(service.client().delete_realtime_endpoint, MLModelId="ml-1")
     if deferrable:
         wait = deferred(task, context)
         delete()
