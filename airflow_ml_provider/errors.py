@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from botocore.model import OperationModel
 
+# What botocore's parser raises on JSON of another shape than the service's.
+MISREAD = (AttributeError, TypeError, ValueError)
+
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 
 THROTTLING = frozenset(
@@ -112,9 +115,12 @@ def is_transient(error: BaseException) -> bool:
 
 def is_refusal(error: BaseException) -> bool:
     """Tell whether the service has said that it did nothing: a 4xx of its own."""
+    return 400 <= _status(error) < 500
+
+
+def _status(error: BaseException) -> int:
     answer = getattr(error, "response", None) or {}
-    status: int = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return 400 <= status < 500
+    return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def is_passing_at_predict(error: BaseException) -> bool:
@@ -123,7 +129,7 @@ def is_passing_at_predict(error: BaseException) -> bool:
 
 
 def _is_transient_answer(error: ClientError) -> bool:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = _status(error)
     return code(error) in TRANSIENT or status == 429 or status >= 500
 
 

@@ -45,8 +45,8 @@ class Wait:
     """One wait, in plain JSON types: what is awaited, until when, and what was seen of it so far.
 
     ``deadline`` and ``started`` are seconds since the epoch, ``delay`` is the pause between two looks in
-    seconds. ``made`` says that the asker's own Create has shown the endpoint to exist; NONE then means that
-    somebody deleted it. ``created_at`` is the ``CreatedAt`` of that endpoint.
+    seconds. ``created_at`` is the ``CreatedAt`` of the endpoint that the asker's own Create has shown to exist; with
+    it, NONE means that somebody deleted it.
     """
 
     waiter: WaiterName
@@ -55,7 +55,6 @@ class Wait:
     deadline: float
     delay: float
     started: float
-    made: bool = False
     created_at: str = ""
     calls: int = 0
     status: str = "not seen"
@@ -108,7 +107,7 @@ def judge(wait: Wait, answer: Mapping[str, object]) -> Outcome | None:
         return None
     wait.status, wait.failures, wait.error = status, 0, ""
     state = _accepted(wait.waiter, answer)
-    if status == "NONE" and wait.made and state == "retry":
+    if status == "NONE" and wait.created_at and state == "retry":
         return _outcome("failure", wait, seen, "somebody deleted it while this task waited for it")
     if state == "retry":
         return None

@@ -208,7 +208,7 @@ class MachineLearningClientHook(AwsBaseHook):
         try:
             with self._expired_forgotten():
                 answer = method(**request)
-        except (AttributeError, TypeError, ValueError) as error:  # JSON of another shape than botocore's parser expects
+        except errors.MISREAD as error:
             raise ResponseParserError(f"{operation}: an answer that is none of the service's: {error}") from error
         if not answer.keys() - {"ResponseMetadata"}:  # a proxy's page, which botocore reads as an empty answer
             raise ResponseParserError(f"{operation}: an answer without a member")

@@ -111,7 +111,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
                 return self.deliver(context, cast("Description", info))
             if ours:
                 ownership.remember(context, wait.resource_id, info.get("CreatedAt"))
-            wait.made, wait.created_at = info["EndpointStatus"] in ("UPDATING", "READY"), info.get("CreatedAt", "")
+            wait.created_at = info.get("CreatedAt", "")
             outcome = self.finish(wait, "execute_complete", ours=ours, taken_over=taken_over)
             return self.made(context, wait, outcome, ours=ours, taken_over=taken_over)
 
@@ -145,7 +145,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
         """Deliver the endpoint; create it once more when the clean-up of an earlier try deleted what this one used."""
         if taken_over and outcome["kind"] == "failure" and wait.status == "NONE":
             self.log.info("%s: gone with the earlier try that made it; creating it once more", wait)
-            wait.made, wait.created_at = False, ""
+            wait.created_at = ""
             ownership.remember(context, wait.resource_id)
             return self.make(context, wait, ours=ours, taken_over=False)
         return self.deliver(context, self.concluded(outcome))

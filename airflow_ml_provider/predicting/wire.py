@@ -115,7 +115,7 @@ class Wire:
         answer = {"status_code": status, "headers": headers, "body": body}
         try:
             parsed = create_parser("json").parse(answer, cast("StructureShape", model.output_shape))
-        except (AttributeError, TypeError, ValueError):  # JSON of another shape than the parser expects
+        except errors.MISREAD:
             raise ResponseParserError(
                 f"Predict: status {status}, and an answer that is none of the service's"
             ) from None

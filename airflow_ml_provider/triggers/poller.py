@@ -148,9 +148,6 @@ class Poller:
             self._running.cancel()
         self._thread.shutdown(wait=False)
 
-    async def _in_thread(self, call: Callable[[], Answer]) -> Answer:
-        return await in_thread(call, self._thread)
-
     async def _connected(self) -> MachineLearningHook:
         if self._hook is None:
             self._hook = await connected_hook(self._settings)
@@ -222,7 +219,7 @@ class Poller:
         except Exception as error:
             return waiting.judge_error(wait, error)
         get = partial(hook.get, wait.resource, wait.resource_id, wait.deadline)
-        outcome = await self._in_thread(partial(waiting.look, wait, get))
+        outcome = await in_thread(partial(waiting.look, wait, get), self._thread)
         self._forget_expired(wait.error.partition(":")[0])
         return outcome
 
@@ -237,7 +234,7 @@ class Poller:
     async def _listed(self, query: lists.Query, group: list[Wait]) -> list[Wait]:
         try:
             hook = await self._connected()
-            return await self._in_thread(partial(lists.unchanged, hook, query, group))
+            return await in_thread(partial(lists.unchanged, hook, query, group), self._thread)
         except Exception as error:
             if not errors.is_transient(error):
                 log.info("Asking for each by its Get, since the list is refused: %s", error)
