@@ -15,7 +15,7 @@ define environment
 	@$(3) -m venv --clear $(1)
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@VIRTUAL_ENV=$(CURDIR)/$(1) $(1)/bin/uv pip install --quiet --compile-bytecode -r $(2)
-	@VIRTUAL_ENV=$(CURDIR)/$(1) $(1)/bin/uv pip install --quiet --no-deps -e .
+	@VIRTUAL_ENV=$(CURDIR)/$(1) $(1)/bin/uv pip install --quiet --no-deps -e . -e local
 	@touch $@
 endef
 

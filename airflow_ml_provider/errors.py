@@ -59,7 +59,7 @@ EXPLANATIONS = (
         ACCESS_DENIED,
         "no longer available to new customers",
         "This AWS account was never enrolled in Amazon Machine Learning, and AWS enrols nobody any more: "
-        "no change of permissions helps. To run the service on your own machine, start `airflow-ml-local` "
+        "no change of permissions helps. To run the service on your own machine, start `amazon-ml-local` "
         "(pip install 'airflow-ml-provider[local]') and set AWS_ENDPOINT_URL as it says.",
     ),
     Explanation(

@@ -14,13 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from airflow_ml_provider.resources import endpoint_info
-from airflow_ml_provider.threads import in_thread
+from airflow_ml_provider.triggers.threads import in_thread
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_ml_provider.compat import Context
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-    from airflow_ml_provider.resources import JSON, RealtimeEndpoint
+    from airflow_ml_provider.payloads import JSON, RealtimeEndpoint
     from airflow_ml_provider.waiting import Wait
 
 log = logging.getLogger(__name__)
@@ -151,9 +150,9 @@ async def is_given_up(task: TaskInstanceKey) -> bool:
 
     A task that was marked as success keeps its endpoint, and one that was cleared is about to take it over.
     """
-    from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+    from airflow_ml_provider.compat import AIRFLOW_3
 
-    return await in_thread(partial(_state if AIRFLOW_V_3_0_PLUS else _state_2, task)) in GIVEN_UP
+    return await in_thread(partial(_state if AIRFLOW_3 else _state_2, task)) in GIVEN_UP
 
 
 def _state(task: TaskInstanceKey) -> str | None:
@@ -173,7 +172,7 @@ def _state_2(task: TaskInstanceKey) -> str | None:
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
 
-    from airflow_ml_provider.operators.base import TRIGGER_FAILED
+    from airflow_ml_provider.payloads import TRIGGER_FAILED
 
     with create_session() as session:
         found = (

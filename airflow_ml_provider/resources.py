@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, NamedTuple, NotRequired, TypeAlias, TypedDict, cast
+from typing import Literal, NamedTuple, cast
 
-JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
-Description: TypeAlias = dict[str, JSON]
+from airflow_ml_provider.payloads import JSON, Description, RealtimeEndpoint
 
 ResourceName = Literal["DataSource", "MLModel", "Evaluation", "BatchPrediction", "RealtimeEndpoint"]
 WaiterName = Literal[
@@ -18,16 +17,6 @@ WaiterName = Literal[
     "realtime_endpoint_ready",
     "realtime_endpoint_deleted",
 ]
-
-
-class RealtimeEndpoint(TypedDict):
-    """The endpoint of a model, under AWS's names: what XCom holds."""
-
-    MLModelId: str
-    EndpointStatus: str
-    PeakRequestsPerSecond: NotRequired[int]
-    EndpointUrl: NotRequired[str]
-    CreatedAt: NotRequired[str]
 
 
 class Resource(NamedTuple):

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from airflow_ml_provider import errors
-from airflow_ml_provider.resources import WAITERS, Description, Resource, WaiterName, describe
+from airflow_ml_provider.payloads import Description, Outcome
+from airflow_ml_provider.resources import WAITERS, Resource, WaiterName, describe
 
 if TYPE_CHECKING:
     from botocore.waiter import AcceptorConfig, SingleWaiterConfig
@@ -27,17 +28,6 @@ sleep: Callable[[float], None] = time.sleep
 
 WAITERS_FILE = Path(__file__).parent / "waiters" / "machinelearning.json"
 LONGEST_PAUSE = 300.0
-
-
-class Outcome(TypedDict):
-    """How a wait ended: what the synchronous wait returns, and what a trigger's event carries.
-
-    ``description`` is what the last Get said of the thing, in plain JSON types.
-    """
-
-    kind: Literal["success", "failure", "timeout", "error"]
-    message: str
-    description: Description
 
 
 @dataclass

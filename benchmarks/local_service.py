@@ -56,7 +56,7 @@ SIGNED = "AWS4-HMAC-SHA256 Credential=local/20261123/us-east-1/{}/aws4_request, 
 @contextmanager
 def amazon_ml_local(*options: str) -> Iterator[tuple[str, int]]:
     """Run Amazon ML Local: its URL and process id."""
-    command = [sys.executable, "-m", "airflow_ml_provider.local", "--port", "0", *options]
+    command = [sys.executable, "-m", "amazon_ml_local", "--port", "0", *options]
     # As an installed package runs: with its byte code on disk, wherever this benchmark keeps it.
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": BYTE_CODE.name, "PYTHONDONTWRITEBYTECODE": ""}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:

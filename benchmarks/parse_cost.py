@@ -1,6 +1,6 @@
 """What a Dag file pays to import our operators, beside the amazon provider's SageMaker operators.
 
-Each import runs in an interpreter of its own, where ``airflow.sdk`` and common-compat are loaded already; the figures
+Each import runs in an interpreter of its own, where Airflow's own bases are loaded already; the figures
 are medians of several runs.
 """
 
@@ -17,10 +17,10 @@ RUNS = 7
 
 CHILD = """
 import gc, importlib, json, resource, sys, time
-from airflow.providers.common.compat import sdk
+from airflow_ml_provider import compat
 for name in ("BaseOperator", "BaseSensorOperator", "conf", "DAG", "AirflowException", "AirflowFailException",
              "AirflowSensorTimeout", "AirflowSkipException", "PokeReturnValue", "TaskDeferred"):
-    getattr(sdk, name)
+    getattr(compat, name)
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6
 gc.collect()

@@ -47,7 +47,7 @@ class Result(NamedTuple):
 
 def serve() -> None:
     """Serve a model with a READY endpoint until the parent ends."""
-    from airflow_ml_provider.local import AmazonMLLocal, MemoryStorage
+    from amazon_ml_local import AmazonMLLocal, MemoryStorage
 
     service = AmazonMLLocal(MemoryStorage({"s3://data/train.csv": TRAINING.encode()}))
     with service.serve() as server:
@@ -172,7 +172,7 @@ def remember(rows: int) -> None:
     import boto3
 
     from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
-    from airflow_ml_provider.predicting.wire import Wire
+    from airflow_ml_provider.predicting.transport import Wire
 
     numbers = count()
     Wire.predict = lambda self, body: {

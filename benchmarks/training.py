@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.linear_model import SGDClassifier
 
-from airflow_ml_provider.local.learning import evaluate, read_table, train
-from airflow_ml_provider.local.learning.learners import sgd_settings
-from airflow_ml_provider.local.learning.parameters import parse_parameters
-from airflow_ml_provider.local.learning.steps import Data
-from airflow_ml_provider.local.storage import MemoryStorage
+from amazon_ml_local.learning import evaluate, read_table, train
+from amazon_ml_local.learning.learners import sgd_settings
+from amazon_ml_local.learning.parameters import parse_parameters
+from amazon_ml_local.learning.steps import Data
+from amazon_ml_local.storage import MemoryStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

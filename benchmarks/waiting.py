@@ -60,11 +60,11 @@ def serve(count: int) -> None:
     """Serve so many endpoints that are UPDATING; a hundred of them become READY on demand."""
     from collections import Counter
 
-    from airflow_ml_provider.local import AmazonMLLocal, MemoryStorage
-    from airflow_ml_provider.local.application import Application
-    from airflow_ml_provider.local.neighbours import Neighbours
-    from airflow_ml_provider.local.protocol import answer
-    from airflow_ml_provider.local.server import Server
+    from amazon_ml_local import AmazonMLLocal, MemoryStorage
+    from amazon_ml_local.application import Application
+    from amazon_ml_local.neighbours import Neighbours
+    from amazon_ml_local.protocol import answer
+    from amazon_ml_local.server import Server
 
     rows = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
     service = AmazonMLLocal(MemoryStorage({"s3://bucket/train.csv": rows.encode()}))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, Param, task
 from example_data import upload
 
+from airflow_ml_provider.compat import DAG, Param, task
 from airflow_ml_provider.operators.batch_prediction import (
     MachineLearningCreateBatchPredictionOperator,
 )

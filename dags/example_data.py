@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import task
+from airflow_ml_provider.compat import task
 
 TARGET = "target"
 TARGET_TYPES = {"breast_cancer": "BINARY", "diabetes": "NUMERIC", "wine": "CATEGORICAL"}

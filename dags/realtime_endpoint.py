@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, Param, task
 from example_data import TARGET, read_rows, upload
 
+from airflow_ml_provider.compat import DAG, Param, task
 from airflow_ml_provider.operators.data_source import MachineLearningCreateDataSourceFromS3Operator
 from airflow_ml_provider.operators.evaluation import MachineLearningCreateEvaluationOperator
 from airflow_ml_provider.operators.ml_model import MachineLearningCreateMLModelOperator

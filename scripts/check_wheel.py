@@ -15,7 +15,7 @@ WANTED = {
     "airflow_ml_provider/py.typed",
     "airflow_ml_provider/waiters/machinelearning.json",
     "airflow_ml_provider/get_provider_info.py",
-    "airflow_ml_provider/local/__main__.py",
+    "local/amazon_ml_local/__main__.py",
 }
 UNWANTED = ("tests/", "dags/", "benchmarks/", "scripts/")
 

@@ -122,7 +122,7 @@ def _group_lives(process: subprocess.Popen[bytes]) -> bool:
 def start_local_service(processes: Processes, *options: str) -> str:
     """Start Amazon ML Local on a free port, and return its URL."""
     url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "airflow_ml_provider.local", "--port", str(port), *options]
+    command = [sys.executable, "-m", "amazon_ml_local", "--port", str(port), *options]
     processes.start("amazon-ml-local", *command)
     processes.wait_for("amazon-ml-local", f"{url}/_local/health", 30)
     return url

@@ -35,8 +35,8 @@ from airflow_ml_provider import waiting  # noqa: E402 - it is Airflow's settings
 from tests.paced import Paced  # noqa: E402 - as above
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.local.clock import Clock
-    from airflow_ml_provider.local.fixture import LocalFixture
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import LocalFixture
 
 SCHEMA = {
     "version": "1.0",
@@ -66,7 +66,7 @@ def botocore_data() -> Iterator[None]:
 @pytest.fixture
 def service_clock(amazon_ml_local: LocalFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     """Freeze the service's clock, and let our waits and Airflow's own poke loop live by it: nobody sleeps."""
-    from airflow.providers.common.compat.sdk import BaseSensorOperator
+    from airflow_ml_provider.compat import BaseSensorOperator
 
     clock = amazon_ml_local.clock
     clock.freeze()

@@ -8,12 +8,12 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow_ml_provider.compat import TaskDeferred
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-    from airflow_ml_provider.local.clock import Clock
+    from amazon_ml_local.clock import Clock
 
 
 class _Selector(selectors.DefaultSelector):

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from airflow_ml_provider.local.clock import Clock
     from airflow_ml_provider.predicting.pace import Slot
+    from amazon_ml_local.clock import Clock
 
 LONGEST_WAIT = 60.0  # real seconds, until a test that hangs fails here
 
@@ -30,7 +30,7 @@ class Paced:
     def bind(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let all paces of this process live by it."""
         from airflow_ml_provider.predicting.pace import Pace, RealTime
-        from airflow_ml_provider.predicting.wire import Wire
+        from airflow_ml_provider.predicting.transport import Wire
 
         monkeypatch.setattr(RealTime, "now", staticmethod(self.clock.now))
         monkeypatch.setattr(RealTime, "sleep", staticmethod(self.sleep))

@@ -24,13 +24,13 @@ from airflow_ml_provider.waiting import WAITERS_FILE, Wait
 
 INFO = get_provider_info()
 INNER = {
-    "airflow_ml_provider.hooks.client",
     "airflow_ml_provider.operators.base",
     "airflow_ml_provider.operators.lifecycle",
     "airflow_ml_provider.operators.operation",
     "airflow_ml_provider.sensors.base",
-    "airflow_ml_provider.triggers.lists",
+    "airflow_ml_provider.triggers.bulk",
     "airflow_ml_provider.triggers.poller",
+    "airflow_ml_provider.triggers.threads",
 }
 NEEDS_AIRFLOW_3 = [] if hasattr(airflow.triggers.base, "BaseEventTrigger") else ["airflow_ml_provider.triggers.event"]
 AWS_ARGUMENTS = {"aws_conn_id": "my_aws", "region_name": "eu-west-1", "verify": False, "botocore_config": {}}

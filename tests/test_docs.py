@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "airflow_ml_provider"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PACKAGES = (ROOT / "airflow_ml_provider", ROOT / "local" / "amazon_ml_local")
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "local" / "README.md"])
 SNIPPET = re.compile(r"<!-- (?P<file>dags/\w+\.py) (?P<name>\w+) -->\n```python\n(?P<code>.*?)```\n", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
 MARKED = re.compile(r" *# \[START (\w+)\]\n(.*?)\n *# \[END \1\]\n", re.DOTALL)
@@ -51,8 +51,9 @@ def test_links_lead_to_files(page):
 
 def purposes() -> dict[str, str]:
     """Give each module's path and the first line of its docstring."""
-    docstrings = {path: ast.get_docstring(ast.parse(path.read_text())) for path in PACKAGE.rglob("*.py")}
-    return {str(path.relative_to(PACKAGE)): text.split("\n")[0] for path, text in docstrings.items() if text}
+    files = [path for package in PACKAGES for path in package.rglob("*.py")]
+    docstrings = {path: ast.get_docstring(ast.parse(path.read_text())) for path in files}
+    return {name(path): text.split("\n")[0] for path, text in docstrings.items() if text}
 
 
 def test_the_module_table_is_complete():

@@ -24,8 +24,9 @@ HEAVY = (
     "airflow.triggers.base",
     "airflow.providers.amazon",
     "airflow_ml_provider.hooks.machine_learning",
-    "airflow_ml_provider.local",
+    "amazon_ml_local",
     "airflow_ml_provider.predicting",
+    "airflow_ml_provider.scoring",
     "sklearn",
     "numpy",
     "moto",
@@ -42,9 +43,9 @@ def test_operators_and_sensors_load_nothing_heavy():
     """No boto3, no hook and no trigger base before a task runs, beyond what Airflow's own bases load."""
     code = f"""
 import importlib, sys
-from airflow.providers.common.compat import sdk
+from airflow_ml_provider import compat
 for name in ("BaseOperator", "BaseSensorOperator", "conf", "DAG", "PokeReturnValue", "TaskDeferred"):
-    getattr(sdk, name)
+    getattr(compat, name)
 before = set(sys.modules)
 for module in {DAG_MODULES!r}:
     importlib.import_module(module)
@@ -64,7 +65,7 @@ print(sorted({{"boto3", "botocore"}} & set(sys.modules)))
     assert run(code) == "[]"
 
 
-@pytest.mark.parametrize("module", ["airflow_ml_provider", "airflow_ml_provider.local"])
+@pytest.mark.parametrize("module", ["airflow_ml_provider", "amazon_ml_local"])
 def test_root_and_local_load_no_airflow(module):
     """The root imports nothing of Airflow, and Amazon ML Local runs without it."""
     assert run(f"import sys, {module}\nprint('airflow' in sys.modules)") == "False"

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
-
-from airflow.providers.common.compat.sdk import AirflowException
+from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider import errors, waiting
-from airflow_ml_provider.hooks.client import MachineLearningClientHook
+from airflow_ml_provider.client import MachineLearningClientHook
+from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.payloads import Prediction, RealtimeEndpoint
 from airflow_ml_provider.records import Record, check_destination, encode
-from airflow_ml_provider.resources import RealtimeEndpoint, Resource, endpoint_info
+from airflow_ml_provider.resources import Resource, endpoint_info
 
 if TYPE_CHECKING:
     from airflow_ml_provider.predicting.engine import RefusedRecord
-    from airflow_ml_provider.predicting.manifest import BatchRow
-
-
-class Prediction(TypedDict):
-    """What Predict answers, under AWS's names: scores are float32, a class's or the value's members may be absent."""
-
-    predictedLabel: NotRequired[str]
-    predictedValue: NotRequired[float]
-    predictedScores: NotRequired[dict[str, float]]
-    details: NotRequired[dict[str, str]]
+    from airflow_ml_provider.scoring.manifest import BatchRow
 
 
 class MachineLearningHook(MachineLearningClientHook):
@@ -110,7 +101,7 @@ class MachineLearningHook(MachineLearningClientHook):
         :raises RefusedRecord: naming the record's place.
         :raises AirflowException: when the model has no endpoint, or it disappears meanwhile.
         """
-        from airflow_ml_provider.predicting.endpoint import predict_records
+        from airflow_ml_provider.predicting.predictor import predict_records
 
         return predict_records(
             self,
@@ -129,7 +120,7 @@ class MachineLearningHook(MachineLearningClientHook):
             record that AWS could not read.
         :raises AirflowException: when it is not COMPLETED.
         """
-        from airflow_ml_provider.predicting.manifest import read_rows
+        from airflow_ml_provider.scoring.manifest import read_rows
 
         return read_rows(self, batch_prediction_id)
 

@@ -4,41 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
-
-from airflow_ml_provider.resources import JSON, Description, WaiterName
+from airflow_ml_provider.compat import AIRFLOW_3, AirflowException, BaseOperator
+from airflow_ml_provider.payloads import JSON, TRIGGER_FAILED, AwsSettings, Description
+from airflow_ml_provider.resources import WaiterName
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_ml_provider.compat import Context
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-    from airflow_ml_provider.waiting import Outcome, Wait
+    from airflow_ml_provider.payloads import Outcome
+    from airflow_ml_provider.waiting import Wait
 
 
 AWS_FIELDS = ("aws_conn_id", "region_name", "verify")
-
-
-class AwsSettings(TypedDict):
-    """The four AWS arguments, in plain JSON types: what makes a hook here and in the triggerer."""
-
-    aws_conn_id: str | None
-    region_name: str | None
-    verify: bool | str | None
-    botocore_config: dict[str, JSON] | None
-
-
-class Event(TypedDict):
-    """What a trigger tells the task when a deferred wait has ended.
-
-    ``wait`` is the wait as it stands then, ``carried`` what the task gave along when it deferred.
-    """
-
-    outcome: Outcome
-    wait: Description
-    carried: dict[str, JSON]
 
 
 class MachineLearningBase(BaseOperator):
@@ -144,7 +123,7 @@ class MachineLearningBase(BaseOperator):
         from airflow_ml_provider import waiting
         from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 
-        if self.execution_timeout and AIRFLOW_V_3_0_PLUS:
+        if self.execution_timeout and AIRFLOW_3:
             wait.deadline = min(wait.deadline, wait.started + self.execution_timeout.total_seconds())
         self.log.info("Waiting in the triggerer for %s, %.0f s at most", wait, wait.deadline - waiting.now())
         grace = timedelta(seconds=max(wait.deadline - waiting.now(), 0) + TRIGGER_GRACE)
@@ -173,5 +152,4 @@ class MachineLearningBase(BaseOperator):
                 task_instance.xcom_push(key=key, value=value)
 
 
-TRIGGER_FAILED = "__fail__"  # Airflow's name for the method of a task whose trigger is lost
 TRIGGER_GRACE = 120.0  # the trigger keeps the deadline itself; Airflow's own timeout only catches a lost trigger

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import AirflowException
-
+from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.operators.lifecycle import (
     MachineLearningChangeOperator,
@@ -17,10 +16,9 @@ from airflow_ml_provider.operators.lifecycle import (
 from airflow_ml_provider.resources import RESOURCES
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_ml_provider.resources import Description
-    from airflow_ml_provider.waiting import Outcome, Wait
+    from airflow_ml_provider.compat import Context
+    from airflow_ml_provider.payloads import Description, Outcome
+    from airflow_ml_provider.waiting import Wait
 
 
 class MachineLearningCreateBatchPredictionOperator(MachineLearningCreateOperator):
@@ -67,7 +65,7 @@ class MachineLearningCreateBatchPredictionOperator(MachineLearningCreateOperator
 
     def deliver(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
         """Give the results' URIs to XCom as well; a manifest that this task may not read is no failure."""
-        from airflow_ml_provider.predicting.manifest import results
+        from airflow_ml_provider.scoring.manifest import results
 
         batch_prediction_id = super().deliver(context, wait, outcome)
         if outcome:

@@ -76,7 +76,7 @@ def database_credentials(database_conn_id: str | None) -> dict[str, str]:
 
     :raises ValueError: when the connection lacks one of them.
     """
-    from airflow.providers.common.compat.sdk import BaseHook, mask_secret
+    from airflow_ml_provider.compat import BaseHook, mask_secret
 
     if not database_conn_id:
         raise ValueError(f"database_conn_id: {database_conn_id!r}; it must be the id of an Airflow connection")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseBranchOperator
-
+from airflow_ml_provider.compat import AirflowException, BaseBranchOperator
 from airflow_ml_provider.evaluating import Metric, metric, shortfalls, to_compare
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.lifecycle import (
@@ -16,10 +15,11 @@ from airflow_ml_provider.operators.lifecycle import (
     MachineLearningGetOperator,
 )
 from airflow_ml_provider.operators.operation import failures
-from airflow_ml_provider.resources import RESOURCES, Description
+from airflow_ml_provider.payloads import Description
+from airflow_ml_provider.resources import RESOURCES
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_ml_provider.compat import Context
 
 
 class MachineLearningCreateEvaluationOperator(MachineLearningCreateOperator):

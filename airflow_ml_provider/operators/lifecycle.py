@@ -6,17 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-from airflow.providers.common.compat.sdk import AirflowException
-
 from airflow_ml_provider import errors
-from airflow_ml_provider.operators.base import Event
+from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.operators.operation import MachineLearningOperator, MachineLearningWaitingOperator
-from airflow_ml_provider.resources import WAITERS, Description, Resource, describe
+from airflow_ml_provider.payloads import Description, Event
+from airflow_ml_provider.resources import WAITERS, Resource, describe
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_ml_provider.waiting import Outcome, Wait
+    from airflow_ml_provider.compat import Context
+    from airflow_ml_provider.payloads import Outcome
+    from airflow_ml_provider.waiting import Wait
 
 ID_LENGTH = 64
 NOT_FOUND = "ResourceNotFoundException"

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from airflow.providers.common.compat.sdk import AirflowException, conf
-
+from airflow_ml_provider.compat import AirflowException, conf
 from airflow_ml_provider.operators.base import MachineLearningBase
-from airflow_ml_provider.resources import JSON, Description, WaiterName
+from airflow_ml_provider.payloads import JSON, Description
+from airflow_ml_provider.resources import WaiterName
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.waiting import Outcome, Wait
+    from airflow_ml_provider.payloads import Outcome
+    from airflow_ml_provider.waiting import Wait
 
 
 @contextmanager

@@ -9,13 +9,11 @@ from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.operation import MachineLearningOperator, failures
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_ml_provider.hooks.machine_learning import Prediction
-    from airflow_ml_provider.predicting.scoring import Summary
-    from airflow_ml_provider.predicting.sharing import Share
+    from airflow_ml_provider.compat import Context
+    from airflow_ml_provider.payloads import Description, Prediction
     from airflow_ml_provider.records import Record
-    from airflow_ml_provider.resources import Description
+    from airflow_ml_provider.scoring.sharing import Share
+    from airflow_ml_provider.scoring.worker import Summary
 
 Format = Literal["CSV", "JSON_LINES"]
 
@@ -167,8 +165,8 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         self.timeout = timeout
 
     def execute(self, context: Context) -> Summary:
-        from airflow_ml_provider.predicting.scoring import Scoring
-        from airflow_ml_provider.predicting.settings import Settings, stretches_of
+        from airflow_ml_provider.scoring.settings import Settings, stretches_of
+        from airflow_ml_provider.scoring.worker import Scoring
 
         ml_model_id, settings = self.check_id("ml_model_id"), Settings.of(self)
         with failures(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
@@ -220,7 +218,7 @@ class MachineLearningPlanPredictS3Operator(MachineLearningBase):
         self.max_requests_per_second = max_requests_per_second
 
     def execute(self, context: Context) -> list[Share]:
-        from airflow_ml_provider.predicting.sharing import divide
+        from airflow_ml_provider.scoring.sharing import divide
 
         ml_model_id = self.check_id("ml_model_id")
         with failures(f"Planning predictions with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
@@ -244,7 +242,7 @@ class MachineLearningJoinPredictS3Operator(MachineLearningBase):
         self.summaries = summaries
 
     def execute(self, context: Context) -> Summary:
-        from airflow_ml_provider.predicting.sharing import join
+        from airflow_ml_provider.scoring.sharing import join
 
         with failures(f"Joining {self.output_uri}"):
             return join(self.hook.s3, self.output_uri, list(self.summaries))

@@ -7,18 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
-from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
-
 from airflow_ml_provider import errors, ownership
-from airflow_ml_provider.operators.base import Event
+from airflow_ml_provider.compat import AirflowException, TaskDeferred
 from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator, failures
-from airflow_ml_provider.resources import Description, endpoint_info
+from airflow_ml_provider.payloads import Description, Event
+from airflow_ml_provider.resources import endpoint_info
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_ml_provider.resources import RealtimeEndpoint
-    from airflow_ml_provider.waiting import Outcome, Wait
+    from airflow_ml_provider.compat import Context
+    from airflow_ml_provider.payloads import Outcome, RealtimeEndpoint
+    from airflow_ml_provider.waiting import Wait
 
 
 class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperator):

@@ -1,1 +1,1 @@
-"""Predictions for many records: the pace, the calls, and what is read and written around them."""
+"""Many records at one realtime endpoint: the pace, the calls, and what sends them."""

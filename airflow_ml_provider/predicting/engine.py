@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowException
-
 from airflow_ml_provider import errors
+from airflow_ml_provider.compat import AirflowException
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.hooks.machine_learning import Prediction
+    from airflow_ml_provider.payloads import Prediction
     from airflow_ml_provider.predicting.pace import Pace, Slot
 
 Token = TypeVar("Token")

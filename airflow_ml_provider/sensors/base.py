@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import (
+from airflow_ml_provider.compat import (
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
@@ -13,14 +13,14 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
-
-from airflow_ml_provider.operators.base import Event, MachineLearningBase
-from airflow_ml_provider.resources import Description, WaiterName
+from airflow_ml_provider.operators.base import MachineLearningBase
+from airflow_ml_provider.payloads import Description, Event
+from airflow_ml_provider.resources import WaiterName
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_ml_provider.waiting import Outcome, Wait
+    from airflow_ml_provider.compat import Context
+    from airflow_ml_provider.payloads import Outcome
+    from airflow_ml_provider.waiting import Wait
 
 
 class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):

@@ -13,8 +13,8 @@ from airflow_ml_provider import waiting
 from airflow_ml_provider.triggers.poller import poller
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.operators.base import AwsSettings
-    from airflow_ml_provider.resources import JSON, Description, WaiterName
+    from airflow_ml_provider.payloads import JSON, AwsSettings, Description
+    from airflow_ml_provider.resources import WaiterName
     from airflow_ml_provider.triggers.poller import Poller
     from airflow_ml_provider.waiting import Wait
 

@@ -15,8 +15,7 @@ from airflow_ml_provider.triggers.poller import poller
 from airflow_ml_provider.waiting import Wait
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.operators.base import AwsSettings, Event
-    from airflow_ml_provider.resources import JSON, Description
+    from airflow_ml_provider.payloads import JSON, AwsSettings, Description, Event
 
 log = logging.getLogger(__name__)
 

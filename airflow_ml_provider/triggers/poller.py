@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_ml_provider import errors, waiting
-from airflow_ml_provider.threads import in_thread
-from airflow_ml_provider.triggers import lists
+from airflow_ml_provider.triggers import bulk
+from airflow_ml_provider.triggers.threads import in_thread
 
 if TYPE_CHECKING:
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-    from airflow_ml_provider.operators.base import AwsSettings
-    from airflow_ml_provider.waiting import Outcome, Wait
+    from airflow_ml_provider.payloads import AwsSettings, Outcome
+    from airflow_ml_provider.waiting import Wait
 
 Answer = TypeVar("Answer")
 
@@ -45,11 +45,10 @@ async def connected_hook(settings: AwsSettings) -> MachineLearningHook:
 
     :raises AirflowException: when a connection other than ``aws_default`` does not exist.
     """
-    from airflow.providers.common.compat.connection import get_async_connection
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+    from airflow_ml_provider.compat import AirflowNotFoundException, get_async_connection
 
     hooks = await asyncio.to_thread(import_module, "airflow_ml_provider.hooks.machine_learning")
-    from airflow_ml_provider.hooks.client import connection_exists
+    from airflow_ml_provider.client import connection_exists
 
     conn_id, connection = settings["aws_conn_id"], None
     if conn_id:
@@ -226,15 +225,15 @@ class Poller:
     async def _settled(self, waits: list[Wait]) -> set[int]:
         """Tell which waits need no Get: lists show them unchanged, or the list itself fails and will be tried again."""
         settled: set[int] = set()
-        for query, group in lists.worth_asking(waits).items():
+        for query, group in bulk.worth_asking(waits).items():
             if query.operation not in self._not_listed:
                 settled.update(map(id, await self._listed(query, group)))
         return settled
 
-    async def _listed(self, query: lists.Query, group: list[Wait]) -> list[Wait]:
+    async def _listed(self, query: bulk.Query, group: list[Wait]) -> list[Wait]:
         try:
             hook = await self._connected()
-            return await in_thread(partial(lists.unchanged, hook, query, group), self._thread)
+            return await in_thread(partial(bulk.unchanged, hook, query, group), self._thread)
         except Exception as error:
             if not errors.is_transient(error):
                 log.info("Asking for each by its Get, since the list is refused: %s", error)

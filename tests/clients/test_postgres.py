@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_ml_provider.local import AmazonMLLocal, MemoryStorage
+from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from scripts.processes import free_port
 from tests.local.conftest import schema
 

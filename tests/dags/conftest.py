@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.local.clock import Clock
-    from airflow_ml_provider.local.fixture import LocalFixture
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import LocalFixture
 
 BUCKET = "amazon-ml-demo"
 DAGS = Path(__file__).parent.parent.parent / "dags"

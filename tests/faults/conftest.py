@@ -10,13 +10,13 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseSensorOperator
 
 from airflow_ml_provider import waiting
-from airflow_ml_provider.local.server import Server
+from airflow_ml_provider.compat import BaseSensorOperator
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
-from airflow_ml_provider.triggers import lists
+from airflow_ml_provider.triggers import bulk
+from amazon_ml_local.server import Server
 from tests.deferred import finish
 
 SENSOR_MODULE = __import__(BaseSensorOperator.__module__, fromlist=["time"])
@@ -90,7 +90,7 @@ class Ways:
         return finish(self.create(deferrable=True, **arguments), self.clock)
 
     def deferred_by_lists(self, **arguments):
-        self.monkeypatch.setattr(lists, "FEW", 1)
+        self.monkeypatch.setattr(bulk, "FEW", 1)
         return self.deferred(**arguments)
 
     def deferred_sensor(self, **arguments):

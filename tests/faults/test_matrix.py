@@ -7,8 +7,8 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
+from airflow_ml_provider.compat import AirflowException, AirflowFailException, AirflowSensorTimeout
 from tests.faults.conftest import SENSOR_WAYS
 
 GET, LIST = "GetMLModel", "DescribeMLModels"

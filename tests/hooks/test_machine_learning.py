@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import botocore.session
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 from botocore import loaders
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError, WaiterError
 from botocore.parsers import ResponseParserError
 
 from airflow_ml_provider import errors, waiting
+from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
 
@@ -48,7 +48,7 @@ def test_a_role_is_assumed_once(ml_model, amazon_ml_local, connect, caplog):
     """All clients of a hook, for calls, for waits and for S3, share one session; another region has its own."""
     connect(region_name="us-east-1", role_arn="arn:aws:iam::123456789012:role/ml")
     hook = MachineLearningHook()
-    caplog.set_level("INFO", "airflow_ml_provider.local.neighbours")
+    caplog.set_level("INFO", "amazon_ml_local.neighbours")
     hook.conn.describe_ml_models()
     hook.polling_client(60).describe_ml_models()
     hook.s3.list_buckets()
@@ -120,7 +120,7 @@ def test_no_connection_means_botos_own_chain(amazon_ml_local):
 def test_the_never_enrolled_are_told_what_to_do(ml_model, amazon_ml_local):
     """The 403 that most people see is explained, and points to the local service."""
     amazon_ml_local.faults.add("never_enrolled")
-    with pytest.raises(ClientError, match=r"never enrolled.*airflow-ml-local.*AWS_ENDPOINT_URL") as caught:
+    with pytest.raises(ClientError, match=r"never enrolled.*amazon-ml-local.*AWS_ENDPOINT_URL") as caught:
         MachineLearningHook().get_realtime_endpoint("ml-1")
     assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_ml_provider.local import AmazonMLLocal, MemoryStorage
+from amazon_ml_local import AmazonMLLocal, MemoryStorage
 
 if TYPE_CHECKING:
     from mypy_boto3_machinelearning import MachineLearningClient

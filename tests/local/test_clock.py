@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from airflow_ml_provider.local.clock import Clock
+from amazon_ml_local.clock import Clock
 
 
 def test_a_frozen_clock_stands_still_until_it_is_advanced_or_resumed():

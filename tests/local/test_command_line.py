@@ -1,4 +1,4 @@
-"""``airflow-ml-local``, as a process."""
+"""``amazon-ml-local``, as a process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from typing import Any
 import boto3
 import pytest
 
-from airflow_ml_provider.local.__main__ import main
-from airflow_ml_provider.local.schedule import REALISTIC
+from amazon_ml_local.__main__ import main
+from amazon_ml_local.schedule import REALISTIC
 from tests.local.test_databases import REDSHIFT, ROLE
 
-COMMAND = [sys.executable, "-m", "airflow_ml_provider.local"]
+COMMAND = [sys.executable, "-m", "amazon_ml_local"]
 KEYS = {"AWS_ACCESS_KEY_ID": "aws_access_key_id", "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key"}
 KEYS |= {"AWS_ENDPOINT_URL": "endpoint_url", "AWS_DEFAULT_REGION": "region_name"}
 
@@ -88,7 +88,7 @@ def test_a_database_is_mapped_by_its_name(tmp_path: Path):
 def test_the_command_starts_without_what_it_does_not_need_yet():
     """Up in a moment and small: boto3, moto and the learners come when the first request needs them."""
     code = (
-        "import sys, airflow_ml_provider.local.__main__; from airflow_ml_provider.local import protocol; "
+        "import sys, amazon_ml_local.__main__; from amazon_ml_local import protocol; "
         "protocol.service_model(); print([m for m in ('airflow', 'boto3', 'moto', 'numpy', 'sklearn', 'sqlalchemy', "
         "'botocore.client', 'botocore.session') if m in sys.modules])"
     )

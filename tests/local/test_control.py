@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_ml_provider.local.control import Control
-from airflow_ml_provider.local.protocol import Request
+from amazon_ml_local.control import Control
+from amazon_ml_local.protocol import Request
 
 
 @pytest.fixture

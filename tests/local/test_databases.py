@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from airflow_ml_provider.local import AmazonMLLocal, MemoryStorage
+from amazon_ml_local import AmazonMLLocal, MemoryStorage
 
 PASSWORD = "hunter2-and-more"
 SCHEMA = json.dumps(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_ml_provider.local import AmazonMLLocal, MemoryStorage
-from airflow_ml_provider.local.learning import training
+from amazon_ml_local import AmazonMLLocal, MemoryStorage
+from amazon_ml_local.learning import training
 from tests.local.conftest import DATA, schema
 
 

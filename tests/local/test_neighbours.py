@@ -11,10 +11,10 @@ from typing import Any
 import boto3
 import pytest
 
-from airflow_ml_provider.local import AmazonMLLocal, S3Storage
-from airflow_ml_provider.local.application import Application
-from airflow_ml_provider.local.neighbours import Neighbours
-from airflow_ml_provider.local.server import Server
+from amazon_ml_local import AmazonMLLocal, S3Storage
+from amazon_ml_local.application import Application
+from amazon_ml_local.neighbours import Neighbours
+from amazon_ml_local.server import Server
 from tests.local.conftest import ROWS, schema
 
 

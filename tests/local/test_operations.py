@@ -8,8 +8,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from airflow_ml_provider.local.operations import OPERATIONS
-from airflow_ml_provider.local.protocol import service_model
+from amazon_ml_local.operations import OPERATIONS
+from amazon_ml_local.protocol import service_model
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, Shape

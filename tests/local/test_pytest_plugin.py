@@ -51,7 +51,7 @@ def test_buckets_of_the_test_are_in_memory_and_all_others_in_s3(amazon_ml_local:
 def test_the_plugin_costs_other_test_suites_nothing():
     """pytest loads every plug-in that is installed, so this one brings nothing heavy."""
     code = (
-        "import sys, airflow_ml_provider.local.pytest_plugin; "
+        "import sys, amazon_ml_local.pytest_plugin; "
         "print([m for m in ('boto3', 'botocore', 'airflow', 'numpy', 'moto') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from airflow_ml_provider.local import server as server_module
+from amazon_ml_local import server as server_module
 
 HEADERS = {
     "X-Amz-Target": "AmazonML_20141212.DescribeMLModels",
@@ -84,7 +84,7 @@ def test_bad_input_gets_an_error_in_the_shape_of_aws_and_the_service_goes_on(
 
 
 def test_a_defect_shows_the_client_no_traceback(send: Any, service: Any, monkeypatch: Any):
-    from airflow_ml_provider.local import operations
+    from amazon_ml_local import operations
 
     def broken(call: Any) -> None:
         raise RuntimeError("secret")
@@ -239,7 +239,7 @@ def test_a_call_that_takes_long_blocks_no_other(service: Any, address: Any, send
 
 def test_a_get_that_waits_for_a_training_blocks_no_other(service: Any, client: Any, data_source: Any, monkeypatch: Any):
     """With a frozen clock a Get past the scheduled end waits for the real work; others are answered meanwhile."""
-    from airflow_ml_provider.local.learning import training
+    from amazon_ml_local.learning import training
 
     begun, release = threading.Event(), threading.Event()
     train = training.train

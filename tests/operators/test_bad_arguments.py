@@ -145,7 +145,7 @@ CASES = [
 @pytest.fixture(scope="module")
 def service():
     """One service for all cases: none of them may reach it."""
-    from airflow_ml_provider.local.fixture import served
+    from amazon_ml_local.fixture import served
 
     with served() as local, pytest.MonkeyPatch.context() as patch:
         for name, value in local.env.items():

@@ -6,9 +6,9 @@ import json
 import logging
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, TaskDeferred
 from deferred import resume
 
+from airflow_ml_provider.compat import AirflowException, AirflowNotFoundException, TaskDeferred
 from airflow_ml_provider.operators.data_source import (
     MachineLearningCreateDataSourceFromRDSOperator,
     MachineLearningCreateDataSourceFromRedshiftOperator,
@@ -92,7 +92,7 @@ def test_the_password_is_in_no_log_attribute_or_trigger(source, amazon_ml_local,
 @both
 def test_user_and_password_are_masked(source, service_clock):
     """From the moment the connection is read, Airflow's log shows stars in their place."""
-    from airflow.providers.common.compat.sdk import redact
+    from airflow_ml_provider.compat import redact
 
     task(source).request()
     assert redact(f"{USER} {PASSWORD}") == "*** ***"

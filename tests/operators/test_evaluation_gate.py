@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.evaluating import METRICS, Metric, metric, shortfalls, to_compare
 from airflow_ml_provider.operators.evaluation import MachineLearningEvaluationGateOperator
 

@@ -6,9 +6,9 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 from deferred import finish
 
+from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.operators.batch_prediction import (
     MachineLearningCreateBatchPredictionOperator,
     MachineLearningDeleteBatchPredictionOperator,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
 
 

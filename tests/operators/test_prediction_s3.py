@@ -11,8 +11,8 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.operators.prediction import (
     MachineLearningJoinPredictS3Operator,
     MachineLearningPlanPredictS3Operator,
@@ -283,7 +283,7 @@ def test_a_key_of_any_text_is_written_back(bucket):
 @pytest.mark.parametrize("change", ["threshold", "endpoint"])
 def test_a_change_in_mid_run_is_an_error_and_the_next_try_begins_anew(bucket, endpoint, monkeypatch, change):
     """Predictions of two thresholds or two endpoints are never mixed in one output."""
-    from airflow_ml_provider.predicting import parts
+    from airflow_ml_provider.scoring import parts
 
     client, original = endpoint.client(), parts.Parts.write
 
@@ -489,15 +489,15 @@ def test_a_change_since_the_last_try_begins_anew(bucket, endpoint, change):
 
 def test_a_source_that_changes_meanwhile_is_an_error(bucket, endpoint, monkeypatch):
     """Rows of two versions are never mixed."""
-    from airflow_ml_provider.predicting import scoring
+    from airflow_ml_provider.scoring import worker
 
-    original = scoring.Scoring.run
+    original = worker.Scoring.run
 
     def run(self):
         bucket.put(SOURCE, FILE.replace("k1,", "q1,"))
         return original(self)
 
-    monkeypatch.setattr(scoring.Scoring, "run", run)
+    monkeypatch.setattr(worker.Scoring, "run", run)
     with pytest.raises(AirflowException, match=r"in\.csv changed while it was read") as caught:
         predict()
     assert not isinstance(caught.value, AirflowFailException)  # the next try begins anew
@@ -577,7 +577,7 @@ def test_the_log_tells_the_cost_and_the_labels_and_no_record(bucket, caplog):
     bucket.put(SOURCE, FILE.replace("k1,", "secret,"))
     caplog.set_level("INFO")
     predict()
-    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("airflow_ml_provider.local")]
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("amazon_ml_local")]
     text = "\n".join(ours)
     assert "60 rows to predict, about $0.01 at $0.0001 a prediction" in text
     assert "Predictions: 0: 30, 1: 30" in text
@@ -647,13 +647,13 @@ def test_a_large_archive_starves_no_worker(bucket):
 
 def test_the_log_tells_how_far_it_is(caplog):
     """Rows, rate, errors and the time left, every ten seconds."""
-    from airflow_ml_provider.predicting import telling
+    from airflow_ml_provider.scoring import progress_log
 
     with pytest.MonkeyPatch.context() as patch:
         seconds = iter([0.0, 4.0, 10.0, 15.0])
-        patch.setattr(telling, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-        teller = telling.Teller(1000, 100)
-        with caplog.at_level("INFO", telling.log.name):
+        patch.setattr(progress_log, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+        teller = progress_log.Teller(1000, 100)
+        with caplog.at_level("INFO", progress_log.log.name):
             for rows in (200, 300, 400):
                 teller.tell(rows, 2)
     assert caplog.messages == ["300 of 1,000 rows (30 %), 20.0/s, 2 errors, 35 s left"]

@@ -9,7 +9,7 @@ import pytest
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.local.fixture import LocalFixture
+    from amazon_ml_local.fixture import LocalFixture
 
 
 @pytest.fixture

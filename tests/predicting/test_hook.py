@@ -7,10 +7,10 @@ import traceback
 from itertools import islice
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_ml_provider.local.protocol import raw_answer
+from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.predicting.engine import PatienceLost, RefusedRecord
+from amazon_ml_local.protocol import raw_answer
 
 FAULTS = ("reset", "server_error", "throttling", "limit_exceeded", "garbage", "expired_token")
 

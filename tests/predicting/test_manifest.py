@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.batch_prediction import MachineLearningCreateBatchPredictionOperator
 

@@ -14,7 +14,7 @@ import trustme
 from botocore.exceptions import HTTPClientError
 
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-from airflow_ml_provider.predicting.wire import Wire
+from airflow_ml_provider.predicting.transport import Wire
 
 
 def pump(source, sink):

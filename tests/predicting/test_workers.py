@@ -19,8 +19,8 @@ from airflow_ml_provider.operators.prediction import (
     MachineLearningPlanPredictS3Operator,
     MachineLearningPredictS3Operator,
 )
-from airflow_ml_provider.predicting.scoring import Scoring
-from airflow_ml_provider.predicting.settings import Settings, stretches_of
+from airflow_ml_provider.scoring.settings import Settings, stretches_of
+from airflow_ml_provider.scoring.worker import Scoring
 
 ARGUMENTS = {
     "task_id": "predict",
@@ -42,7 +42,7 @@ import faulthandler, json, multiprocessing, os, sys
 from concurrent.futures import ProcessPoolExecutor
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
-from airflow_ml_provider.predicting import scoring, settings
+from airflow_ml_provider.scoring import settings, worker
 from airflow_ml_provider.predicting.pace import Pace
 
 slots, wait = [], Pace.wait

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 from deferred import finish
 
+from airflow_ml_provider.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_ml_provider.sensors.machine_learning import (
     MachineLearningBatchPredictionSensor,
     MachineLearningDataSourceSensor,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.providers.common.compat.sdk import (
+
+from airflow_ml_provider.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
-
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 

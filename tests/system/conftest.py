@@ -16,7 +16,7 @@ import psutil
 import pytest
 from airflow import __version__ as airflow_version
 
-from airflow_ml_provider.local.fixture import served
+from amazon_ml_local.fixture import served
 from scripts.processes import BIN, Processes, airflow_environment, free_port
 from tests.conftest import ROWS, SCHEMA
 

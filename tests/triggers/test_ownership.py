@@ -11,15 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 from airflow import __version__
-from airflow.providers.common.compat.sdk import (
+
+from airflow_ml_provider import ownership
+from airflow_ml_provider.compat import (
+    AIRFLOW_3,
     AirflowException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
-
-from airflow_ml_provider import ownership
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 from tests.deferred import finish, reloaded, resume, run_in_loop
@@ -229,7 +229,7 @@ def test_execution_timeout_bounds_a_deferred_wait(service, service_clock):
     """Airflow 3 does not count the time in the triggerer for it, so the wait's own deadline does. Airflow 2 ends such a
     wait itself, and would not let the task go on after an event that came first."""
     wait = deferred(create(waiter_delay=10, execution_timeout=timedelta(seconds=30)), {}).trigger.wait
-    assert wait.deadline - wait.started == (30 if AIRFLOW_V_3_0_PLUS else 600)
+    assert wait.deadline - wait.started == (30 if AIRFLOW_3 else 600)
 
 
 def test_a_lost_trigger_deletes_nothing_that_was_there_before(service):

@@ -248,7 +248,7 @@ def test_what_blocks_finds_the_triggerers_event_loop(service_clock):
     """Airflow 3.0 to 3.2 talk to their supervisor by the loop that asgiref finds for the thread; no other will do."""
     from asgiref.sync import async_to_sync
 
-    from airflow_ml_provider.threads import in_thread
+    from airflow_ml_provider.triggers.threads import in_thread
 
     async def running_loop():
         return asyncio.get_running_loop()
@@ -267,7 +267,7 @@ def test_waits_with_a_role_assume_it_once(amazon_ml_local, service_clock, endpoi
     connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
     ids = endpoints(20)
-    with caplog.at_level("INFO", "airflow_ml_provider.local.neighbours"):
+    with caplog.at_level("INFO", "amazon_ml_local.neighbours"):
         found = outcomes(service_clock, [trigger(model_id) for model_id in ids])
     assert [outcome["kind"] for outcome in found] == ["success"] * 20
     assert [text for text in caplog.messages if text.startswith("sts ")] == ["sts POST / 200"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import DAG, task
-
+from airflow_ml_provider.compat import DAG, task
 from airflow_ml_provider.operators.evaluation import (
     MachineLearningCreateEvaluationOperator,
     MachineLearningEvaluationGateOperator,

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn import datasets
 
-from airflow_ml_provider.local.learning import Table, read_table
-from airflow_ml_provider.local.storage import MemoryStorage
+from amazon_ml_local.learning import Table, read_table
+from amazon_ml_local.storage import MemoryStorage
 
 URI = "s3://bucket/in/data.csv"
 TARGET_KINDS = {"BINARY": "BINARY", "MULTICLASS": "CATEGORICAL", "REGRESSION": "NUMERIC"}

@@ -8,13 +8,13 @@ import json
 import numpy as np
 import pytest
 
-from airflow_ml_provider.local.learning import LearningError, Model, batch_predict, read_table, train
-from airflow_ml_provider.local.learning.batch import scientific
-from airflow_ml_provider.local.learning.features import Features
-from airflow_ml_provider.local.learning.learners import Learned
-from airflow_ml_provider.local.learning.recipe import parse_recipe, resolve
-from airflow_ml_provider.local.learning.steps import Data
-from airflow_ml_provider.local.storage import MemoryStorage, StorageError
+from amazon_ml_local.learning import LearningError, Model, batch_predict, read_table, train
+from amazon_ml_local.learning.batch import scientific
+from amazon_ml_local.learning.features import Features
+from amazon_ml_local.learning.learners import Learned
+from amazon_ml_local.learning.recipe import parse_recipe, resolve
+from amazon_ml_local.learning.steps import Data
+from amazon_ml_local.storage import MemoryStorage, StorageError
 from tests.local.learning.learning_data import schema, table
 
 MANIFEST = "s3://out/deep/batch-prediction/bp-1.manifest"

@@ -8,14 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from airflow_ml_provider.local.learning import (
+from amazon_ml_local.learning import (
     LearningError,
     batch_predict,
     evaluate,
     train,
     validate_training_parameters,
 )
-from airflow_ml_provider.local.storage import MemoryStorage
+from amazon_ml_local.storage import MemoryStorage
 from tests.local.learning.learning_data import bundled, csv_text, table
 
 PLAIN = '{"outputs": ["ALL_NUMERIC"]}'
@@ -37,7 +37,7 @@ def labelled(rows: list[list[object]], kind: str, inputs: dict[str, str] | None 
 def test_importing_costs_no_numpy():
     """numpy, scikit-learn, SciPy and SQLAlchemy come when first needed."""
     code = (
-        "import sys, airflow_ml_provider.local.learning as learning, airflow_ml_provider.local.storage;"
+        "import sys, amazon_ml_local.learning as learning, amazon_ml_local.storage;"
         "heavy = ('numpy', 'sklearn', 'scipy', 'sqlalchemy', 'boto3', 'botocore');"
         "print([name for name in heavy if name in sys.modules])"
     )

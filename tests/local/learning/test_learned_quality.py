@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from airflow_ml_provider.local.learning import evaluate, train
+from amazon_ml_local.learning import evaluate, train
 from tests.local.learning.learning_data import bundled
 
 PLAIN = '{"outputs": ["normalize(ALL_NUMERIC)"]}'

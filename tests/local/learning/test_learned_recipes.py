@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from airflow_ml_provider.local.learning import LearningError, train, validate_recipe
-from airflow_ml_provider.local.learning.features import Features
-from airflow_ml_provider.local.learning.recipe import default_recipe, parse_recipe, resolve
-from airflow_ml_provider.local.learning.steps import Data
+from amazon_ml_local.learning import LearningError, train, validate_recipe
+from amazon_ml_local.learning.features import Features
+from amazon_ml_local.learning.recipe import default_recipe, parse_recipe, resolve
+from amazon_ml_local.learning.steps import Data
 from tests.local.learning.learning_data import table
 
 ATTRIBUTES = {"t": "TEXT", "u": "TEXT", "c": "CATEGORICAL", "n": "NUMERIC", "m": "NUMERIC", "b": "BINARY"}

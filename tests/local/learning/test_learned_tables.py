@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from airflow_ml_provider.local.learning import LearningError, read_sql_table, read_table, validate_schema
-from airflow_ml_provider.local.storage import MemoryStorage
+from amazon_ml_local.learning import LearningError, read_sql_table, read_table, validate_schema
+from amazon_ml_local.storage import MemoryStorage
 from tests.local.learning.learning_data import URI, schema, table
 
 ATTRIBUTES = {"id": "CATEGORICAL", "age": "NUMERIC", "note": "TEXT", "y": "BINARY"}

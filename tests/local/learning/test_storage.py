@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from airflow_ml_provider.local.storage import MemoryStorage, S3Storage, StorageError
+from amazon_ml_local.storage import MemoryStorage, S3Storage, StorageError
 
 OBJECTS = {
     "s3://bucket/in/2.csv": b"2",

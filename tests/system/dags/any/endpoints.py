@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.providers.common.compat.sdk import dag, task
-
+from airflow_ml_provider.compat import dag, task
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 
 COMMON = {"waiter_delay": 2, "waiter_max_attempts": 120, "retries": 1, "retry_delay": timedelta(seconds=1)}

@@ -1,0 +1,227 @@
+"""Credentials and clients: one session of an ``aws`` connection, and the clients that are made of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Protocol, cast
+from urllib.parse import urlsplit
+
+from airflow.providers.amazon.aws.hooks import base_aws
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore.config import Config
+from botocore.exceptions import ClientError, NoRegionError
+from botocore.parsers import ResponseParserError
+
+from airflow_ml_provider import errors, waiting
+from airflow_ml_provider.compat import AirflowException, AirflowNotFoundException
+from airflow_ml_provider.service_model import argument_name
+
+if TYPE_CHECKING:
+    import boto3
+    import botocore.session
+    from mypy_boto3_machinelearning.client import MachineLearningClient
+    from mypy_boto3_s3.client import S3Client
+
+    from airflow_ml_provider.compat import Connection
+
+# For STS, whose answers every call waits for; the user's own configuration wins.
+BOUNDED = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
+TIMEOUTS = (60.0, 20.0, 5.0, 1.0)  # seconds; a few steps, so that one client serves many waits
+
+
+class ClientSettings(Protocol):
+    """Those of botocore's ``Config`` that are read here; it sets them from its keyword arguments, unseen by types."""
+
+    connect_timeout: float | None
+    read_timeout: float | None
+    proxies: dict[str, str] | None
+    client_cert: str | tuple[str, str] | None
+
+
+def settings_of(config: Config) -> ClientSettings:
+    """Give botocore's configuration with the types of its members."""
+    return cast("ClientSettings", config)
+
+
+def _botocore(session: boto3.session.Session) -> botocore.session.Session:
+    return session._session  # boto3 has no public name for what it is made of
+
+
+@contextmanager
+def connection_exists(conn_id: str) -> Iterator[None]:
+    """Refuse a named connection that is not found; the amazon provider would go on with any credentials it finds."""
+    try:
+        yield
+    except AirflowNotFoundException:
+        if conn_id == AwsBaseHook.default_conn_name:
+            raise
+        raise AirflowException(
+            f"aws_conn_id: the connection {conn_id!r} does not exist. Create it, or pass aws_conn_id=None to use "
+            f"boto3's own chain of credentials."
+        ) from None
+
+
+class MachineLearningClientHook(AwsBaseHook):
+    """Make the clients of Amazon Machine Learning and of S3, and calls that a wait can rely on.
+
+    The hook for tasks is ``MachineLearningHook``.
+    """
+
+    def __init__(
+        self,
+        aws_conn_id: str | None = AwsBaseHook.default_conn_name,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        config: Config | dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(
+            aws_conn_id=aws_conn_id,
+            region_name=region_name,
+            verify=verify,
+            client_type="machinelearning",
+            config=config,
+        )
+
+    if TYPE_CHECKING:
+
+        @cached_property
+        def conn(self) -> MachineLearningClient: ...
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """Look the connection up.
+
+        :raises AirflowException: when a connection other than ``aws_default`` does not exist.
+        """
+        with connection_exists(conn_id):
+            return super().get_connection(conn_id)
+
+    @cached_property
+    def waiter_path(self) -> os.PathLike[str] | None:
+        """Where our waiters are; the amazon provider looks in its own folder."""
+        return waiting.WAITERS_FILE
+
+    @cached_property
+    def _session(self) -> boto3.session.Session:
+        """The session; one by an assumed role shares 9 MB of botocore's data with the session that assumes it."""
+        factory = base_aws.SessionFactory(conn=self.conn_config, config=BOUNDED.merge(self.config))
+        session = factory.create_session()
+        asking = vars(factory).get("basic_session", session)
+        _botocore(session).register_component("data_loader", _botocore(asking).get_component("data_loader"))
+        return session
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """The bundle of certificates that the environment or the AWS config file names."""
+        found: str | None = _botocore(self._session).get_config_variable("ca_bundle")
+        return found
+
+    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> boto3.session.Session:
+        """Give the one session of this hook, so that an assumed role is assumed once; another for another region."""
+        if deferrable or region_name not in (None, self.conn_config.region_name):
+            return super().get_session(region_name=region_name, deferrable=deferrable)
+        return self._session
+
+    def _get_caller(self, target_function_name: str = "execute") -> str:
+        """Name the caller in the user agent, without the walk up the stack that reads every frame's source file."""
+        return type(self).__name__
+
+    def get_client_type(
+        self, region_name: str | None = None, config: Config | None = None, deferrable: bool = False
+    ) -> MachineLearningClient:
+        """Make a client whose errors are explained.
+
+        :raises AirflowException: when no region is known, or the service does not exist in it.
+        """
+        try:
+            client: MachineLearningClient = super().get_client_type(
+                region_name=region_name, config=config, deferrable=deferrable
+            )
+        except NoRegionError:
+            raise AirflowException(
+                f"region_name: neither the argument nor the connection {self.aws_conn_id!r} names a region; "
+                f"Amazon Machine Learning exists in us-east-1 and eu-west-1."
+            ) from None
+        self._check_region(client)
+        explain = partial(errors.explain, region=client.meta.region_name)
+        client.meta.events.register("after-call.machine-learning", explain)
+        return client
+
+    def _check_region(self, client: MachineLearningClient) -> None:
+        region = client.meta.region_name
+        host = urlsplit(client.meta.endpoint_url).hostname or ""
+        regions = self.get_session().get_available_regions("machinelearning")
+        if host == f"machinelearning.{region.lower()}.amazonaws.com" and region not in regions:
+            raise AirflowException(
+                f"region_name: Amazon Machine Learning does not exist in {region}; it does in "
+                f"{', '.join(sorted(regions))}."
+            )
+
+    def polling_client(self, seconds_left: float) -> MachineLearningClient:
+        """Give a client that makes one attempt a call, with timeouts no longer than the time left.
+
+        The wait around it does the retrying, so that no call outlasts a deadline. The user's botocore config holds in
+        all else.
+        """
+        seconds = next((step for step in TIMEOUTS if step <= seconds_left), TIMEOUTS[-1])
+        if seconds not in self._polling:
+            settings = settings_of(self.config)
+            config = Config(
+                retries={"total_max_attempts": 1},
+                connect_timeout=min(seconds, settings.connect_timeout or seconds),
+                read_timeout=min(seconds, settings.read_timeout or seconds),
+            )
+            self._polling[seconds] = self.get_client_type(config=self.config.merge(config))
+        return self._polling[seconds]
+
+    @cached_property
+    def _polling(self) -> dict[float, MachineLearningClient]:
+        return {}
+
+    def forget_credentials(self) -> None:
+        """Drop session and clients, so that the next call reads the connection and its credentials anew."""
+        for name in ("conn", "s3", "_polling", "_session", "conn_config"):
+            with suppress(KeyError):
+                del self.__dict__[name]
+
+    @contextmanager
+    def _expired_forgotten(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            if errors.code(error) in errors.EXPIRED:
+                self.forget_credentials()
+            raise
+
+    def poll(self, operation: str, deadline: float, **request: object) -> dict[str, object]:
+        """Make one attempt at an operation; expired credentials are read anew for the next.
+
+        :param operation: AWS's name of it, as ``GetMLModel``.
+        :param deadline: until when the answer is of use, in seconds since the epoch.
+        :param request: the members of the request, under AWS's names.
+        :raises ResponseParserError: when the answer is garbage.
+        """
+        client = self.polling_client(deadline - waiting.now())
+        method: Callable[..., dict[str, object]] = getattr(client, argument_name(operation))
+        try:
+            with self._expired_forgotten():
+                answer = method(**request)
+        except errors.MISREAD as error:
+            raise ResponseParserError(f"{operation}: an answer that is none of the service's: {error}") from error
+        if not answer.keys() - {"ResponseMetadata"}:  # a proxy's page, which botocore reads as an empty answer
+            raise ResponseParserError(f"{operation}: an answer without a member")
+        return answer
+
+    @cached_property
+    def s3(self) -> S3Client:
+        """A client of S3 by the same connection and session."""
+        client: S3Client = self.get_session().client(
+            "s3",
+            endpoint_url=self.conn_config.get_service_endpoint_url("s3"),
+            config=self._get_config(),
+            verify=self.verify,
+        )
+        return client

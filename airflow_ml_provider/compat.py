@@ -1,0 +1,139 @@
+"""Import what moved between Airflow 2.11 and 3.x; the only module that knows the versions.
+
+Names are looked up when they are first imported, so that a Dag file pays for those alone that it uses.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from airflow import __version__
+
+if TYPE_CHECKING:
+    from airflow.sdk import (
+        DAG,
+        BaseHook,
+        BaseOperator,
+        BaseSensorOperator,
+        Connection,
+        Context,
+        Param,
+        PokeReturnValue,
+        dag,
+        task,
+    )
+    from airflow.sdk._shared.secrets_masker import redact
+    from airflow.sdk.bases.branch import BaseBranchOperator
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+        TaskDeferred,
+    )
+    from airflow.sdk.log import mask_secret
+
+__all__ = [
+    "AIRFLOW_3",
+    "DAG",
+    "VERSION",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "BaseBranchOperator",
+    "BaseHook",
+    "BaseOperator",
+    "BaseSensorOperator",
+    "Connection",
+    "Context",
+    "Param",
+    "PokeReturnValue",
+    "TaskDeferred",
+    "conf",
+    "dag",
+    "get_async_connection",
+    "mask_secret",
+    "redact",
+    "task",
+]
+
+VERSION = tuple(int(number) for number in re.findall(r"\d+", __version__)[:2])
+AIRFLOW_3 = VERSION >= (3, 0)
+
+if VERSION < (2, 11):
+    raise ImportError(f"airflow-ml-provider needs Apache Airflow 2.11 or newer; this is {__version__}.")
+
+# Version of Airflow → the module that has the name from that version on.
+_Places = dict[tuple[int, int], str]
+_EXCEPTIONS: _Places = {(2, 11): "airflow.exceptions", (3, 2): "airflow.sdk.exceptions"}
+_SENSORS: _Places = {(2, 11): "airflow.sensors.base", (3, 0): "airflow.sdk"}
+_DECORATORS: _Places = {(2, 11): "airflow.decorators", (3, 0): "airflow.sdk"}
+_PLACES: dict[str, _Places] = {
+    **dict.fromkeys(
+        (
+            "AirflowException",
+            "AirflowFailException",
+            "AirflowNotFoundException",
+            "AirflowSensorTimeout",
+            "AirflowSkipException",
+            "AirflowTaskTimeout",
+            "TaskDeferred",
+        ),
+        _EXCEPTIONS,
+    ),
+    **dict.fromkeys(("BaseSensorOperator", "PokeReturnValue"), _SENSORS),
+    **dict.fromkeys(("dag", "task"), _DECORATORS),
+    "BaseOperator": {(2, 11): "airflow.models.baseoperator", (3, 0): "airflow.sdk"},
+    "BaseBranchOperator": {
+        (2, 11): "airflow.operators.branch",
+        (3, 0): "airflow.providers.standard.operators.branch",
+        (3, 2): "airflow.sdk.bases.branch",
+    },
+    "BaseHook": {(2, 11): "airflow.hooks.base", (3, 1): "airflow.sdk"},
+    "Connection": {(2, 11): "airflow.models.connection", (3, 0): "airflow.sdk"},
+    "Context": {(2, 11): "airflow.utils.context", (3, 0): "airflow.sdk"},
+    "DAG": {(2, 11): "airflow.models.dag", (3, 0): "airflow.sdk"},
+    "Param": {(2, 11): "airflow.models.param", (3, 0): "airflow.sdk"},
+    "conf": {(2, 11): "airflow.configuration", (3, 2): "airflow.sdk.configuration"},
+    "mask_secret": {
+        (2, 11): "airflow.utils.log.secrets_masker",
+        (3, 0): "airflow.sdk.execution_time.secrets_masker",
+        (3, 1): "airflow.sdk.log",
+    },
+    "redact": {
+        (2, 11): "airflow.utils.log.secrets_masker",
+        (3, 0): "airflow.sdk.execution_time.secrets_masker",
+        (3, 1): "airflow.sdk._shared.secrets_masker",
+        (3, 2): "airflow.sdk.log",
+    },
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    newest = max(since for since in _PLACES[name] if since <= VERSION)
+    value = globals()[name] = getattr(import_module(_PLACES[name][newest]), name)
+    return value
+
+
+async def get_async_connection(conn_id: str) -> Connection:
+    """Return a connection, looked up from an event loop.
+
+    Airflow before 3.1 only has the lookup that blocks; asgiref's thread is the one in which 3.0 allows it.
+    """
+    from airflow_ml_provider.compat import BaseHook
+
+    if hasattr(BaseHook, "aget_connection"):
+        return await BaseHook.aget_connection(conn_id)
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(BaseHook.get_connection)(conn_id)

@@ -1,0 +1,116 @@
+"""Which rows there are, counted and divided between workers at the beginnings of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from airflow_ml_provider.compat import AirflowFailException
+from airflow_ml_provider.scoring import rows
+from airflow_ml_provider.scoring.objects import Source, find, open_at
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+    from airflow_ml_provider.payloads import Description
+    from airflow_ml_provider.scoring.rows import Format, Row
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Rows of one object that follow on each other, in plain JSON types.
+
+    ``offset`` and ``end`` are places in the unpacked bytes, ``end`` None for the end of the object; ``line`` is the
+    first row's, ``count`` the number of rows, ``columns`` their names (CSV).
+    """
+
+    uri: str
+    etag: str
+    size: int
+    columns: list[str]
+    offset: int
+    line: int
+    end: int | None
+    count: int
+
+    def to_json(self) -> Description:
+        """Give the stretch as XCom carries it."""
+        return asdict(self)
+
+    def read(self, s3: S3Client, format: Format, place: rows.Place | None = None) -> Iterator[Row]:
+        """Yield its rows, from a place in it on."""
+        place = place or rows.Place(self.offset, self.line)
+        with closing(open_at(s3, Source(self.uri, self.etag, self.size), place.offset)) as stream:
+            for row in rows.read(stream, self.uri, format, self.columns, place):
+                if self.end is not None and row.begins.offset >= self.end:
+                    return
+                yield row
+
+
+class _Cutter:
+    """Collect stretches into shares of about as many bytes each; a packed object goes whole to one.
+
+    What is left is divided anew whenever a share begins, so that a large packed object does not starve the next ones.
+    """
+
+    def __init__(self, shares: int, size: int) -> None:
+        self._most, self._size = shares, size
+        self._began = 0
+        self.shares: list[list[Stretch]] = [[]]
+
+    def is_full(self, size: int) -> bool:
+        left = self._most - len(self.shares) + 1
+        return left > 1 and size - self._began >= (self._size - self._began) / left
+
+    def add(self, stretch: Stretch, size: int) -> None:
+        if stretch.count:
+            self.shares[-1].append(stretch)
+        if self.shares[-1] and self.is_full(size):
+            self.shares.append([])
+            self._began = size
+
+
+def plan(
+    s3: S3Client, uri: str, format: Format, column_names: Sequence[str] | None, shares: int = 1
+) -> list[list[Stretch]]:
+    """Read all rows once, to count them and to divide them between so many shares, in order; none is empty.
+
+    :raises AirflowFailException: when there is no object, or no row.
+    """
+    sources = find(s3, uri)
+    cutter, before = _Cutter(shares, sum(source.size for source in sources)), 0
+    for source in sources:
+        _cut(s3, source, format, column_names, cutter, before)
+        before += source.size
+    found = [share for share in cutter.shares if share]
+    if not found:
+        raise AirflowFailException(f"source_uri: {uri} has no rows: it is empty, or has nothing but headers")
+    return found
+
+
+def _cut(
+    s3: S3Client, source: Source, format: Format, column_names: Sequence[str] | None, cutter: _Cutter, before: int
+) -> None:
+    columns, begins, count = list(column_names or ()), rows.Place(), 0
+    with closing(open_at(s3, source)) as stream:
+        if format == "CSV" and column_names is None:
+            columns, begins = rows.header(stream, source.uri)
+        for row in rows.read(stream, source.uri, format, columns, begins):
+            if count and not source.is_gzip and cutter.is_full(before + row.begins.offset):
+                cutter.add(_stretch(source, columns, begins, row.begins.offset, count), before + row.begins.offset)
+                begins, count = row.begins, 0
+            count += 1
+    cutter.add(_stretch(source, columns, begins, None, count), before + source.size)
+
+
+def _stretch(source: Source, columns: list[str], begins: rows.Place, end: int | None, count: int) -> Stretch:
+    return Stretch(source.uri, source.etag, source.size, columns, begins.offset, begins.line, end, count)
+
+
+def limited(shares: Sequence[Sequence[Stretch]], max_predictions: int | None) -> None:
+    """Raise AirflowFailException when there are more rows than may be predicted."""
+    rows = sum(stretch.count for share in shares for stretch in share)
+    if max_predictions is not None and rows > max_predictions:
+        raise AirflowFailException(f"max_predictions: there are {rows:,} rows, allowed are {max_predictions:,}")

@@ -1,0 +1,178 @@
+"""Rows of CSV or JSON Lines, each with its line number and the place behind it, so that reading can go on there.
+
+A line is a row: AWS's format of CSV has no end of line within a value, even a quoted one (Developer Guide,
+"Understanding the Data Format for Amazon ML"). So an open quote costs its own row and no other.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+from airflow_ml_provider.compat import AirflowFailException
+from airflow_ml_provider.predicting.engine import RefusedRecord
+
+if TYPE_CHECKING:
+    import io
+
+Format = Literal["CSV", "JSON_LINES"]
+Values: TypeAlias = Mapping[str, "str | int | float | bool | None"]
+
+MOST_LINE_BYTES = 8 * 1024 * 1024
+HALF_A_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # of two that JSON escapes apart; alone it is no text
+BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row begins: the offset in the unpacked bytes, and the number of its line, from 1."""
+
+    offset: int = 0
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: where it begins, where the next one does, and its values or why they cannot be read."""
+
+    begins: Place
+    ends: Place
+    values: Values | RefusedRecord
+
+
+class _Lines:
+    """Lines of text, and where the next one begins."""
+
+    def __init__(self, stream: io.BufferedReader, uri: str, place: Place) -> None:
+        self._stream = stream
+        self._uri = uri
+        self.place = place
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            line = self._stream.readline(MOST_LINE_BYTES)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise AirflowFailException(f"source_uri: {self._uri} cannot be unpacked: {error}") from error
+        if not line:
+            raise StopIteration
+        self._check(line)
+        self.place = Place(self.place.offset + len(line), self.place.line + 1)
+        # What is not UTF-8 stays recognizable, so that only its own row is refused.
+        return line.decode("utf-8-sig" if self.place.line == 2 else "utf-8", "surrogateescape")
+
+    def _check(self, line: bytes) -> None:
+        if self.place.offset == 0 and line[:2] in BYTE_ORDER_MARKS:
+            raise AirflowFailException(f"source_uri: {self._uri} is {BYTE_ORDER_MARKS[line[:2]]}; it must be UTF-8")
+        if len(line) == MOST_LINE_BYTES:
+            raise AirflowFailException(
+                f"source_uri: line {self.place.line} of {self._uri} has more than {MOST_LINE_BYTES} bytes; is it text?"
+            )
+
+
+def read(
+    stream: io.BufferedReader, uri: str, format: Format, columns: Sequence[str], place: Place | None = None
+) -> Iterator[Row]:
+    """Yield row after row; empty lines are none.
+
+    :param stream: bytes of UTF-8 from that place on.
+    :param uri: for messages.
+    :param columns: CSV: the names of the columns; the header is not in the stream any more.
+    :param place: where the stream begins.
+    :raises AirflowFailException: when the file as a whole is no such text.
+    """
+    lines = _Lines(stream, uri, place or Place())
+    return READERS[format](lines, columns)
+
+
+def header(stream: io.BufferedReader, uri: str) -> tuple[list[str], Place]:
+    """Read the names of the columns, none from a file without any line, and say where the first row begins.
+
+    :raises AirflowFailException: when one stands twice or is empty.
+    """
+    lines = _Lines(stream, uri, Place())
+    names = next((cells for cells in map(_cells, lines) if cells), [])
+    if isinstance(names, RefusedRecord):
+        raise AirflowFailException(f"source_uri: the header of {uri} cannot be read: {names}")
+    check_columns(names, f"the header of {uri}")
+    return names, lines.place
+
+
+def check_columns(names: Sequence[str], where: str) -> None:
+    """Raise AirflowFailException when a name is empty, not UTF-8, or stands twice."""
+    for place, name in enumerate(names, start=1):
+        if not name or names.count(name) > 1 or not _is_text(name):  # not shown: without a header it is somebody's data
+            raise AirflowFailException(
+                f"column_names: column {place} in {where} is empty, no UTF-8 or there twice; is it a header?"
+            )
+
+
+def _csv(lines: _Lines, columns: Sequence[str]) -> Iterator[Row]:
+    begins = lines.place
+    for line in lines:
+        if cells := _cells(line):
+            yield Row(begins, lines.place, _named(cells, columns))
+        begins = lines.place
+
+
+def _cells(line: str) -> list[str] | RefusedRecord:
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error as error:
+        return RefusedRecord(f"it is no CSV: {error}")
+
+
+def _named(cells: list[str] | RefusedRecord, columns: Sequence[str]) -> Values | RefusedRecord:
+    if isinstance(cells, RefusedRecord):
+        return cells
+    if len(cells) != len(columns):
+        return RefusedRecord(f"it has {len(cells)} fields; the columns are {len(columns)}")
+    if not all(map(_is_text, cells)):
+        return RefusedRecord("it is not UTF-8")
+    # AWS reads an empty field of a CSV file as missing; in a record the variable is left out instead.
+    return {name: cell or None for name, cell in zip(columns, cells, strict=True)}
+
+
+def _json_lines(lines: _Lines, columns: Sequence[str]) -> Iterator[Row]:
+    begins = lines.place
+    for line in lines:
+        if text := line.strip():
+            yield Row(begins, lines.place, _parsed(text))
+        begins = lines.place
+
+
+def _parsed(line: str) -> Values | RefusedRecord:
+    if not _is_text(line):
+        return RefusedRecord("it is not UTF-8")
+    try:
+        value = json.loads(line)
+        if HALF_A_CHARACTER.search(line):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return RefusedRecord("it is not Unicode: half a character is escaped in it")
+    except (ValueError, RecursionError):
+        return RefusedRecord("it is no JSON")
+    if not isinstance(value, dict):
+        return RefusedRecord("it is no JSON object")
+    return cast("Values", value)
+
+
+def _is_text(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+READERS: dict[Format, Callable[[_Lines, Sequence[str]], Iterator[Row]]] = {"CSV": _csv, "JSON_LINES": _json_lines}

@@ -1,0 +1,145 @@
+"""The arguments of the S3 operators, checked once they are rendered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from airflow_ml_provider.scoring.objects import split
+from airflow_ml_provider.scoring.plan import Stretch, limited, plan
+from airflow_ml_provider.scoring.rows import Format
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.operators.prediction import (
+        MachineLearningPlanPredictS3Operator,
+        MachineLearningPredictS3Operator,
+    )
+    from airflow_ml_provider.payloads import Description
+
+JSON_LINES_NAMES = (".jsonl", ".ndjson", ".json")
+
+
+@dataclass(frozen=True)
+class Input:
+    """Which rows, how they are written, and how many there may be."""
+
+    source_uri: str
+    format: Format
+    column_names: Sequence[str] | None
+    max_predictions: int | None
+
+    @classmethod
+    def of(cls, operator: MachineLearningPredictS3Operator | MachineLearningPlanPredictS3Operator) -> Input:
+        """Check the arguments of an operator.
+
+        :raises ValueError: naming the argument and what is allowed.
+        """
+        uri, output = str(operator.source_uri), operator.output_uri
+        split("source_uri", uri)
+        split("output_uri", output)
+        if output == uri or (uri.endswith("/") and output.startswith(uri)):
+            raise ValueError(f"output_uri: {output!r} is the source_uri or in it; it must be elsewhere")
+        names = None if operator.column_names is None else texts("column_names", operator.column_names)
+        if operator.max_predictions is not None:
+            at_least("max_predictions", operator.max_predictions, 1)
+        format = format_of("input_format", operator.input_format, uri)
+        return cls(uri, format, names, operator.max_predictions)
+
+    def shares(self, hook: MachineLearningHook, workers: int = 1) -> list[list[Stretch]]:
+        """Find the rows, and divide them."""
+        found = plan(hook.s3, self.source_uri, self.format, self.column_names, workers)
+        limited(found, self.max_predictions)
+        return found
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a file is read and its predictions are written; ``MachineLearningPredictS3Operator`` says what each means."""
+
+    output_uri: str
+    input_format: Format
+    output_format: Format
+    key_columns: Sequence[str]
+    excluded_attribute_names: Sequence[str]
+    max_errors: int
+    max_requests_per_second: int | None
+    rows_per_part: int
+    timeout: float
+
+    @classmethod
+    def of(cls, operator: MachineLearningPredictS3Operator) -> Settings:
+        """Check the arguments of an operator.
+
+        :raises ValueError: naming the argument and what is allowed.
+        """
+        split("output_uri", operator.output_uri)
+        at_least("max_errors", operator.max_errors, 0)
+        at_least("rows_per_part", operator.rows_per_part, 1)
+        at_least("timeout", operator.timeout, 0)
+        if operator.max_requests_per_second is not None:
+            at_least("max_requests_per_second", operator.max_requests_per_second, 1)
+        return cls(
+            output_uri=operator.output_uri,
+            input_format=format_of("input_format", operator.input_format, operator.source_uri or ""),
+            output_format=format_of("output_format", operator.output_format, operator.output_uri),
+            key_columns=texts("key_columns", operator.key_columns),
+            excluded_attribute_names=texts("excluded_attribute_names", operator.excluded_attribute_names),
+            max_errors=operator.max_errors,
+            max_requests_per_second=operator.max_requests_per_second,
+            rows_per_part=operator.rows_per_part,
+            timeout=operator.timeout,
+        )
+
+    def pins(self) -> Description:
+        """Give those that the output's bytes depend on."""
+        return {
+            "input_format": self.input_format,
+            "output_format": self.output_format,
+            "key_columns": list(self.key_columns),
+            "excluded_attribute_names": list(self.excluded_attribute_names),
+        }
+
+
+def stretches_of(operator: MachineLearningPredictS3Operator, hook: MachineLearningHook) -> list[Stretch]:
+    """Give the rows of an operator: its share of a plan, or all rows of its source.
+
+    :raises ValueError: when it has neither or both.
+    """
+    if (operator.source_uri is None) == (operator.stretches is None):
+        raise ValueError("source_uri, stretches: exactly one of them must be given")
+    if operator.stretches is None:
+        return Input.of(operator).shares(hook)[0]
+    found = [Stretch(**cast("dict[str, Any]", stretch)) for stretch in operator.stretches]
+    limited([found], operator.max_predictions)
+    return found
+
+
+def format_of(argument: str, format: object, uri: str) -> Format:
+    """Give the format that an argument names, or else a URI."""
+    if format is None:
+        name = uri.removesuffix(".gz")
+        return "JSON_LINES" if os.path.splitext(name)[1] in JSON_LINES_NAMES else "CSV"
+    if format not in get_args(Format):
+        raise ValueError(f"{argument}: {format!r}; it must be {' or '.join(get_args(Format))}")
+    return cast("Format", format)
+
+
+def texts(argument: str, value: object) -> list[str]:
+    """Give a list of names, each of them once.
+
+    :raises ValueError: when it is none.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{argument}: it is {type(value).__name__}; it must be a list of names")
+    if not all(value) or len(set(value)) < len(value):
+        raise ValueError(f"{argument}: a name is empty or stands twice")
+    return list(value)
+
+
+def at_least(argument: str, value: float, least: int) -> None:
+    """Raise ValueError when an argument is no number, or a smaller one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+        raise ValueError(f"{argument}: {value!r}; it must be a number of at least {least}")

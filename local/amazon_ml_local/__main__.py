@@ -1,0 +1,133 @@
+"""``amazon-ml-local``: Amazon ML Local from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import logging
+import re
+import signal
+import sys
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from amazon_ml_local.application import Application, environment
+from amazon_ml_local.neighbours import Neighbours
+from amazon_ml_local.schedule import REALISTIC, Durations
+from amazon_ml_local.server import Server
+from amazon_ml_local.service import AmazonMLLocal
+from amazon_ml_local.storage import S3Storage, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULT_PORT = 5012
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+OBJECT = re.compile(rf"s3://{BUCKET.pattern}/.+")
+KEEP_REQUESTS = 1_000  # what GET /_local/requests tells of a service that runs for days
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve Amazon ML until SIGINT or SIGTERM; return the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.verbose:
+        logging.basicConfig(format="%(asctime)s %(message)s")
+        logging.getLogger("amazon_ml_local").setLevel(logging.INFO)
+    if not _is_loopback(options.host):
+        _say(f"warning: {options.host} lets others in, and this service checks no signature", sys.stderr)
+    try:
+        _serve(options)
+    except (OSError, StorageError) as error:
+        parser.exit(1, f"amazon-ml-local: error: {error}\n")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> None:
+    neighbours = Neighbours(options.s3_endpoint_url, options.bucket, _objects(options.load))
+    service = AmazonMLLocal(
+        S3Storage(neighbours.s3_client),
+        databases=dict(options.database),
+        durations=REALISTIC if options.realistic else Durations(),
+        keep_requests=KEEP_REQUESTS,
+    )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with Server(Application(service, neighbours).handle, options.host, options.port) as server:
+        _say(f"# Amazon ML Local {version('airflow-ml-provider')}, until Ctrl-C")
+        for name, value in environment(server.url, options.s3_endpoint_url).items():
+            _say(f"export {name}={value}")
+        stop.wait()
+    service.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("amazon-ml-local", description="Amazon Machine Learning on your own machine")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 takes a free one (%(default)s)")
+    parser.add_argument(
+        "--bucket", action="append", default=[], type=_bucket, metavar="NAME", help="make this S3 bucket"
+    )
+    parser.add_argument(
+        "--load", action="append", default=[], type=_load, metavar="s3://BUCKET/KEY=FILE", help="put a file into S3"
+    )
+    parser.add_argument(
+        "--database",
+        action="append",
+        default=[],
+        type=_database,
+        metavar="NAME=URL",
+        help="where a Redshift or RDS database of that name is, as an SQLAlchemy URL",
+    )
+    parser.add_argument("--s3-endpoint-url", metavar="URL", help="use this S3 instead of moto's on the same port")
+    parser.add_argument("--realistic", action="store_true", help="take minutes, as AWS does, not seconds")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print one line per request")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0..65535")
+    return int(text)
+
+
+def _bucket(text: str) -> str:
+    if not BUCKET.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no bucket name: 3..63 of a-z, 0-9, . and -")
+    return text
+
+
+def _database(text: str) -> tuple[str, str]:
+    name, _, url = text.partition("=")
+    if not name or not url:
+        raise argparse.ArgumentTypeError(f"{name!r} and an URL must be joined by =")
+    return name, url
+
+
+def _load(text: str) -> tuple[str, str]:
+    uri, _, file = text.rpartition("=")  # the last one: S3 keys often hold others
+    if not OBJECT.fullmatch(uri) or not file:
+        raise argparse.ArgumentTypeError(f"{text!r} is not s3://BUCKET/KEY=FILE")
+    return uri, file
+
+
+def _objects(load: Sequence[tuple[str, str]]) -> dict[str, bytes]:
+    return {uri: Path(file).read_bytes() for uri, file in load}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _say(line: str, stream: TextIO | None = None) -> None:
+    print(line, file=stream or sys.stdout, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Everything that one port serves: Amazon ML, its control API, and moto for the rest of AWS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from amazon_ml_local.control import Control
+
+if TYPE_CHECKING:
+    from amazon_ml_local.neighbours import Neighbours
+    from amazon_ml_local.protocol import Request, Response
+    from amazon_ml_local.service import AmazonMLLocal
+
+DUMMY_KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+FORM = "application/x-www-form-urlencoded"  # what query services such as STS send
+
+
+class Application:
+    """Pass each request to whom it is for."""
+
+    def __init__(self, service: AmazonMLLocal, neighbours: Neighbours) -> None:
+        self.service, self.control, self.neighbours = service, Control(service), neighbours
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        if request.path.startswith("/_local"):
+            return self.control.handle(request)
+        if _is_amazon_ml(request):
+            return self.service.handle(request)
+        return self.neighbours.handle(request)
+
+
+def environment(url: str, s3_endpoint_url: str | None = None) -> dict[str, str]:
+    """Return the environment variables that point AWS clients to ``url``, and those of S3 elsewhere if given.
+
+    Where S3 is elsewhere the user's keys may be needed there, so no dummy ones are among them.
+    """
+    variables = {"AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "us-east-1"}
+    if s3_endpoint_url:
+        return {**variables, "AWS_ENDPOINT_URL_S3": s3_endpoint_url}
+    return {**variables, **DUMMY_KEYS}
+
+
+def _is_amazon_ml(request: Request) -> bool:
+    target, credential = request.header("x-amz-target"), request.credential
+    if target.startswith("AmazonML_"):
+        return True
+    if credential:
+        return credential.service == "machinelearning"
+    is_form = request.header("content-type").startswith(FORM)
+    return request.method == "POST" and request.path == "/" and not target and not is_form

@@ -1,0 +1,186 @@
+"""What the service keeps: data sources, models, evaluations, batch predictions, and the models' endpoints."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from amazon_ml_local.errors import not_found
+from amazon_ml_local.schedule import NEVER, Life
+
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.protocol import Parameters
+
+EntityStatus = Literal["PENDING", "INPROGRESS", "COMPLETED", "FAILED", "DELETED"]
+EndpointStatus = Literal["NONE", "UPDATING", "READY", "FAILED"]
+
+ONE_SECOND = 1.0
+
+
+class Kind(NamedTuple):
+    """A kind of entity: AWS's name, its place in ``Durations``, and which members of its Create name its inputs."""
+
+    name: str
+    duration: str
+    inputs: tuple[tuple[str, str], ...]
+
+    @property
+    def id_member(self) -> str:
+        """The member that holds its id."""
+        return f"{self.name}Id"
+
+    @property
+    def name_member(self) -> str:
+        """The member of Create and Update that holds its name."""
+        return f"{self.name}Name"
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("DataSource", "data_source", ()),
+        Kind("MLModel", "ml_model", (("TrainingDataSourceId", "DataSource"),)),
+        Kind("Evaluation", "evaluation", (("MLModelId", "MLModel"), ("EvaluationDataSourceId", "DataSource"))),
+        Kind(
+            "BatchPrediction",
+            "batch_prediction",
+            (("MLModelId", "MLModel"), ("BatchPredictionDataSourceId", "DataSource")),
+        ),
+    )
+}
+
+
+@dataclass(eq=False)
+class Endpoint:
+    """One life of a model's realtime endpoint."""
+
+    life: Life
+    peak_requests_per_second: int
+    admitted: deque[float] = field(default_factory=deque)
+    admitting: Lock = field(default_factory=Lock)
+
+    def settle(self, now: float) -> None:
+        """Note what has happened up to ``now``."""
+        self.life.plan(self.life.created_at)
+        self.life.settle(now, done=True)
+
+    def status(self, now: float) -> EndpointStatus:
+        """Tell its status at the time ``now``."""
+        phase = self.life.phase(now)
+        if phase == "ENDED":
+            return "FAILED" if self.life.failure else "READY"
+        return "NONE" if phase == "DELETED" else "UPDATING"
+
+    def admit(self, clock: Clock, rate: int) -> bool:
+        """Say whether one more prediction keeps every window of one second within ``rate``, and count it if so."""
+        with self.admitting:
+            now = clock.now()
+            while self.admitted and now - self.admitted[0] >= ONE_SECOND:
+                self.admitted.popleft()
+            if len(self.admitted) >= rate:
+                return False
+            self.admitted.append(now)
+            return True
+
+
+@dataclass(eq=False)
+class Entity:
+    """One entity of any kind; ``parameters`` are those of its Create, without secrets."""
+
+    kind: Kind
+    id: str
+    sequence: int
+    operation: str
+    parameters: Parameters
+    inputs: tuple[Entity, ...]
+    life: Life
+    name: str | None
+    updated_at: float
+    job: Future[Any] = field(default_factory=Future)
+    tags: dict[str, str | None] = field(default_factory=dict)
+    score_threshold: float | None = None
+    threshold_updated_at: float | None = None
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    def settle(self, clock: Clock) -> None:
+        """Note what has happened up to now. When the clock is frozen, work that is due is waited for."""
+        if self.life.finished_at != NEVER:
+            return
+        now = clock.now()
+        for entity in self.inputs:
+            entity.settle(clock)
+        self.life.plan(max([self.life.created_at, *(entity.life.finished_at for entity in self.inputs)]))
+        if now >= self.life.due_at and (clock.frozen or self.life.polls_needed is not None):
+            self.job.exception()
+        self.life.settle(now, self.job.done())
+
+    def poll(self, clock: Clock) -> None:
+        """Count a Get of this entity, and of its endpoint."""
+        now = clock.now()
+        if self.life.poll(now):
+            for entity in self.inputs:
+                entity.life.end(now)
+        if self.endpoints:
+            self.endpoints[-1].life.poll(now)
+
+    def status(self, now: float) -> EntityStatus:
+        """Tell its status at the time ``now``."""
+        phase = self.life.phase(now)
+        if phase == "ENDED":
+            return "FAILED" if self.failure else "COMPLETED"
+        return phase
+
+    @property
+    def failure(self) -> str | None:
+        """Why it fails, once that is known."""
+        if self.life.failure or not self.job.done():
+            return self.life.failure
+        error = self.job.exception()
+        return None if error is None else str(error)
+
+    def endpoint(self, now: float) -> Endpoint | None:
+        """Return the realtime endpoint that stood, or was being made, at the time ``now``."""
+        for endpoint in reversed(self.endpoints):
+            if endpoint.life.created_at <= now:
+                endpoint.settle(now)
+                return endpoint if now < endpoint.life.deleted_at else None
+        return None
+
+    def endpoint_status(self, now: float) -> EndpointStatus:
+        """Tell the status of its endpoint at the time ``now``."""
+        endpoint = self.endpoint(now)
+        return endpoint.status(now) if endpoint else "NONE"
+
+
+class Region:
+    """The entities of one region, by kind and id, in the order of their creation."""
+
+    def __init__(self) -> None:
+        self._entities: dict[str, dict[str, Entity]] = {name: {} for name in KINDS}
+
+    def all(self, kind: str) -> list[Entity]:
+        """Return every entity of ``kind``, oldest first."""
+        return list(self._entities[kind].values())
+
+    def find(self, kind: str, entity_id: str) -> Entity | None:
+        """Return the entity of that id, deleted or not, or None."""
+        return self._entities[kind].get(entity_id)
+
+    def get(self, kind: str, entity_id: str) -> Entity:
+        """Return the entity of that id, deleted or not.
+
+        :raises ServiceError: ResourceNotFoundException
+        """
+        entity = self.find(kind, entity_id)
+        if entity is None:
+            raise not_found(kind, entity_id)
+        return entity
+
+    def add(self, entity: Entity) -> None:
+        """Keep ``entity``, in the place of a deleted one of the same id."""
+        self._entities[entity.kind.name].pop(entity.id, None)
+        self._entities[entity.kind.name][entity.id] = entity

@@ -1,0 +1,56 @@
+"""What Amazon ML Local knows of learning: tables, recipes, models, metrics, batch predictions.
+
+Importing it costs nothing: numpy and scikit-learn come with the first name that needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from amazon_ml_local.learning.errors import LearningError
+from amazon_ml_local.learning.parameters import validate_training_parameters
+from amazon_ml_local.learning.rearrangement import validate_rearrangement
+from amazon_ml_local.learning.recipe import validate_recipe
+from amazon_ml_local.learning.schema import validate_schema
+from amazon_ml_local.learning.sql import read_sql_table
+from amazon_ml_local.learning.table import DataSource, Table, read_table
+
+if TYPE_CHECKING:
+    from amazon_ml_local.learning.batch import BatchCounts, batch_predict
+    from amazon_ml_local.learning.evaluation import evaluate
+    from amazon_ml_local.learning.model import Model, Prediction
+    from amazon_ml_local.learning.training import train
+
+__all__ = [
+    "BatchCounts",
+    "DataSource",
+    "LearningError",
+    "Model",
+    "Prediction",
+    "Table",
+    "batch_predict",
+    "evaluate",
+    "read_sql_table",
+    "read_table",
+    "train",
+    "validate_rearrangement",
+    "validate_recipe",
+    "validate_schema",
+    "validate_training_parameters",
+]
+
+MODULES = {
+    "BatchCounts": "batch",
+    "Model": "model",
+    "Prediction": "model",
+    "batch_predict": "batch",
+    "evaluate": "evaluation",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)

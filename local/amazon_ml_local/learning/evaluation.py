@@ -1,0 +1,62 @@
+"""How well a model does on rows whose target is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from amazon_ml_local.learning.errors import LearningError
+from amazon_ml_local.learning.truth import Truth, read_truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from amazon_ml_local.learning.model import Model, ModelType
+    from amazon_ml_local.learning.table import Table
+
+
+def evaluate(model: Model, table: Table, threshold: float | None = None) -> dict[str, str]:
+    """Return AWS's metric of the model on the table's rows that have a target.
+
+    BinaryAUC: area under the ROC curve. RegressionRMSE: root of the mean squared error. MulticlassAvgFScore: mean of
+    the classes' F1, a class that only the table has counting as one (0), as it would for a wrong answer.
+
+    :param threshold: has no influence on these metrics.
+    :raises LearningError: the table has no target, or not enough of it.
+    """
+    truth = read_truth(table, model.target, model.model_type)
+    known = ~np.isnan(truth.values)
+    name, metric = METRICS[model.model_type]
+    return {name: str(metric(model, Truth(truth.labels, truth.values[known]), model.scores(table)[known]))}
+
+
+def _auc(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    if len(truth.labels) == 1:
+        raise LearningError(
+            f"Every record's target {model.target!r} is {truth.labels[0]}: AUC needs both. Evaluate on other rows."
+        )
+    return float(roc_auc_score(truth.values, scores[:, 0]))
+
+
+def _rmse(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean((truth.values - scores[:, 0]) ** 2)))
+
+
+def _f_score(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
+    from sklearn.metrics import f1_score
+
+    answers = [model.labels[place] for place in scores.argmax(axis=1)]
+    labels = sorted({*model.labels, *truth.labels})
+    return float(f1_score(truth.texts(), answers, labels=labels, average="macro", zero_division=0))
+
+
+METRICS: Mapping[ModelType, tuple[str, Callable[..., float]]] = {
+    "BINARY": ("BinaryAUC", _auc),
+    "REGRESSION": ("RegressionRMSE", _rmse),
+    "MULTICLASS": ("MulticlassAvgFScore", _f_score),
+}

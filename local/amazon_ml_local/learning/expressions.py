@@ -1,0 +1,130 @@
+"""The expressions of a recipe: names and functions, read from text.
+
+Source: Amazon Machine Learning developer guide, "Recipe Format Reference" and "Data Transformations Reference".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from amazon_ml_local.learning.errors import LearningError
+from amazon_ml_local.learning.schema import Kind
+
+# Our bound, far above any recipe's need.
+MOST_NESTED = 50
+TOKEN = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)"|([^\s,'"()\\]+)|([(),]))""")
+
+
+class Function(NamedTuple):
+    """What a function of the language takes and gives."""
+
+    takes: tuple[Kind, ...] = ()
+    gives: Kind | None = None  # None: what it took
+    most_inputs: int = 1
+    least_inputs: int = 1
+    parameter: range | None = None
+
+
+FUNCTIONS = {
+    "ngram": Function(("TEXT",), parameter=range(1, 11)),
+    "osb": Function(("TEXT",), parameter=range(2, 11)),
+    "lowercase": Function(("TEXT", "CATEGORICAL")),
+    "no_punct": Function(("TEXT", "CATEGORICAL")),
+    "normalize": Function(("NUMERIC",)),
+    # The bounds of the bins are our choice.
+    "quantile_bin": Function(("NUMERIC",), "CATEGORICAL", parameter=range(2, 1001)),
+    "cartesian": Function(("TEXT", "CATEGORICAL", "BINARY"), "TEXT", most_inputs=100, least_inputs=2),
+}
+GROUPING = ("group", "group_remove")
+
+
+@dataclass(frozen=True)
+class Name:
+    """A variable, a group or an assignment, as it stands in a recipe."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of the language applied to something, as it stands in a recipe."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+    parameter: int | None = None
+
+
+Expression: TypeAlias = Name | Call
+
+
+def parse_expression(where: str, line: object) -> Expression:
+    """Return the expression that a line of a recipe holds; `where` names the line in the error.
+
+    Raises LearningError with the column at which the line is wrong.
+    """
+    if not isinstance(line, str):
+        raise LearningError(f"The recipe's {where} must be a string, not {line!r}.")
+    return _Parser(where, line).whole()
+
+
+class _Parser:
+    """Read one expression: a name, quoted or not, or a function with its arguments."""
+
+    def __init__(self, where: str, text: str) -> None:
+        self.where, self.text, self.position = where, text, 0
+
+    def whole(self) -> Expression:
+        expression = self._expression()
+        if self.text[self.position :].strip():
+            raise self._wrong("expected the end")
+        return expression
+
+    def _expression(self, depth: int = 0) -> Expression:
+        if depth > MOST_NESTED:
+            raise self._wrong(f"more than {MOST_NESTED} functions inside each other")
+        name, quoted = self._name()
+        if quoted or not self._skip("("):
+            return Name(name)
+        arguments: list[Expression] = [self._expression(depth + 1)]
+        while self._skip(","):
+            arguments.append(self._expression(depth + 1))
+        if not self._skip(")"):
+            raise self._wrong("expected ',' or ')'")
+        return self._call(name, arguments)
+
+    def _call(self, name: str, arguments: list[Expression]) -> Call:
+        if name in GROUPING:
+            return Call(name, tuple(arguments))
+        if name not in FUNCTIONS:
+            raise self._wrong(f"{name!r} is no function; known are {', '.join([*GROUPING, *FUNCTIONS])}")
+        function = FUNCTIONS[name]
+        parameter = self._parameter(name, arguments.pop(), function.parameter) if function.parameter else None
+        if not function.least_inputs <= len(arguments) <= function.most_inputs:
+            raise self._wrong(f"{name} has the wrong number of arguments")
+        return Call(name, tuple(arguments), parameter)
+
+    def _parameter(self, name: str, argument: Expression, allowed: range) -> int:
+        text = argument.name if isinstance(argument, Name) else ""
+        if not text.isdecimal() or int(text) not in allowed:
+            raise self._wrong(f"{name} must end with an integer from {allowed[0]} to {allowed[-1]}")
+        return int(text)
+
+    def _name(self) -> tuple[str, bool]:
+        match = TOKEN.match(self.text, self.position)
+        if match is None or match[4]:
+            raise self._wrong("expected a name")
+        self.position = match.end()
+        single, double, bare = match[1], match[2], match[3]
+        return next((part, part is not bare) for part in (single, double, bare) if part is not None)
+
+    def _skip(self, mark: str) -> bool:
+        match = TOKEN.match(self.text, self.position)
+        if match is None or match[4] != mark:
+            return False
+        self.position = match.end()
+        return True
+
+    def _wrong(self, what: str) -> LearningError:
+        return LearningError(f"The recipe's {self.where}: {what} at column {self.position + 1} of {self.text!r}.")

@@ -1,0 +1,99 @@
+"""A trained model: one weight per pattern and class, and how they make a prediction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+
+import numpy as np
+
+from amazon_ml_local.learning.steps import Data
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from amazon_ml_local.learning.features import Features
+    from amazon_ml_local.learning.learners import Learned
+    from amazon_ml_local.learning.table import Table
+
+ModelType: TypeAlias = Literal["REGRESSION", "BINARY", "MULTICLASS"]
+
+
+class Prediction(TypedDict, total=False):
+    """The answer of Predict, in AWS's member names."""
+
+    predictedLabel: str
+    predictedValue: float
+    predictedScores: dict[str, float]
+    details: dict[str, str]
+
+
+class Model:
+    """Predict the target of a record.
+
+    :param labels: the classes in alphabetical order; none for REGRESSION.
+    :param learned: weights and intercepts: one column per class, or one in all for REGRESSION and BINARY.
+    """
+
+    def __init__(
+        self,
+        model_type: ModelType,
+        target: str,
+        labels: Sequence[str],
+        features: Features,
+        learned: Learned,
+        recipe: str,
+        training_parameters: dict[str, str],
+        size_in_bytes: int,
+    ) -> None:
+        self.model_type = model_type
+        self.target = target
+        self.labels = labels
+        self.recipe = recipe
+        self.training_parameters = training_parameters
+        self.size_in_bytes = size_in_bytes
+        self.default_threshold = 0.5 if model_type == "BINARY" else None
+        self.features = features
+        self.weights = np.ascontiguousarray(learned.weights)
+        self.intercepts = learned.intercepts
+
+    def predict(self, record: Mapping[str, str], threshold: float | None = None) -> Prediction:
+        """Return the prediction for one record, as AWS's Predict answers it.
+
+        :param record: variables by name, without the target; unknown ones are ignored, missing ones and values of
+            the wrong type count as missing.
+        :param threshold: BINARY only: the least score for label "1"; None means 0.5.
+        """
+        places, values = self.features.row(record)
+        raw = np.array(values) @ self.weights[places] + self.intercepts
+        return self.explain(self._scores(raw[np.newaxis])[0].tolist(), threshold)
+
+    def explain(self, scores: Sequence[float], threshold: float | None = None) -> Prediction:
+        """Return the prediction that scores amount to."""
+        prediction = Prediction(details={"PredictiveModelType": self.model_type, "Algorithm": "SGD"})
+        match self.model_type:
+            case "REGRESSION":
+                prediction["predictedValue"] = scores[0]
+            case "BINARY":
+                label = "1" if scores[0] >= (0.5 if threshold is None else threshold) else "0"
+                prediction |= Prediction(predictedLabel=label, predictedScores={label: scores[0]})
+            case "MULTICLASS":
+                best = self.labels[scores.index(max(scores))]
+                named = dict(zip(self.labels, scores, strict=True))
+                prediction |= Prediction(predictedLabel=best, predictedScores=named)
+        return prediction
+
+    def scores(self, table: Table) -> NDArray[np.float32]:
+        """Return a row of scores for each readable row of a table: the value, the score of "1", or each class's."""
+        return self._scores(self.features.matrix(Data(table)) @ self.weights + self.intercepts)
+
+    def _scores(self, raw: NDArray[np.float64]) -> NDArray[np.float32]:
+        match self.model_type:
+            case "BINARY":
+                raw = 1 / (1 + np.exp(-np.clip(raw, -700, 700)))
+            case "MULTICLASS":
+                raw = np.exp(raw - raw.max(axis=1, keepdims=True))
+                raw = raw / raw.sum(axis=1, keepdims=True)
+        largest = np.finfo(np.float32).max
+        return np.clip(raw, -largest, largest).astype(np.float32)

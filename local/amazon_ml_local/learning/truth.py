@@ -1,0 +1,57 @@
+"""What a table says of a model's target."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from amazon_ml_local.learning.errors import LearningError
+from amazon_ml_local.learning.values import binary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from amazon_ml_local.learning.model import ModelType
+    from amazon_ml_local.learning.steps import Floats
+    from amazon_ml_local.learning.table import Table
+
+
+class Truth(NamedTuple):
+    """The target of each readable row: a number, or the place of its class among the labels; NaN where missing."""
+
+    labels: Sequence[str]
+    values: Floats
+
+    def texts(self) -> list[str]:
+        """Return each row's label, empty where missing."""
+        return ["" if math.isnan(value) else self.labels[int(value)] for value in self.values.tolist()]
+
+
+def read_truth(table: Table, target: str, model_type: ModelType) -> Truth:
+    """Return the target of each readable row, labels in alphabetical order.
+
+    Raises LearningError when the table has no such attribute, or no usable value in it.
+    """
+    if target not in table.schema.kinds:
+        raise LearningError(f"The data schema has no attribute {target!r}, the target of the model.")
+    truth = _numbers(table, target) if model_type == "REGRESSION" else _classes(table, target, model_type == "BINARY")
+    if np.isnan(truth.values).all():
+        raise LearningError(
+            f"No record has a usable value of the target {target!r}: look at the data, its schema and its split."
+        )
+    return truth
+
+
+def _numbers(table: Table, target: str) -> Truth:
+    return Truth([], np.asarray(table.numbers(target), dtype=np.float64))
+
+
+def _classes(table: Table, target: str, is_binary: bool) -> Truth:
+    texts, codes = table.texts(target)
+    names = ["".join(binary(text)) for text in texts] if is_binary else texts
+    labels = sorted(set(names) - {""})
+    places = {label: float(place) for place, label in enumerate(labels)}
+    values = np.array([places.get(name, math.nan) for name in names])
+    return Truth(labels, values[np.asarray(codes, dtype=np.intp)] if texts else values)

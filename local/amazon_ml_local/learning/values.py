@@ -1,0 +1,70 @@
+"""From text to values: numbers, and words and what recipes make of them."""
+
+from __future__ import annotations
+
+import math
+import string
+from typing import TYPE_CHECKING, TypeAlias
+
+from amazon_ml_local.learning.schema import BINARY_LITERALS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from amazon_ml_local.learning.schema import Kind
+
+Words: TypeAlias = list[str]
+# The squares of larger numbers overflow.
+LARGEST = 1e150
+
+
+def number(text: str) -> float:
+    """Return the number that a text shows, NaN if it shows none that can be reckoned with."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    # float() also reads 1_000, which is no number in a data file.
+    return value if abs(value) <= LARGEST and "_" not in text else math.nan
+
+
+def binary(text: str) -> Words:
+    """Return "0" or "1" for AWS's binary literals, nothing for any other text."""
+    literal = BINARY_LITERALS.get(text.strip().lower())
+    return [literal] if literal else []
+
+
+def ngrams(words: Words, size: int) -> Words:
+    """Return all runs of 1 to `size` words, joined by a blank."""
+    return [
+        " ".join(words[start : start + length])
+        for length in range(size, 0, -1)
+        for start in range(len(words) - length + 1)
+    ]
+
+
+def sparse_bigrams(words: Words, size: int) -> Words:
+    """Return each word with each of the `size` - 1 words after it, an underscore more for every word between."""
+    return [
+        word + "_" * distance + words[place + distance]
+        for place, word in enumerate(words)
+        for distance in range(1, min(size, len(words) - place))
+    ]
+
+
+def without_punctuation(words: Words) -> Words:
+    """Return the words without punctuation before and after them; what is nothing else disappears."""
+    return [bare for word in words if (bare := word.strip(string.punctuation))]
+
+
+READ: Mapping[Kind, Callable[[str], Words]] = {
+    "BINARY": binary,
+    "CATEGORICAL": lambda text: [text] if text else [],
+    "TEXT": str.split,
+}
+WORDS: Mapping[str, Callable[[Words, int], Words]] = {
+    "ngram": ngrams,
+    "osb": sparse_bigrams,
+    "lowercase": lambda words, _: [word.lower() for word in words],
+    "no_punct": lambda words, _: without_punctuation(words),
+}

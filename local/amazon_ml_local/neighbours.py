@@ -1,0 +1,168 @@
+"""The rest of AWS on the same port: moto, loaded by the first request that needs it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from html import escape
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from amazon_ml_local.errors import ServiceError
+from amazon_ml_local.protocol import Request, Response, error_answer
+from amazon_ml_local.storage import S3Storage, StorageError, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from botocore.client import BaseClient
+
+logger = logging.getLogger(__name__)
+
+NO_MOTO = (
+    "Amazon ML Local serves S3, STS and the rest of AWS by moto, which is not installed: "
+    "pip install 'airflow-ml-provider[local]'. For S3 alone, start it with --s3-endpoint-url."
+)
+# Not 503: SDKs would try again.
+NOT_IMPLEMENTED = 501
+
+
+class Neighbours:
+    """Answer what is not for Amazon ML.
+
+    :param s3_endpoint_url: where S3 is instead, if not here
+    :param buckets: S3 buckets that are there from the start
+    :param objects: S3 objects that are there from the start, by their URIs
+    """
+
+    def __init__(
+        self,
+        s3_endpoint_url: str | None = None,
+        buckets: Sequence[str] = (),
+        objects: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self._elsewhere = s3_endpoint_url
+        self._buckets, self._objects = buckets, objects or {}
+        self._loading = threading.RLock()
+        self._app: Any = None
+        if s3_endpoint_url:
+            self._fill()
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        credential = request.credential
+        name = credential.service if credential else "?"
+        if self._elsewhere and name == "s3":
+            return _refusal(request, f"S3 is at {self._elsewhere}: set AWS_ENDPOINT_URL_S3 to it.")
+        try:
+            response = _call(self._load(), request)
+        except ModuleNotFoundError as error:
+            response = _refusal(request, f"{NO_MOTO} ({error})")
+        except StorageError as error:
+            response = _refusal(request, str(error))
+        logger.info("%s %s %s %s", name, request.method, urlsplit(request.path).path, response.status)
+        return response
+
+    def s3_client(self) -> BaseClient:
+        """Return a boto3 client of the S3 that is here or elsewhere."""
+        if self._elsewhere is None:
+            from amazon_ml_local.client import in_process_client
+
+            return in_process_client(self.handle, "s3")
+        import boto3
+
+        region = boto3.session.Session().region_name or "us-east-1"
+        client: BaseClient = boto3.client("s3", endpoint_url=self._elsewhere, region_name=region)
+        return client
+
+    def close(self) -> None:
+        """Empty moto, whose state belongs to the whole process."""
+        if self._app:
+            self.handle(Request("POST", "/moto-api/reset", {"Host": "localhost"}, b""))
+
+    def _load(self) -> Any:
+        with self._loading:
+            if self._app is None:
+                from moto.server import DomainDispatcherApplication, create_backend_app  # type: ignore[attr-defined] # moto.server imports it without naming it in __all__
+
+                self._app = DomainDispatcherApplication(create_backend_app)
+                self._fill_or_unload()
+            return self._app
+
+    def _fill_or_unload(self) -> None:
+        try:
+            self._fill()
+        except StorageError:
+            self._app = None
+            raise
+
+    def _fill(self) -> None:
+        buckets = dict.fromkeys([*self._buckets, *(split(uri)[0] for uri in self._objects)])
+        if not buckets:
+            return
+        client = self.s3_client()
+        for bucket in buckets:
+            _make_bucket(client, bucket)
+        storage = S3Storage(lambda: client)
+        for uri, body in self._objects.items():
+            storage.write(uri, body)
+
+
+def _make_bucket(client: Any, name: str) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        client.create_bucket(Bucket=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+            raise StorageError(f"bucket {name} cannot be made: {error}") from None
+    except BotoCoreError as error:
+        raise StorageError(f"bucket {name} cannot be made: {error}") from None
+
+
+def _refusal(request: Request, message: str) -> Response:
+    """Say why not, in JSON to clients that name a target and in XML to those of S3 and the query services."""
+    if request.header("x-amz-target"):
+        return error_answer(ServiceError("NotImplementedException", message, NOT_IMPLEMENTED))
+    error = f"<Error><Code>NotImplemented</Code><Message>{escape(message)}</Message></Error>"
+    credential = request.credential
+    if credential and credential.service != "s3":
+        error = f"<ErrorResponse>{error}</ErrorResponse>"
+    return Response(NOT_IMPLEMENTED, {"Content-Type": "application/xml"}, error.encode())
+
+
+def _call(app: Callable[..., Any], request: Request) -> Response:
+    from werkzeug.wrappers import Response as Answer
+
+    answer = Answer.from_app(app, _environ(request), buffered=True)
+    return Response(answer.status_code, dict(answer.headers.items()), answer.get_data())
+
+
+def _environ(request: Request) -> dict[str, Any]:
+    """Return the request as WSGI has it."""
+    url = urlsplit(request.path)
+    host, _, port = (request.header("host") or "localhost").partition(":")
+    headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}
+    return {
+        **headers,
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(url.path).decode("latin-1"),
+        "QUERY_STRING": url.query,
+        "RAW_URI": request.path,
+        "REQUEST_URI": request.path,
+        "SERVER_NAME": host,
+        "SERVER_PORT": port or "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "CONTENT_TYPE": request.header("content-type"),
+        "CONTENT_LENGTH": str(len(request.body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": request.scheme,
+        "wsgi.input": BytesIO(request.body),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": None,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }

@@ -1,0 +1,190 @@
+"""Requests on a socket: HTTP/1.1 with keep-alive, a thread for each connection."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import struct
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import TYPE_CHECKING, Self
+
+from amazon_ml_local.errors import ServiceError
+from amazon_ml_local.protocol import Request, Response, error_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+logger = logging.getLogger(__name__)
+
+SILENCE_SECONDS = 60.0
+MOST_CONNECTIONS = 500
+MOST_BYTES = 256 * 1024 * 1024
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds
+HOP_BY_HOP = {"connection", "transfer-encoding", "content-length"}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads requests from one connection and writes an answer to each."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = SILENCE_SECONDS
+    server: _HTTPServer
+
+    def handle_one_request(self) -> None:
+        """Answer the next request of the connection; until it is read the connection counts as silent."""
+        self.server.listen_to(self.connection)
+        super().handle_one_request()
+
+    def finish(self) -> None:
+        """Let go of the connection."""
+        self.server.silent.pop(self.connection, None)
+        super().finish()
+
+    def _serve(self) -> None:
+        try:
+            body = self._body()
+        except ValueError as error:
+            self.send_error(400, str(error))
+            return
+        self.server.silent.pop(self.connection, None)
+        response = self._answer(Request(self.command, self.path, dict(self.headers.items()), body))
+        if response.reset:
+            self._reset()
+        else:
+            self._write(response)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_PATCH = _serve
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            return self.server.answer(request)
+        except Exception:
+            logger.exception("%s %s broke", request.method, request.path)
+            return error_answer(ServiceError("InternalServerException", "An internal error occurred", 500))
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is no proper HTTP in AWS's shape, and end the connection."""
+        self.close_connection = True
+        self._write(error_answer(ServiceError("BadRequestException", message or "Not a proper request", code)))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the standard library's lines for debugging."""
+        logger.debug(format, *args)
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            return b"".join(self._chunks())
+        return self._read(int(self.headers.get("Content-Length") or 0), MOST_BYTES)
+
+    def _chunks(self) -> Iterator[bytes]:
+        left = MOST_BYTES
+        while chunk := self._read(int(self.rfile.readline(64).split(b";")[0], 16), left):
+            left -= len(chunk)
+            self.rfile.readline(64)
+            yield chunk
+        self.rfile.readline(64)
+
+    def _read(self, size: int, most: int) -> bytes:
+        if not 0 <= size <= most:
+            raise ValueError(f"The body must be in 0..{MOST_BYTES} bytes")
+        return self.rfile.read(size)
+
+    def _write(self, response: Response) -> None:
+        """Send head and body in one write: apart, delayed acknowledgement costs the client 40 ms."""
+        has_body = getattr(self, "command", None) != "HEAD"
+        lines = [f"HTTP/1.1 {response.status} {self.responses.get(response.status, ('',))[0]}"]
+        lines += [f"{name}: {value}" for name, value in response.headers.items() if name.lower() not in HOP_BY_HOP]
+        lines += [f"Content-Length: {self._length(response)}"]
+        lines += ["Connection: close"] if self.close_connection else []
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        self.wfile.write(head + response.body if has_body else head)
+
+    @staticmethod
+    def _length(response: Response) -> str:
+        """Return the length of the body; a HEAD is answered with that of the body it did not send."""
+        given = {name.lower(): value for name, value in response.headers.items()}
+        return str(len(response.body)) if response.body else given.get("content-length", "0")
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        os.close(self.connection.detach())
+
+
+class _HTTPServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = MOST_CONNECTIONS
+
+    def __init__(self, address: tuple[str, int], answer: Callable[[Request], Response]) -> None:
+        self.answer = answer
+        self.silent: dict[socket.socket, None] = {}
+        self.closed = False
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, Handler)
+
+    def server_bind(self) -> None:
+        """Bind without looking up the host's name, which HTTPServer does and which may take seconds."""
+        TCPServer.server_bind(self)
+
+    def listen_to(self, connection: socket.socket) -> None:
+        """Count a connection as silent; of too many, end the one that has been so the longest."""
+        self.silent.pop(connection, None)
+        self.silent[connection] = None
+        if self.closed:
+            _end(connection)
+        if len(self.silent) > MOST_CONNECTIONS:
+            oldest = list(self.silent)[0]  # noqa: RUF015 - other threads change it meanwhile
+            self.silent.pop(oldest, None)
+            _end(oldest)
+
+    def server_close(self) -> None:
+        """Stop listening, and end the connections that are kept alive."""
+        super().server_close()
+        self.closed = True
+        for connection in list(self.silent):
+            _end(connection)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Note a connection that broke; that is the client's business."""
+        logger.debug("connection from %s broke", client_address, exc_info=True)
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+class Server:
+    """Answer requests on a socket from the moment of making until ``close()``.
+
+    :param port: 0 takes a free one
+    """
+
+    def __init__(self, answer: Callable[[Request], Response], host: str = "127.0.0.1", port: int = 0) -> None:
+        self._http = _HTTPServer((host, port), answer)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """The URL that clients on this machine call."""
+        host, port = self._http.server_address[:2]
+        shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(host), str(host))
+        return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

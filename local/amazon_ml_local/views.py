@@ -1,0 +1,149 @@
+"""What Get and Describe tell of an entity. The service model picks the members that belong in each answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amazon_ml_local.entities import Entity
+    from amazon_ml_local.jobs import Data
+    from amazon_ml_local.learning import BatchCounts, Model
+    from amazon_ml_local.protocol import Parameters
+
+MOST_CHARACTERS = 10_240  # of a Message, by the service model
+CREATED_BY = "arn:aws:iam::123456789012:root"  # moto's account
+
+
+def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Parameters:
+    """Return the members of ``entity`` as they were at the time ``now``; None where there is nothing to tell.
+
+    :param url: where whoever asks reaches realtime endpoints
+    """
+    life, status = entity.life, entity.status(now)
+    started, finished = life.started_at <= now, life.finished_at <= now
+    return {
+        entity.kind.id_member: entity.id,
+        "CreatedByIamUser": CREATED_BY,
+        "CreatedAt": life.created_at,
+        "LastUpdatedAt": entity.updated_at,
+        "Name": entity.name,
+        "Status": status,
+        "Message": (entity.failure or "")[:MOST_CHARACTERS] if status == "FAILED" else None,
+        "StartedAt": life.started_at if started else None,
+        "FinishedAt": life.finished_at if finished else None,
+        "ComputeTime": round(1000 * (life.finished_at - life.started_at)) if status == "COMPLETED" else None,
+        **VIEWS[entity.kind.name](entity, now, _result(entity, now), verbose),
+        "EndpointInfo": endpoint_info(entity, now, url),
+    }
+
+
+def data_location(entity: Entity) -> str:
+    """Return where the records of a data source lie; for databases, where AWS would stage them."""
+    spec = data_spec(entity)
+    location: str = spec.get("DataLocationS3") or spec["S3StagingLocation"]
+    return location
+
+
+def data_spec(entity: Entity) -> Parameters:
+    """Return the specification that a data source was created with."""
+    spec: Parameters = entity.parameters.get("DataSpec") or entity.parameters["RDSData"]
+    return spec
+
+
+def endpoint_info(entity: Entity, now: float, url: str) -> Parameters:
+    """Return a model's RealtimeEndpointInfo as it was at the time ``now``, its endpoint at ``url``."""
+    endpoint = entity.endpoint(now)
+    if endpoint is None:
+        return {"EndpointStatus": "NONE", "PeakRequestsPerSecond": 0}
+    return {
+        "PeakRequestsPerSecond": endpoint.peak_requests_per_second,
+        "CreatedAt": endpoint.life.created_at,
+        "EndpointUrl": url,
+        "EndpointStatus": endpoint.status(now),
+    }
+
+
+def _result(entity: Entity, now: float) -> Any:
+    """Return what the entity's job made, once the entity shows it."""
+    return entity.job.result() if entity.life.finished_at <= now and not entity.failure else None
+
+
+def _data_source(entity: Entity, now: float, data: Data | None, verbose: bool) -> Parameters:
+    spec = data_spec(entity)
+    statistics = bool(entity.parameters.get("ComputeStatistics"))
+    metadata = {
+        "DatabaseUserName": spec.get("DatabaseCredentials", {}).get("Username"),
+        "SelectSqlQuery": spec.get("SelectSqlQuery") if verbose else None,
+    }
+    database = spec.get("DatabaseInformation")
+    return {
+        "DataLocationS3": data_location(entity),
+        "DataRearrangement": spec.get("DataRearrangement"),
+        "DataSizeInBytes": data.table.size_in_bytes if data else None,
+        "NumberOfFiles": data.table.number_of_files if data else None,
+        "RoleARN": entity.parameters.get("RoleARN"),
+        "ComputeStatistics": statistics,
+        "DataSourceSchema": _schema(spec, data) if verbose else None,
+        METADATA.get(entity.operation, ""): {
+            **metadata,
+            "RedshiftDatabase": database,
+            "Database": database,
+            "ResourceRole": spec.get("ResourceRole"),
+            "ServiceRole": spec.get("ServiceRole"),
+        },
+        **({} if statistics else {"ComputeTime": None}),
+    }
+
+
+def _schema(spec: Parameters, data: Data | None) -> str | None:
+    return data.schema if data else spec.get("DataSchema")
+
+
+def _ml_model(entity: Entity, now: float, model: Model | None, verbose: bool) -> Parameters:
+    source = entity.inputs[0]
+    schema = _schema(data_spec(source), _result(source, now))
+    return {
+        "TrainingDataSourceId": source.id,
+        "InputDataLocationS3": data_location(source),
+        "MLModelType": entity.parameters["MLModelType"],
+        "Algorithm": "sgd",
+        "SizeInBytes": model.size_in_bytes if model else None,
+        "TrainingParameters": dict(model.training_parameters) if model else entity.parameters.get("Parameters"),
+        "ScoreThreshold": entity.score_threshold,
+        "ScoreThresholdLastUpdatedAt": entity.threshold_updated_at,
+        "Recipe": (model.recipe if model else entity.parameters.get("Recipe")) if verbose else None,
+        "Schema": schema if verbose else None,
+    }
+
+
+def _evaluation(entity: Entity, now: float, metrics: dict[str, str] | None, verbose: bool) -> Parameters:
+    model, source = entity.inputs
+    return {
+        "MLModelId": model.id,
+        "EvaluationDataSourceId": source.id,
+        "InputDataLocationS3": data_location(source),
+        "PerformanceMetrics": {"Properties": metrics} if metrics else None,
+    }
+
+
+def _batch_prediction(entity: Entity, now: float, counts: BatchCounts | None, verbose: bool) -> Parameters:
+    model, source = entity.inputs
+    return {
+        "MLModelId": model.id,
+        "BatchPredictionDataSourceId": source.id,
+        "InputDataLocationS3": data_location(source),
+        "OutputUri": entity.parameters["OutputUri"],
+        "TotalRecordCount": counts.total if counts else None,
+        "InvalidRecordCount": counts.invalid if counts else None,
+    }
+
+
+METADATA = {"CreateDataSourceFromRedshift": "RedshiftMetadata", "CreateDataSourceFromRDS": "RDSMetadata"}
+VIEWS: dict[str, Callable[[Entity, float, Any, bool], Parameters]] = {
+    "DataSource": _data_source,
+    "MLModel": _ml_model,
+    "Evaluation": _evaluation,
+    "BatchPrediction": _batch_prediction,
+}
