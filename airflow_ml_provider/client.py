@@ -17,6 +17,8 @@ from botocore.parsers import ResponseParserError
 
 from airflow_ml_provider import errors, waiting
 from airflow_ml_provider.compat import AirflowException, AirflowNotFoundException
+from airflow_ml_provider.records import check_destination
+from airflow_ml_provider.resources import Resource, endpoint_info
 from airflow_ml_provider.service_model import argument_name
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from airflow_ml_provider.compat import Connection
+    from airflow_ml_provider.payloads import RealtimeEndpoint
 
 # For STS, whose answers every call waits for; the user's own configuration wins.
 BOUNDED = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
@@ -214,6 +217,21 @@ class MachineLearningClientHook(AwsBaseHook):
         if not answer.keys() - {"ResponseMetadata"}:  # a proxy's page, which botocore reads as an empty answer
             raise ResponseParserError(f"{operation}: an answer without a member")
         return answer
+
+    def get(self, resource: Resource, resource_id: str, deadline: float) -> dict[str, object]:
+        """Return the answer of one attempt at the Get operation of a resource."""
+        return self.poll(resource.get, deadline, **{resource.id_member: resource_id})
+
+    def get_realtime_endpoint(self, ml_model_id: str) -> RealtimeEndpoint:
+        """Return the present info of a model's endpoint; without an endpoint its status is NONE."""
+        return endpoint_info(self.conn.get_ml_model(MLModelId=ml_model_id))
+
+    def check_endpoint_url(self, url: str) -> str:
+        """Return the URL when records may go there.
+
+        :raises ValueError: when it leads elsewhere than to Amazon's realtime host or the configured endpoint override.
+        """
+        return check_destination(url, self.conn.meta.endpoint_url)
 
     @cached_property
     def s3(self) -> S3Client:

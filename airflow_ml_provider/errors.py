@@ -1,13 +1,35 @@
-"""Which errors pass by themselves, and what AWS's words mean for the reader."""
+"""Classify transient errors, add hints to AWS error messages, and define the exceptions of this package."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
+from airflow_ml_provider.compat import AirflowException
+
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from botocore.model import OperationModel
+
+
+class MachineLearningError(AirflowException):
+    """Base of the exceptions that this package adds to Airflow's and botocore's."""
+
+
+class DeadlinePassed(MachineLearningError):
+    """Raised when a call still failed with transient errors at its deadline."""
+
+
+class RefusedRecord(MachineLearningError):
+    """Raised for a record that gets no prediction, however often it is sent.
+
+    The message says why without the record's values; ``said`` holds the service's own words, which may quote them.
+    """
+
+    def __init__(self, reason: str, said: str = "") -> None:
+        super().__init__(reason)
+        self.said = said
+
 
 # What botocore's parser raises on JSON of another shape than the service's.
 MISREAD = (AttributeError, TypeError, ValueError)

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from airflow_ml_provider.resources import endpoint_info
-from airflow_ml_provider.triggers.threads import in_thread
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.compat import Context
-    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
     from airflow_ml_provider.payloads import JSON, RealtimeEndpoint
     from airflow_ml_provider.waiting import Wait
 
@@ -26,10 +24,6 @@ log = logging.getLogger(__name__)
 
 KEY = "machine_learning_realtime_endpoint"
 TAKE_DOWN_SECONDS = 25.0  # below Airflow's [triggerer] on_kill_timeout of 30
-
-# The states in which a task neither wants its endpoint nor is about to run again. Airflow skips the unfinished tasks of
-# a run that has timed out.
-GIVEN_UP = frozenset({"failed", "skipped", "upstream_failed", "removed"})
 
 
 class Store(Protocol):
@@ -98,7 +92,7 @@ def is_remembered(context: Context, endpoint: RealtimeEndpoint) -> bool:
     return made["CreatedAt"] in (None, endpoint.get("CreatedAt"))
 
 
-def _is_gone(hook: MachineLearningHook, wait: Wait) -> bool:
+def _is_gone(hook: MachineLearningClientHook, wait: Wait) -> bool:
     """Tell by one look whether the endpoint that the task made is gone, or another one in its place.
 
     While Create was not answered, or the look is not, nobody knows, and it is not gone.
@@ -113,7 +107,7 @@ def _is_gone(hook: MachineLearningHook, wait: Wait) -> bool:
     return now["EndpointStatus"] == "NONE" or now.get("CreatedAt") != wait.created_at
 
 
-def take_down(hook: MachineLearningHook, wait: Wait) -> bool:
+def take_down(hook: MachineLearningClientHook, wait: Wait) -> bool:
     """Delete the endpoint that a task made; that this fails is logged, and hides no other error.
 
     One that somebody else has made in its place meanwhile is not deleted.
@@ -134,53 +128,3 @@ def take_down(hook: MachineLearningHook, wait: Wait) -> bool:
         return False
     log.info("%s: deleted, since the task that made it has failed", wait)
     return True
-
-
-class TaskInstanceKey(Protocol):
-    """What names a task instance."""
-
-    dag_id: str
-    task_id: str
-    run_id: str
-    map_index: int
-
-
-async def is_given_up(task: TaskInstanceKey) -> bool:
-    """Tell whether a task that was stopped while deferred has failed for good, or is gone with its run.
-
-    A task that was marked as success keeps its endpoint, and one that was cleared is about to take it over.
-    """
-    from airflow_ml_provider.compat import AIRFLOW_3
-
-    return await in_thread(partial(_state if AIRFLOW_3 else _state_2, task)) in GIVEN_UP
-
-
-def _state(task: TaskInstanceKey) -> str | None:
-    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
-    states = RuntimeTaskInstance.get_task_states(
-        dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id], map_index=task.map_index
-    )
-    return next(iter(states.get(task.run_id, {}).values()), "removed")
-
-
-def _state_2(task: TaskInstanceKey) -> str | None:
-    """Read it from the database, to which a triggerer of Airflow 2 is connected.
-
-    A task whose deferral Airflow has ended (``execution_timeout``) is about to fail, most likely before it gets to run.
-    """
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.utils.session import create_session
-
-    from airflow_ml_provider.payloads import TRIGGER_FAILED
-
-    with create_session() as session:
-        found = (
-            session.query(TaskInstance.state, TaskInstance.next_method)
-            .filter_by(dag_id=task.dag_id, task_id=task.task_id, run_id=task.run_id, map_index=task.map_index)
-            .one_or_none()
-        )
-    if not found:
-        return "removed"
-    state, next_method = found
-    return "failed" if next_method == TRIGGER_FAILED else state

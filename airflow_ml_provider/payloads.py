@@ -6,6 +6,7 @@ from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 Description: TypeAlias = dict[str, JSON]
+Format = Literal["CSV", "JSON_LINES"]  # of a file of records or predictions
 
 TRIGGER_FAILED = "__fail__"  # Airflow's name for the method of a task whose trigger is lost
 

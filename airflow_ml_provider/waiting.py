@@ -204,10 +204,6 @@ def until(
         sleep(pause(wait))
 
 
-class DeadlinePassed(Exception):
-    """A call was still failing in passing ways when the wait's deadline came."""
-
-
 def persist(
     wait: Wait, call: Callable[[], Answer], passing: Callable[[BaseException], bool] = errors.is_transient
 ) -> Answer:
@@ -228,5 +224,5 @@ def persist(
             wait.failures, wait.error = 0, ""
             return answer
         if outcome := expired(wait):
-            raise DeadlinePassed(outcome["message"])
+            raise errors.DeadlinePassed(outcome["message"])
         sleep(pause(wait))

@@ -30,6 +30,7 @@ INNER = {
     "airflow_ml_provider.sensors.base",
     "airflow_ml_provider.triggers.bulk",
     "airflow_ml_provider.triggers.poller",
+    "airflow_ml_provider.triggers.task_state",
     "airflow_ml_provider.triggers.threads",
 }
 NEEDS_AIRFLOW_3 = [] if hasattr(airflow.triggers.base, "BaseEventTrigger") else ["airflow_ml_provider.triggers.event"]

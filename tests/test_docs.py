@@ -62,6 +62,19 @@ def test_the_module_table_is_complete():
     assert dict(rows) == purposes()
 
 
+def test_answers_name_what_is_there():
+    """Each file that the table of questions names exists, and each function or class in that row is defined in one."""
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("## Where it happens")[1].split("##")[0]
+    for row in re.findall(r"^\| [A-Z].*\? \| (.*) \|$", text, re.MULTILINE):
+        quoted = re.findall(r"`([^`]+)`", row)
+        sources = [(ROOT / file).read_text() for file in quoted if file.endswith(".py")]
+        assert sources
+        for symbol in quoted:
+            if "/" not in symbol:
+                definition = rf"(def|class) {symbol.rpartition('.')[2]}\b"
+                assert any(re.search(definition, source) for source in sources), symbol
+
+
 def test_readme_names_every_command():
     """Each make target that has a description is one that the Makefile defines, and the README's commands are there."""
     targets = set(re.findall(r"^([a-z0-9.-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))

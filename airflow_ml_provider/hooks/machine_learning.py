@@ -9,11 +9,11 @@ from airflow_ml_provider import errors, waiting
 from airflow_ml_provider.client import MachineLearningClientHook
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.payloads import Prediction, RealtimeEndpoint
-from airflow_ml_provider.records import Record, check_destination, encode
-from airflow_ml_provider.resources import Resource, endpoint_info
+from airflow_ml_provider.records import Record, encode
+from airflow_ml_provider.resources import endpoint_info
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.predicting.engine import RefusedRecord
+    from airflow_ml_provider.errors import RefusedRecord
     from airflow_ml_provider.scoring.manifest import BatchRow
 
 
@@ -29,10 +29,6 @@ class MachineLearningHook(MachineLearningClientHook):
     :param config: configuration for botocore's client, a ``Config`` or its keyword arguments.
     """
 
-    def get(self, resource: Resource, resource_id: str, deadline: float) -> dict[str, object]:
-        """Ask once for the state of a resource, by its Get operation."""
-        return self.poll(resource.get, deadline, **{resource.id_member: resource_id})
-
     def create_realtime_endpoint(self, ml_model_id: str) -> RealtimeEndpoint:
         """Create the endpoint of a model, and return its info; one that exists is returned as it is.
 
@@ -43,10 +39,6 @@ class MachineLearningHook(MachineLearningClientHook):
     def delete_realtime_endpoint(self, ml_model_id: str) -> RealtimeEndpoint:
         """Delete the endpoint of a model, and return its info (status NONE)."""
         return endpoint_info(self.conn.delete_realtime_endpoint(MLModelId=ml_model_id))
-
-    def get_realtime_endpoint(self, ml_model_id: str) -> RealtimeEndpoint:
-        """Return the present info of a model's endpoint; without an endpoint its status is NONE."""
-        return endpoint_info(self.conn.get_ml_model(MLModelId=ml_model_id))
 
     def predict(
         self, ml_model_id: str, record: Record, endpoint_url: str | None = None, *, mount_timeout: float = 300
@@ -136,10 +128,3 @@ class MachineLearningHook(MachineLearningClientHook):
                 f"{endpoint['EndpointStatus']}): create it with MachineLearningCreateRealtimeEndpointOperator."
             )
         return endpoint["EndpointUrl"]
-
-    def check_endpoint_url(self, url: str) -> str:
-        """Return the URL when records may go there.
-
-        :raises ValueError: when it leads elsewhere than to Amazon's realtime host or the configured endpoint override.
-        """
-        return check_destination(url, self.conn.meta.endpoint_url)

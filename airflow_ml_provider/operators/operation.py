@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_ml_provider.compat import AirflowException, conf
+from airflow_ml_provider.errors import DeadlinePassed
 from airflow_ml_provider.operators.base import MachineLearningBase
 from airflow_ml_provider.payloads import JSON, Description
 from airflow_ml_provider.resources import WaiterName
@@ -21,11 +22,9 @@ def failures(what: str) -> Iterator[None]:
     """Turn botocore's errors, and a deadline that came first, into an AirflowException that says what failed."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from airflow_ml_provider import waiting
-
     try:
         yield
-    except (BotoCoreError, ClientError, waiting.DeadlinePassed) as error:
+    except (BotoCoreError, ClientError, DeadlinePassed) as error:
         raise AirflowException(f"{what}: {error}") from error
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.operation import MachineLearningOperator, failures
+from airflow_ml_provider.payloads import Format
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
     from airflow_ml_provider.payloads import Description, Prediction
     from airflow_ml_provider.records import Record
+    from airflow_ml_provider.scoring.plan import Stretch
+    from airflow_ml_provider.scoring.settings import Settings
     from airflow_ml_provider.scoring.sharing import Share
     from airflow_ml_provider.scoring.worker import Summary
-
-Format = Literal["CSV", "JSON_LINES"]
 
 
 class MachineLearningPredictOperator(MachineLearningOperator):
@@ -165,12 +166,51 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         self.timeout = timeout
 
     def execute(self, context: Context) -> Summary:
-        from airflow_ml_provider.scoring.settings import Settings, stretches_of
         from airflow_ml_provider.scoring.worker import Scoring
 
-        ml_model_id, settings = self.check_id("ml_model_id"), Settings.of(self)
+        ml_model_id, settings = self.check_id("ml_model_id"), self.settings()
         with failures(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
-            return Scoring(self.hook, ml_model_id, stretches_of(self, self.hook), settings).run()
+            return Scoring(self.hook, ml_model_id, self.rows(), settings).run()
+
+    def settings(self) -> Settings:
+        """Return how the source is read and its predictions are written.
+
+        :raises ValueError: naming the argument and what is allowed.
+        """
+        from airflow_ml_provider.scoring.settings import Settings
+
+        return Settings.checked(
+            source_uri=self.source_uri,
+            output_uri=self.output_uri,
+            input_format=self.input_format,
+            output_format=self.output_format,
+            key_columns=self.key_columns,
+            excluded_attribute_names=self.excluded_attribute_names,
+            max_errors=self.max_errors,
+            max_requests_per_second=self.max_requests_per_second,
+            rows_per_part=self.rows_per_part,
+            timeout=self.timeout,
+        )
+
+    def rows(self) -> list[Stretch]:
+        """Return the rows to predict for: a share of a plan, or all rows of the source.
+
+        :raises ValueError: when both or neither of ``source_uri`` and ``stretches`` are given.
+        """
+        from airflow_ml_provider.scoring.settings import Input, share_of
+
+        if self.stretches is not None and self.source_uri is None:
+            return share_of(self.stretches, self.max_predictions)
+        if self.stretches is not None or self.source_uri is None:
+            raise ValueError("source_uri, stretches: exactly one of them must be given")
+        source = Input.checked(
+            source_uri=self.source_uri,
+            output_uri=self.output_uri,
+            input_format=self.input_format,
+            column_names=self.column_names,
+            max_predictions=self.max_predictions,
+        )
+        return source.shares(self.hook.s3)[0]
 
 
 class MachineLearningPlanPredictS3Operator(MachineLearningBase):
@@ -218,11 +258,26 @@ class MachineLearningPlanPredictS3Operator(MachineLearningBase):
         self.max_requests_per_second = max_requests_per_second
 
     def execute(self, context: Context) -> list[Share]:
+        from airflow_ml_provider.scoring.settings import Input
         from airflow_ml_provider.scoring.sharing import divide
 
         ml_model_id = self.check_id("ml_model_id")
+        source = Input.checked(
+            source_uri=self.source_uri,
+            output_uri=self.output_uri,
+            input_format=self.input_format,
+            column_names=self.column_names,
+            max_predictions=self.max_predictions,
+        )
         with failures(f"Planning predictions with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
-            return divide(self, ml_model_id)
+            return divide(
+                self.hook,
+                ml_model_id,
+                source,
+                output_uri=self.output_uri,
+                workers=self.workers,
+                max_requests_per_second=self.max_requests_per_second,
+            )
 
 
 class MachineLearningJoinPredictS3Operator(MachineLearningBase):

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_ml_provider import errors
-from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.errors import DeadlinePassed, RefusedRecord
 
 if TYPE_CHECKING:
     from airflow_ml_provider.payloads import Prediction
@@ -28,21 +28,6 @@ PILES = 50
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 REFUSALS = frozenset({"InvalidInputException", "ValidationException", "RequestEntityTooLargeException"})
-
-
-class RefusedRecord(Exception):
-    """A record that gets no prediction, however often it is asked for.
-
-    Its text says why without the record's values; ``said`` are the service's own words, which may quote them.
-    """
-
-    def __init__(self, reason: str, said: str = "") -> None:
-        super().__init__(reason)
-        self.said = said
-
-
-class PatienceLost(AirflowException):
-    """Errors that pass did not pass in time."""
 
 
 @dataclass(slots=True)
@@ -91,7 +76,7 @@ class Engine:
 
         The input is read by whoever asks for the next prediction, some seconds ahead of the answers.
 
-        :raises PatienceLost: when errors that pass did not pass in time for one record.
+        :raises DeadlinePassed: when errors that pass did not pass in time for one record.
         :raises ClientError: what the service said, when asking again is of no use.
         """
         ahead = min(self._pace.limit * SECONDS_AHEAD, MOST_AHEAD)
@@ -195,7 +180,7 @@ class Engine:
         if code == "PredictorNotMountedException":
             self._still_there()
         if self._pace.clock.now() > until:
-            raise PatienceLost(f"no prediction within {self._patience:.0f} s; the last error was {code}: {error}")
+            raise DeadlinePassed(f"no prediction within {self._patience:.0f} s; the last error was {code}: {error}")
 
 
 def _outcome(token: Token, answer: Future[Prediction]) -> tuple[Token, Prediction | RefusedRecord]:

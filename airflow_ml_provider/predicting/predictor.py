@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.compat import AirflowException
-from airflow_ml_provider.predicting.engine import Engine, RefusedRecord
+from airflow_ml_provider.errors import RefusedRecord
+from airflow_ml_provider.predicting.engine import Engine
 from airflow_ml_provider.predicting.pace import Pace
 from airflow_ml_provider.predicting.transport import Wire
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.payloads import Prediction, RealtimeEndpoint
     from airflow_ml_provider.records import Record
 
@@ -33,7 +34,7 @@ class Predictor:
 
     def __init__(
         self,
-        hook: MachineLearningHook,
+        hook: MachineLearningClientHook,
         endpoint: RealtimeEndpoint,
         max_requests_per_second: int | None = None,
         timeout: float = 300.0,
@@ -80,7 +81,7 @@ class Predictor:
 
 
 def predict_records(
-    hook: MachineLearningHook,
+    hook: MachineLearningClientHook,
     ml_model_id: str,
     records: Iterable[Record],
     *,
@@ -88,7 +89,7 @@ def predict_records(
     timeout: float = 300.0,
     return_refused: bool = False,
 ) -> Iterator[Prediction | RefusedRecord]:
-    """Predict for record after record; ``MachineLearningHook.predict_records`` says how."""
+    """Predict for record after record; ``MachineLearningClientHook.predict_records`` says how."""
     predictor = Predictor(hook, hook.get_realtime_endpoint(ml_model_id), max_requests_per_second, timeout)
     for place, answer in predictor.predict(enumerate(records)):
         if isinstance(answer, RefusedRecord) and not return_refused:

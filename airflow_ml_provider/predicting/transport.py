@@ -24,7 +24,8 @@ from urllib3.exceptions import HTTPError
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.client import settings_of
-from airflow_ml_provider.predicting.engine import MOST_IN_FLIGHT, RefusedRecord
+from airflow_ml_provider.errors import RefusedRecord
+from airflow_ml_provider.predicting.engine import MOST_IN_FLIGHT
 from airflow_ml_provider.records import Record, encode
 from airflow_ml_provider.service_model import operation_model, service_model
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from botocore.model import StructureShape
 
-    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.payloads import Prediction
 
 MOST_BYTES = 100 * 1024  # AWS's limit of an observation; that names count as well as values is our reading of it
@@ -55,7 +56,7 @@ class Wire:
     :param endpoint_url: where its endpoint is; the hook has checked that records may go there.
     """
 
-    def __init__(self, hook: MachineLearningHook, ml_model_id: str, endpoint_url: str) -> None:
+    def __init__(self, hook: MachineLearningClientHook, ml_model_id: str, endpoint_url: str) -> None:
         self._hook = hook
         self._model = ml_model_id
         self._endpoint = endpoint_url
@@ -145,7 +146,7 @@ def _headers() -> dict[str, str]:
     }
 
 
-def _verify(hook: MachineLearningHook) -> bool | str:
+def _verify(hook: MachineLearningClientHook) -> bool | str:
     found: bool | str | None = hook.verify
     if found is None:
         found = hook.ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE")

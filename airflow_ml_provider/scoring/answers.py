@@ -9,8 +9,8 @@ from io import StringIO
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.payloads import Prediction
-    from airflow_ml_provider.scoring.rows import Format, Values
+    from airflow_ml_provider.payloads import Format, Prediction
+    from airflow_ml_provider.scoring.rows import Values
 
 ERROR_COLUMNS = ("uri", "line", "reason")
 

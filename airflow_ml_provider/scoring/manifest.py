@@ -16,7 +16,7 @@ from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.scoring.objects import failures, find, open_at, split
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.client import MachineLearningClientHook
 
 BatchRow: TypeAlias = "dict[str, str | float]"
 
@@ -35,7 +35,7 @@ def manifest_uri(output_uri: str, batch_prediction_id: str) -> str:
     return f"{output_uri.rstrip('/')}/batch-prediction/{batch_prediction_id}.manifest"
 
 
-def results(hook: MachineLearningHook, output_uri: str, batch_prediction_id: str) -> Results:
+def results(hook: MachineLearningClientHook, output_uri: str, batch_prediction_id: str) -> Results:
     """Read the manifest of a COMPLETED batch prediction.
 
     :param hook: whose connection reads S3.
@@ -50,8 +50,8 @@ def results(hook: MachineLearningHook, output_uri: str, batch_prediction_id: str
     return Results(ManifestUri=uri, ResultUris=json.loads(body))
 
 
-def read_rows(hook: MachineLearningHook, batch_prediction_id: str) -> Iterator[BatchRow | None]:
-    """Yield the rows of all results; ``MachineLearningHook.read_batch_prediction`` says how."""
+def read_rows(hook: MachineLearningClientHook, batch_prediction_id: str) -> Iterator[BatchRow | None]:
+    """Yield the rows of all results; ``MachineLearningClientHook.read_batch_prediction`` says how."""
     found = hook.conn.get_batch_prediction(BatchPredictionId=batch_prediction_id)
     if found.get("Status") != "COMPLETED":
         raise AirflowException(
@@ -62,7 +62,7 @@ def read_rows(hook: MachineLearningHook, batch_prediction_id: str) -> Iterator[B
         yield from _rows(hook, uri)
 
 
-def _rows(hook: MachineLearningHook, uri: str) -> Iterator[BatchRow | None]:
+def _rows(hook: MachineLearningClientHook, uri: str) -> Iterator[BatchRow | None]:
     (source,) = find(hook.s3, uri)
     with closing(TextIOWrapper(open_at(hook.s3, source), encoding="utf-8", newline="")) as lines:
         reader = csv.reader(lines)

@@ -14,8 +14,8 @@ from airflow_ml_provider.scoring.objects import Source, find, open_at
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-    from airflow_ml_provider.payloads import Description
-    from airflow_ml_provider.scoring.rows import Format, Row
+    from airflow_ml_provider.payloads import Description, Format
+    from airflow_ml_provider.scoring.rows import Row
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from airflow_ml_provider.compat import AirflowFailException
-from airflow_ml_provider.predicting.engine import RefusedRecord
+from airflow_ml_provider.errors import RefusedRecord
+from airflow_ml_provider.payloads import Format
 
 if TYPE_CHECKING:
     import io
 
-Format = Literal["CSV", "JSON_LINES"]
 Values: TypeAlias = Mapping[str, "str | int | float | bool | None"]
 
 MOST_LINE_BYTES = 8 * 1024 * 1024

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from airflow_ml_provider.payloads import Format
 from airflow_ml_provider.scoring.objects import split
 from airflow_ml_provider.scoring.plan import Stretch, limited, plan
-from airflow_ml_provider.scoring.rows import Format
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-    from airflow_ml_provider.operators.prediction import (
-        MachineLearningPlanPredictS3Operator,
-        MachineLearningPredictS3Operator,
-    )
+    from mypy_boto3_s3.client import S3Client
+
     from airflow_ml_provider.payloads import Description
 
 JSON_LINES_NAMES = (".jsonl", ".ndjson", ".json")
@@ -32,25 +29,31 @@ class Input:
     max_predictions: int | None
 
     @classmethod
-    def of(cls, operator: MachineLearningPredictS3Operator | MachineLearningPlanPredictS3Operator) -> Input:
-        """Check the arguments of an operator.
+    def checked(
+        cls,
+        *,
+        source_uri: str,
+        output_uri: str,
+        input_format: Format | None,
+        column_names: Sequence[str] | None,
+        max_predictions: int | None,
+    ) -> Input:
+        """Return the input that these arguments of an operator describe.
 
         :raises ValueError: naming the argument and what is allowed.
         """
-        uri, output = str(operator.source_uri), operator.output_uri
-        split("source_uri", uri)
-        split("output_uri", output)
-        if output == uri or (uri.endswith("/") and output.startswith(uri)):
-            raise ValueError(f"output_uri: {output!r} is the source_uri or in it; it must be elsewhere")
-        names = None if operator.column_names is None else texts("column_names", operator.column_names)
-        if operator.max_predictions is not None:
-            at_least("max_predictions", operator.max_predictions, 1)
-        format = format_of("input_format", operator.input_format, uri)
-        return cls(uri, format, names, operator.max_predictions)
+        split("source_uri", source_uri)
+        split("output_uri", output_uri)
+        if output_uri == source_uri or (source_uri.endswith("/") and output_uri.startswith(source_uri)):
+            raise ValueError(f"output_uri: {output_uri!r} is the source_uri or in it; it must be elsewhere")
+        names = None if column_names is None else texts("column_names", column_names)
+        if max_predictions is not None:
+            at_least("max_predictions", max_predictions, 1)
+        return cls(source_uri, format_of("input_format", input_format, source_uri), names, max_predictions)
 
-    def shares(self, hook: MachineLearningHook, workers: int = 1) -> list[list[Stretch]]:
+    def shares(self, s3: S3Client, workers: int = 1) -> list[list[Stretch]]:
         """Find the rows, and divide them."""
-        found = plan(hook.s3, self.source_uri, self.format, self.column_names, workers)
+        found = plan(s3, self.source_uri, self.format, self.column_names, workers)
         limited(found, self.max_predictions)
         return found
 
@@ -70,27 +73,40 @@ class Settings:
     timeout: float
 
     @classmethod
-    def of(cls, operator: MachineLearningPredictS3Operator) -> Settings:
-        """Check the arguments of an operator.
+    def checked(
+        cls,
+        *,
+        source_uri: str | None,
+        output_uri: str,
+        input_format: Format | None,
+        output_format: Format | None,
+        key_columns: Sequence[str],
+        excluded_attribute_names: Sequence[str],
+        max_errors: int,
+        max_requests_per_second: int | None,
+        rows_per_part: int,
+        timeout: float,
+    ) -> Settings:
+        """Return the settings that these arguments of an operator describe.
 
         :raises ValueError: naming the argument and what is allowed.
         """
-        split("output_uri", operator.output_uri)
-        at_least("max_errors", operator.max_errors, 0)
-        at_least("rows_per_part", operator.rows_per_part, 1)
-        at_least("timeout", operator.timeout, 0)
-        if operator.max_requests_per_second is not None:
-            at_least("max_requests_per_second", operator.max_requests_per_second, 1)
+        split("output_uri", output_uri)
+        at_least("max_errors", max_errors, 0)
+        at_least("rows_per_part", rows_per_part, 1)
+        at_least("timeout", timeout, 0)
+        if max_requests_per_second is not None:
+            at_least("max_requests_per_second", max_requests_per_second, 1)
         return cls(
-            output_uri=operator.output_uri,
-            input_format=format_of("input_format", operator.input_format, operator.source_uri or ""),
-            output_format=format_of("output_format", operator.output_format, operator.output_uri),
-            key_columns=texts("key_columns", operator.key_columns),
-            excluded_attribute_names=texts("excluded_attribute_names", operator.excluded_attribute_names),
-            max_errors=operator.max_errors,
-            max_requests_per_second=operator.max_requests_per_second,
-            rows_per_part=operator.rows_per_part,
-            timeout=operator.timeout,
+            output_uri=output_uri,
+            input_format=format_of("input_format", input_format, source_uri or ""),
+            output_format=format_of("output_format", output_format, output_uri),
+            key_columns=texts("key_columns", key_columns),
+            excluded_attribute_names=texts("excluded_attribute_names", excluded_attribute_names),
+            max_errors=max_errors,
+            max_requests_per_second=max_requests_per_second,
+            rows_per_part=rows_per_part,
+            timeout=timeout,
         )
 
     def pins(self) -> Description:
@@ -103,17 +119,13 @@ class Settings:
         }
 
 
-def stretches_of(operator: MachineLearningPredictS3Operator, hook: MachineLearningHook) -> list[Stretch]:
-    """Give the rows of an operator: its share of a plan, or all rows of its source.
+def share_of(stretches: Sequence[Description], max_predictions: int | None) -> list[Stretch]:
+    """Return one worker's share of a plan.
 
-    :raises ValueError: when it has neither or both.
+    :raises AirflowFailException: when it has more rows than ``max_predictions``.
     """
-    if (operator.source_uri is None) == (operator.stretches is None):
-        raise ValueError("source_uri, stretches: exactly one of them must be given")
-    if operator.stretches is None:
-        return Input.of(operator).shares(hook)[0]
-    found = [Stretch(**cast("dict[str, Any]", stretch)) for stretch in operator.stretches]
-    limited([found], operator.max_predictions)
+    found = [Stretch(**cast("dict[str, Any]", stretch)) for stretch in stretches]
+    limited([found], max_predictions)
     return found
 
 

@@ -16,9 +16,8 @@ from airflow_ml_provider.scoring.settings import Input, at_least
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-    from airflow_ml_provider.operators.prediction import MachineLearningPlanPredictS3Operator
-    from airflow_ml_provider.payloads import Description
-    from airflow_ml_provider.scoring.rows import Format
+    from airflow_ml_provider.client import MachineLearningClientHook
+    from airflow_ml_provider.payloads import Description, Format
     from airflow_ml_provider.scoring.worker import Summary
 
 
@@ -31,22 +30,29 @@ class Share(TypedDict):
     max_requests_per_second: int
 
 
-def divide(operator: MachineLearningPlanPredictS3Operator, ml_model_id: str) -> list[Share]:
+def divide(
+    hook: MachineLearningClientHook,
+    ml_model_id: str,
+    source: Input,
+    *,
+    output_uri: str,
+    workers: int,
+    max_requests_per_second: int | None,
+) -> list[Share]:
     """Divide rows, in order, and the endpoint's rate; the rates are whole numbers, and their sum is no higher."""
-    source = Input.of(operator)
-    at_least("workers", operator.workers, 1)
-    rate = operator.max_requests_per_second
+    at_least("workers", workers, 1)
+    rate = max_requests_per_second
     if rate is None:
-        rate = operator.hook.get_realtime_endpoint(ml_model_id)["PeakRequestsPerSecond"]
+        rate = hook.get_realtime_endpoint(ml_model_id)["PeakRequestsPerSecond"]
     if rate < 1:
         raise AirflowException(f"MLModel {ml_model_id} has no realtime endpoint to predict with")
-    found = source.shares(operator.hook, min(operator.workers, rate))
+    found = source.shares(hook.s3, min(workers, rate))
     rows = [sum(stretch.count for stretch in share) for share in found]
     log.info("%s rows for %d workers, %s", f"{sum(rows):,}", len(found), cost(sum(rows)))
     return [
         Share(
             stretches=[stretch.to_json() for stretch in share],
-            output_uri=_share_uri(operator.output_uri, number),
+            output_uri=_share_uri(output_uri, number),
             input_format=source.format,
             max_requests_per_second=share_of_rate,
         )

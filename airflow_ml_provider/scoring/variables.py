@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider import errors
-from airflow_ml_provider.predicting.engine import RefusedRecord
+from airflow_ml_provider.errors import RefusedRecord
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.scoring.rows import Values
 
 # A schema's words, and the older ones that AWS takes too.
@@ -44,7 +44,7 @@ class Variables:
 
 
 def variables(
-    hook: MachineLearningHook, model: Mapping[str, object], keys: Sequence[str], excluded: Collection[str]
+    hook: MachineLearningClientHook, model: Mapping[str, object], keys: Sequence[str], excluded: Collection[str]
 ) -> Variables:
     """Ask the model's training data for its schema: its target is not sent, nor is a key that is no variable.
 

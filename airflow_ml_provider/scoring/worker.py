@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
-from airflow_ml_provider.predicting.engine import RefusedRecord
+from airflow_ml_provider.errors import RefusedRecord
 from airflow_ml_provider.predicting.predictor import Predictor
 from airflow_ml_provider.resources import endpoint_info, to_json
 from airflow_ml_provider.scoring import answers
@@ -21,10 +21,9 @@ from airflow_ml_provider.scoring.rows import Place, Row
 from airflow_ml_provider.scoring.variables import variables
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-    from airflow_ml_provider.payloads import Description, Prediction
+    from airflow_ml_provider.client import MachineLearningClientHook
+    from airflow_ml_provider.payloads import Description, Format, Prediction
     from airflow_ml_provider.scoring.plan import Stretch
-    from airflow_ml_provider.scoring.rows import Format
     from airflow_ml_provider.scoring.settings import Settings
 
 
@@ -62,7 +61,7 @@ class Scoring:
 
     def __init__(
         self,
-        hook: MachineLearningHook,
+        hook: MachineLearningClientHook,
         ml_model_id: str,
         stretches: Sequence[Stretch],
         settings: Settings,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from airflow_ml_provider import waiting
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.waiting import Wait
 
 Items = dict[str, Mapping[str, object]]
@@ -41,7 +41,7 @@ def worth_asking(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
     return {query: group for query, group in groups.items() if len(group) >= FEW}
 
 
-def unchanged(hook: MachineLearningHook, query: Query, waits: list[Wait]) -> list[Wait]:
+def unchanged(hook: MachineLearningClientHook, query: Query, waits: list[Wait]) -> list[Wait]:
     """Return those waits that the list shows unchanged.
 
     :raises TimeoutError: when the answer holds no list, as garbage does that botocore reads as an empty answer.
@@ -56,7 +56,7 @@ def unchanged(hook: MachineLearningHook, query: Query, waits: list[Wait]) -> lis
     return same
 
 
-def _items(hook: MachineLearningHook, query: Query, waits: list[Wait]) -> Items:
+def _items(hook: MachineLearningClientHook, query: Query, waits: list[Wait]) -> Items:
     """Ask page after page, but not for so many that a Get for each wait would be cheaper."""
     deadline = max(wait.deadline for wait in waits)
     id_member = waits[0].resource.id_member

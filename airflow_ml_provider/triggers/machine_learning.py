@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_ml_provider import ownership
 from airflow_ml_provider.triggers.poller import poller
+from airflow_ml_provider.triggers.task_state import is_given_up
 from airflow_ml_provider.waiting import Wait
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class MachineLearningTrigger(BaseTrigger):
 
     async def _clean_up(self) -> None:
         try:
-            if self.task_instance and await ownership.is_given_up(self.task_instance):
+            if self.task_instance and await is_given_up(self.task_instance):
                 await poller(self.aws_settings).ask(partial(ownership.take_down, wait=self.wait))
         except Exception:
             log.exception("%s is kept, and costs money until somebody deletes it", self.wait)

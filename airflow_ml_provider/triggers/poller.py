@@ -18,7 +18,7 @@ from airflow_ml_provider.triggers import bulk
 from airflow_ml_provider.triggers.threads import in_thread
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.payloads import AwsSettings, Outcome
     from airflow_ml_provider.waiting import Wait
 
@@ -40,24 +40,23 @@ def poller(settings: AwsSettings) -> Poller:
     return pollers[key]
 
 
-async def connected_hook(settings: AwsSettings) -> MachineLearningHook:
+async def connected_hook(settings: AwsSettings) -> MachineLearningClientHook:
     """Make the hook with its connection looked up: Airflow 3.0 to 3.2 cannot do that in the poller's thread.
 
     :raises AirflowException: when a connection other than ``aws_default`` does not exist.
     """
     from airflow_ml_provider.compat import AirflowNotFoundException, get_async_connection
 
-    hooks = await asyncio.to_thread(import_module, "airflow_ml_provider.hooks.machine_learning")
-    from airflow_ml_provider.client import connection_exists
+    client = await asyncio.to_thread(import_module, "airflow_ml_provider.client")
 
     conn_id, connection = settings["aws_conn_id"], None
     if conn_id:
         try:
-            with connection_exists(conn_id):
+            with client.connection_exists(conn_id):
                 connection = await get_async_connection(conn_id)
         except AirflowNotFoundException:
             conn_id = None
-    hook: MachineLearningHook = hooks.MachineLearningHook(
+    hook: MachineLearningClientHook = client.MachineLearningClientHook(
         conn_id, settings["region_name"], settings["verify"], settings["botocore_config"]
     )
     if connection is not None:
@@ -100,7 +99,7 @@ class Poller:
         self._rest_until = 0.0
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="machine-learning-poller")
-        self._hook: MachineLearningHook | None = None
+        self._hook: MachineLearningClientHook | None = None
         self._not_listed: set[str] = set()
         self._running: asyncio.Task[None] | None = None
 
@@ -120,7 +119,7 @@ class Poller:
                 last.cancel()
                 del self._watched[id(watched)]
 
-    async def ask(self, question: Callable[[MachineLearningHook], Answer]) -> Answer:
+    async def ask(self, question: Callable[[MachineLearningClientHook], Answer]) -> Answer:
         """Return what a function of the hook returns, called in another thread than the looks."""
         with self.used():
             hook = await self._connected()
@@ -147,7 +146,7 @@ class Poller:
             self._running.cancel()
         self._thread.shutdown(wait=False)
 
-    async def _connected(self) -> MachineLearningHook:
+    async def _connected(self) -> MachineLearningClientHook:
         if self._hook is None:
             self._hook = await connected_hook(self._settings)
         return self._hook

@@ -243,7 +243,7 @@ def test_a_prediction_is_bounded_at_a_host_that_never_answers(amazon_ml_local, c
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         connect(region_name="us-east-1", endpoint_url=url)
-        with pytest.raises(waiting.DeadlinePassed, match=r"the deadline of 1 s.*ReadTimeoutError"):
+        with pytest.raises(errors.DeadlinePassed, match=r"the deadline of 1 s.*ReadTimeoutError"):
             MachineLearningHook().predict("ml-1", {"x": 39}, url, mount_timeout=1)
 
 

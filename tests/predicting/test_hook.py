@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from airflow_ml_provider.compat import AirflowException
-from airflow_ml_provider.predicting.engine import PatienceLost, RefusedRecord
+from airflow_ml_provider.errors import DeadlinePassed, RefusedRecord
 from amazon_ml_local.protocol import raw_answer
 
 FAULTS = ("reset", "server_error", "throttling", "limit_exceeded", "garbage", "expired_token")
@@ -132,7 +132,7 @@ def test_an_error_that_stays_in_mid_run_ends_it(hook, endpoint):
 def test_errors_that_pass_are_bounded(hook, endpoint):
     """What ought to pass and does not ends after the time-out, and says what it was."""
     endpoint.faults.add("server_error", operation="Predict")
-    with pytest.raises(PatienceLost, match="no prediction within 60 s; the last error was InternalServerException"):
+    with pytest.raises(DeadlinePassed, match="no prediction within 60 s; the last error was InternalServerException"):
         labels(hook, [1], timeout=60)
     assert endpoint.requests.count("Predict") < 30
 

@@ -19,7 +19,6 @@ from airflow_ml_provider.operators.prediction import (
     MachineLearningPlanPredictS3Operator,
     MachineLearningPredictS3Operator,
 )
-from airflow_ml_provider.scoring.settings import Settings, stretches_of
 from airflow_ml_provider.scoring.worker import Scoring
 
 ARGUMENTS = {
@@ -128,7 +127,7 @@ def busiest_second(times):
 
 def scored(worker):
     """Do what the operator does; Airflow 2.11 lets ``execute`` itself be called in the main thread only."""
-    return Scoring(worker.hook, "ml-1", stretches_of(worker, worker.hook), Settings.of(worker)).run()
+    return Scoring(worker.hook, "ml-1", worker.rows(), worker.settings()).run()
 
 
 def test_workers_at_once_keep_the_endpoints_rate_in_sum(endpoint, s3, plan):

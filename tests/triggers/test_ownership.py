@@ -22,6 +22,7 @@ from airflow_ml_provider.compat import (
 )
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+from airflow_ml_provider.triggers import machine_learning as trigger_module
 from tests.deferred import finish, reloaded, resume, run_in_loop
 
 TASK = {"dag_id": "dag", "task_id": "create", "run_id": "run", "map_index": -1}
@@ -88,7 +89,7 @@ def task_state(monkeypatch):
 
     def say(state, **more):
         if isinstance(state, Exception):
-            monkeypatch.setattr(ownership, "is_given_up", partial(fail_with, state))
+            monkeypatch.setattr(trigger_module, "is_given_up", partial(fail_with, state))
             return
         states = {} if state == "gone" else {"create": state}
         (airflow_2 if __version__.startswith("2.") else airflow_3)(states, **more)
