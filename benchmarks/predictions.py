@@ -47,10 +47,10 @@ class Result(NamedTuple):
 
 def serve() -> None:
     """Serve a model with a READY endpoint until the parent ends."""
-    from amazon_ml_local import AmazonMLLocal, MemoryStorage
+    from amazon_ml_local import AmazonMLLocal, MemoryStorage, serving
 
     service = AmazonMLLocal(MemoryStorage({"s3://data/train.csv": TRAINING.encode()}))
-    with service.serve() as server:
+    with serving.serve(service) as server:
         client = service.client("machinelearning", region_name="us-east-1")
         service.clock.freeze()
         data = {"DataLocationS3": "s3://data/train.csv", "DataSchema": json.dumps(SCHEMA)}

@@ -61,15 +61,15 @@ def serve(count: int) -> None:
     from collections import Counter
 
     from amazon_ml_local import AmazonMLLocal, MemoryStorage
-    from amazon_ml_local.application import Application
-    from amazon_ml_local.neighbours import Neighbours
     from amazon_ml_local.protocol import answer
-    from amazon_ml_local.server import Server
+    from amazon_ml_local.serving.application import Application
+    from amazon_ml_local.serving.other_services import OtherServices
+    from amazon_ml_local.serving.server import Server
 
     rows = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
     service = AmazonMLLocal(MemoryStorage({"s3://bucket/train.csv": rows.encode()}))
     make_endpoints(service, count)
-    application, counts, seen = Application(service, Neighbours()), Counter(), set()
+    application, counts, seen = Application(service, OtherServices()), Counter(), set()
 
     def handle(request):
         if request.path == "/_bench/ready":

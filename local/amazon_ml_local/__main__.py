@@ -13,11 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from amazon_ml_local.application import Application, environment
-from amazon_ml_local.neighbours import Neighbours
 from amazon_ml_local.schedule import REALISTIC, Durations
-from amazon_ml_local.server import Server
 from amazon_ml_local.service import AmazonMLLocal
+from amazon_ml_local.serving.application import Application, environment
+from amazon_ml_local.serving.other_services import OtherServices
+from amazon_ml_local.serving.server import Server
 from amazon_ml_local.storage import S3Storage, StorageError
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    neighbours = Neighbours(options.s3_endpoint_url, options.bucket, _objects(options.load))
+    other_services = OtherServices(options.s3_endpoint_url, options.bucket, _objects(options.load))
     service = AmazonMLLocal(
-        S3Storage(neighbours.s3_client),
+        S3Storage(other_services.s3_client),
         databases=dict(options.database),
         durations=REALISTIC if options.realistic else Durations(),
         keep_requests=KEEP_REQUESTS,
@@ -56,7 +56,7 @@ def _serve(options: argparse.Namespace) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with Server(Application(service, neighbours).handle, options.host, options.port) as server:
+    with Server(Application(service, other_services).handle, options.host, options.port) as server:
         _say(f"# Amazon ML Local {version('airflow-ml-provider')}, until Ctrl-C")
         for name, value in environment(server.url, options.s3_endpoint_url).items():
             _say(f"export {name}={value}")

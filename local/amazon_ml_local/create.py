@@ -10,14 +10,14 @@ from amazon_ml_local.errors import ServiceError, invalid_input
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from amazon_ml_local.operations import Call
     from amazon_ml_local.protocol import Parameters
+    from amazon_ml_local.state import OperationCall
 
 FORBIDDEN_IN_OUTPUT = (":", "//", "/./", "/../")
 T = TypeVar("T")
 
 
-def create(kind: Kind, call: Call) -> Parameters:
+def create(kind: Kind, call: OperationCall) -> Parameters:
     """Create an entity and start its work; repeat an earlier answer when the same was asked before.
 
     :raises ServiceError: InvalidInputException, IdempotentParameterMismatchException
@@ -25,12 +25,12 @@ def create(kind: Kind, call: Call) -> Parameters:
     entity_id = call.parameters[kind.id_member]
     for member, name in kind.inputs:
         if entity := call.region.find(name, call.parameters[member]):
-            entity.settle(call.service.clock)
-    with call.service.changing:
+            entity.settle(call.state.clock)
+    with call.state.changing:
         known = call.region.find(kind.name, entity_id)
-        if known is None or known.status(call.service.clock.now()) == "DELETED":
+        if known is None or known.status(call.state.clock.now()) == "DELETED":
             _check(call)
-            call.service.start(_new(kind, call), call.region)
+            call.state.start(_new(kind, call), call.region)
         elif (known.operation, known.parameters) != (call.operation, call.parameters):
             raise ServiceError(
                 "IdempotentParameterMismatchException",
@@ -39,14 +39,14 @@ def create(kind: Kind, call: Call) -> Parameters:
     return {kind.id_member: entity_id}
 
 
-def _new(kind: Kind, call: Call) -> Entity:
-    parameters, service = call.parameters, call.service
+def _new(kind: Kind, call: OperationCall) -> Entity:
+    parameters, state = call.parameters, call.state
     entity_id, is_binary = parameters[kind.id_member], parameters.get("MLModelType") == "BINARY"
-    life = service.new_life(kind.name, entity_id, getattr(service.durations, kind.duration))
+    life = state.new_life(kind.name, entity_id, getattr(state.durations, kind.duration))
     return Entity(
         kind=kind,
         id=entity_id,
-        sequence=service.next_number(),
+        sequence=state.next_number(),
         operation=call.operation,
         parameters=parameters,
         inputs=tuple(_input(call, member, name) for member, name in kind.inputs),
@@ -58,20 +58,20 @@ def _new(kind: Kind, call: Call) -> Entity:
     )
 
 
-def _input(call: Call, member: str, kind: str) -> Entity:
+def _input(call: OperationCall, member: str, kind: str) -> Entity:
     """Return the entity that ``member`` names, which must not be at its end without success."""
     entity_id = call.parameters[member]
     entity = call.region.find(kind, entity_id)
     if entity is None:
         raise invalid_input(f"No {kind} with id {entity_id} exists")
-    if (status := entity.status(call.service.clock.now())) in ("FAILED", "DELETED"):
+    if (status := entity.status(call.state.clock.now())) in ("FAILED", "DELETED"):
         raise invalid_input(f"{kind} {entity_id} is {status}")
     if member == "TrainingDataSourceId" and not entity.parameters.get("ComputeStatistics"):
         raise invalid_input(f"DataSource {entity_id} was created without ComputeStatistics, which training needs")
     return entity
 
 
-def _check(call: Call) -> None:
+def _check(call: OperationCall) -> None:
     if problems := list(CHECKS[call.operation](call.parameters)):
         raise invalid_input("; ".join(problems))
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from amazon_ml_local.entities import data_location
 from amazon_ml_local.errors import invalid_input
-from amazon_ml_local.views import CREATED_BY, data_location
+from amazon_ml_local.views import CREATED_BY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

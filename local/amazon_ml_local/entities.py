@@ -156,6 +156,19 @@ class Entity:
         return endpoint.status(now) if endpoint else "NONE"
 
 
+def data_location(entity: Entity) -> str:
+    """Return where the records of a data source lie; for databases, where AWS would stage them."""
+    spec = data_spec(entity)
+    location: str = spec.get("DataLocationS3") or spec["S3StagingLocation"]
+    return location
+
+
+def data_spec(entity: Entity) -> Parameters:
+    """Return the specification that a data source was created with."""
+    spec: Parameters = entity.parameters.get("DataSpec") or entity.parameters["RDSData"]
+    return spec
+
+
 class Region:
     """The entities of one region, by kind and id, in the order of their creation."""
 

@@ -6,10 +6,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from amazon_ml_local.application import Application, environment
-from amazon_ml_local.neighbours import Neighbours
-from amazon_ml_local.server import Server
 from amazon_ml_local.service import AmazonMLLocal
+from amazon_ml_local.serving.application import Application, environment
+from amazon_ml_local.serving.other_services import OtherServices
+from amazon_ml_local.serving.server import Server
 from amazon_ml_local.storage import MemoryStorage, S3Storage, split
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.faults import Faults
-    from amazon_ml_local.requests import Requests
+    from amazon_ml_local.request_log import RequestLog
     from amazon_ml_local.storage import Storage
 
 
@@ -46,7 +46,7 @@ class AmazonMLLocalFixture:
         return self.service.faults
 
     @property
-    def requests(self) -> Requests:
+    def requests(self) -> RequestLog:
         """What reached the service."""
         return self.service.requests
 
@@ -90,10 +90,10 @@ class _Storage:
 def served() -> Iterator[AmazonMLLocalFixture]:
     """Serve Amazon ML Local on a free port until the context ends."""
     memory = MemoryStorage()
-    with closing(Neighbours()) as neighbours:
-        storage = _Storage(memory, S3Storage(neighbours.s3_client))
+    with closing(OtherServices()) as other_services:
+        storage = _Storage(memory, S3Storage(other_services.s3_client))
         with (
             closing(AmazonMLLocal(storage)) as service,
-            Server(Application(service, neighbours).handle) as server,
+            Server(Application(service, other_services).handle) as server,
         ):
             yield AmazonMLLocalFixture(server.url, service, memory)

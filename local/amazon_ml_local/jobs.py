@@ -8,8 +8,8 @@ from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from amazon_ml_local.entities import data_location, data_spec
 from amazon_ml_local.storage import StorageError
-from amazon_ml_local.views import data_location, data_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,68 +10,38 @@ from amazon_ml_local import create, tags
 from amazon_ml_local.describe import describe
 from amazon_ml_local.entities import KINDS, Endpoint, Entity, Kind
 from amazon_ml_local.errors import ServiceError, invalid_input
+from amazon_ml_local.state import OperationCall
 from amazon_ml_local.views import endpoint_info, view
 
 if TYPE_CHECKING:
-    from amazon_ml_local.entities import Region
     from amazon_ml_local.protocol import Parameters
-    from amazon_ml_local.service import AmazonMLLocal
 
 RECORD_BYTES = 100 * 1024
 
 
-@dataclass(frozen=True)
-class Call:
-    """One request that passed validation."""
-
-    service: AmazonMLLocal
-    operation: str
-    parameters: Parameters
-    region: Region
-    endpoint_url: str
-    lag: float = 0.0
-
-    def entity(self, kind: Kind) -> Entity:
-        """Return the entity that the request names.
-
-        :raises ServiceError: ResourceNotFoundException
-        """
-        return self.region.get(kind.name, self.parameters[kind.id_member])
-
-    def undeleted(self, kind: Kind, entity_id: str) -> Entity:
-        """Return the entity of that id, which must not be deleted; AWS's answer to that is not known.
-
-        :raises ServiceError: ResourceNotFoundException, InvalidInputException
-        """
-        entity = self.region.get(kind.name, entity_id)
-        if entity.status(self.service.clock.now()) == "DELETED":
-            raise invalid_input(f"{kind.name} {entity.id} is DELETED")
-        return entity
-
-
-Operation = Callable[[Call], "Parameters"]
+Operation = Callable[[OperationCall], "Parameters"]
 MODEL = KINDS["MLModel"]
 
 
-def _get(kind: Kind, call: Call) -> Parameters:
+def _get(kind: Kind, call: OperationCall) -> Parameters:
     entity = call.entity(kind)
-    with call.service.changing:
-        entity.poll(call.service.clock)
-    entity.settle(call.service.clock)
-    return view(entity, call.service.clock.now(), call.endpoint_url, bool(call.parameters.get("Verbose")))
+    with call.state.changing:
+        entity.poll(call.state.clock)
+    entity.settle(call.state.clock)
+    return view(entity, call.state.clock.now(), call.endpoint_url, bool(call.parameters.get("Verbose")))
 
 
-def _describe(kind: Kind, call: Call) -> Parameters:
+def _describe(kind: Kind, call: OperationCall) -> Parameters:
     entities = call.region.all(kind.name)
     for entity in entities:
-        entity.settle(call.service.clock)
-    now = call.service.clock.now() - call.lag
+        entity.settle(call.state.clock)
+    now = call.state.clock.now() - call.lag
     page = describe(entities, call.parameters, now)
     return {"Results": [view(entity, now, call.endpoint_url) for entity in page.entities], "NextToken": page.next_token}
 
 
-def _update(kind: Kind, call: Call) -> Parameters:
-    entity, now = call.undeleted(kind, call.parameters[kind.id_member]), call.service.clock.now()
+def _update(kind: Kind, call: OperationCall) -> Parameters:
+    entity, now = call.undeleted(kind, call.parameters[kind.id_member]), call.state.clock.now()
     threshold = call.parameters.get("ScoreThreshold")
     if threshold is not None:
         _check_threshold(entity, threshold)
@@ -89,10 +58,10 @@ def _check_threshold(entity: Entity, threshold: float) -> None:
         raise invalid_input(f"ScoreThreshold must be in 0..1, not {threshold}")
 
 
-def _delete(kind: Kind, call: Call) -> Parameters:
+def _delete(kind: Kind, call: OperationCall) -> Parameters:
     entity = call.entity(kind)
-    with call.service.changing:
-        now = call.service.clock.now()
+    with call.state.changing:
+        now = call.state.clock.now()
         if kind is MODEL and entity.endpoint_status(now) in ("UPDATING", "READY"):
             raise invalid_input(f"MLModel {entity.id} has a real-time endpoint; delete that first")
         entity.life.deleted_at = min(entity.life.deleted_at, now)
@@ -100,38 +69,38 @@ def _delete(kind: Kind, call: Call) -> Parameters:
     return {kind.id_member: entity.id}
 
 
-def _create_endpoint(call: Call) -> Parameters:
-    model, service = call.entity(MODEL), call.service
-    model.settle(service.clock)
-    with service.changing:
-        now = service.clock.now()
+def _create_endpoint(call: OperationCall) -> Parameters:
+    model, state = call.entity(MODEL), call.state
+    model.settle(state.clock)
+    with state.changing:
+        now = state.clock.now()
         if (status := model.status(now)) != "COMPLETED":
             raise invalid_input(f"MLModel {model.id} is {status}; a real-time endpoint needs a COMPLETED one")
         if model.endpoint_status(now) in ("NONE", "FAILED"):
-            life = service.new_life("RealtimeEndpoint", model.id, service.durations.realtime_endpoint)
-            model.endpoints.append(Endpoint(life, service.peak_requests_per_second))
-    return {"MLModelId": model.id, "RealtimeEndpointInfo": endpoint_info(model, service.clock.now(), call.endpoint_url)}
+            life = state.new_life("RealtimeEndpoint", model.id, state.durations.realtime_endpoint)
+            model.endpoints.append(Endpoint(life, state.peak_requests_per_second))
+    return {"MLModelId": model.id, "RealtimeEndpointInfo": endpoint_info(model, state.clock.now(), call.endpoint_url)}
 
 
-def _delete_endpoint(call: Call) -> Parameters:
-    model, now = call.entity(MODEL), call.service.clock.now()
+def _delete_endpoint(call: OperationCall) -> Parameters:
+    model, now = call.entity(MODEL), call.state.clock.now()
     if endpoint := model.endpoint(now):
         endpoint.life.deleted_at = now
     return {"MLModelId": model.id, "RealtimeEndpointInfo": endpoint_info(model, now, call.endpoint_url)}
 
 
-def _predict(call: Call) -> Parameters:
+def _predict(call: OperationCall) -> Parameters:
     record = call.parameters["Record"]
     if sum(len(key.encode()) + len(value.encode()) for key, value in record.items()) > RECORD_BYTES:
         raise invalid_input(f"The record is larger than {RECORD_BYTES} bytes")
-    model, service = call.entity(MODEL), call.service
-    now = service.clock.now()
+    model, state = call.entity(MODEL), call.state
+    now = state.clock.now()
     endpoint = model.endpoint(now)
     is_ready = endpoint is not None and endpoint.status(now) == "READY"
-    if not endpoint or not is_ready or now < endpoint.life.finished_at + service.durations.mount:
+    if not endpoint or not is_ready or now < endpoint.life.finished_at + state.durations.mount:
         raise ServiceError("PredictorNotMountedException", f"MLModel {model.id} has no mounted predictor")
-    rate = service.peak_requests_per_second
-    if not endpoint.admit(service.clock, rate):
+    rate = state.peak_requests_per_second
+    if not endpoint.admit(state.clock, rate):
         raise ServiceError("LimitExceededException", f"MLModel {model.id} takes {rate} predictions a second")
     return {"Prediction": model.job.result().predict(record, model.score_threshold)}
 

@@ -9,13 +9,13 @@ from amazon_ml_local.errors import ServiceError
 
 if TYPE_CHECKING:
     from amazon_ml_local.entities import Entity
-    from amazon_ml_local.operations import Call
     from amazon_ml_local.protocol import Parameters
+    from amazon_ml_local.state import OperationCall
 
 MOST_TAGS = 50  # AWS's guide; the text of AddTags says 10
 
 
-def add(call: Call) -> Parameters:
+def add(call: OperationCall) -> Parameters:
     """Add tags, and replace the values of those that are there.
 
     :raises ServiceError: ResourceNotFoundException, InvalidTagException, TagLimitExceededException
@@ -28,7 +28,7 @@ def add(call: Call) -> Parameters:
     if reserved := [key for key in keys if key.lower().startswith("aws:")]:
         raise ServiceError("InvalidTagException", f"Tag keys that begin with aws: are reserved: {reserved[0]}")
     entity = _entity(call, changes=True)
-    with call.service.changing:
+    with call.state.changing:
         tags = entity.tags | {tag["Key"]: tag.get("Value") for tag in call.parameters["Tags"]}
         if len(tags) > MOST_TAGS:
             raise ServiceError("TagLimitExceededException", f"{entity.id} would have more than {MOST_TAGS} tags")
@@ -36,19 +36,19 @@ def add(call: Call) -> Parameters:
     return _named(call)
 
 
-def delete(call: Call) -> Parameters:
+def delete(call: OperationCall) -> Parameters:
     """Remove tags; keys that are not there are ignored.
 
     :raises ServiceError: ResourceNotFoundException
     """
     gone = set(call.parameters["TagKeys"])
     entity = _entity(call, changes=True)
-    with call.service.changing:
+    with call.state.changing:
         entity.tags = {key: value for key, value in entity.tags.items() if key not in gone}
     return _named(call)
 
 
-def describe(call: Call) -> Parameters:
+def describe(call: OperationCall) -> Parameters:
     """Return the tags of an entity.
 
     :raises ServiceError: ResourceNotFoundException
@@ -57,10 +57,10 @@ def describe(call: Call) -> Parameters:
     return {**_named(call), "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
-def _entity(call: Call, changes: bool) -> Entity:
+def _entity(call: OperationCall, changes: bool) -> Entity:
     kind, entity_id = KINDS[call.parameters["ResourceType"]], call.parameters["ResourceId"]
     return call.undeleted(kind, entity_id) if changes else call.region.get(kind.name, entity_id)
 
 
-def _named(call: Call) -> Parameters:
+def _named(call: OperationCall) -> Parameters:
     return {name: call.parameters[name] for name in ("ResourceId", "ResourceType")}

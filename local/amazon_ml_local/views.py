@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from amazon_ml_local.entities import data_location, data_spec
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,19 +39,6 @@ def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Paramet
         **VIEWS[entity.kind.name](entity, now, _result(entity, now), verbose),
         "EndpointInfo": endpoint_info(entity, now, url),
     }
-
-
-def data_location(entity: Entity) -> str:
-    """Return where the records of a data source lie; for databases, where AWS would stage them."""
-    spec = data_spec(entity)
-    location: str = spec.get("DataLocationS3") or spec["S3StagingLocation"]
-    return location
-
-
-def data_spec(entity: Entity) -> Parameters:
-    """Return the specification that a data source was created with."""
-    spec: Parameters = entity.parameters.get("DataSpec") or entity.parameters["RDSData"]
-    return spec
 
 
 def endpoint_info(entity: Entity, now: float, url: str) -> Parameters:

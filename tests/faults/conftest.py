@@ -16,7 +16,7 @@ from airflow_ml_provider.compat import BaseSensorOperator
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 from airflow_ml_provider.triggers import bulk
-from amazon_ml_local.server import Server
+from amazon_ml_local.serving.server import Server
 from tests.deferred import finish
 
 SENSOR_MODULE = __import__(BaseSensorOperator.__module__, fromlist=["time"])

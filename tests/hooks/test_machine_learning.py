@@ -48,7 +48,7 @@ def test_a_role_is_assumed_once(ml_model, amazon_ml_local, connect, caplog):
     """All clients of a hook, for calls, for waits and for S3, share one session; another region has its own."""
     connect(region_name="us-east-1", role_arn="arn:aws:iam::123456789012:role/ml")
     hook = MachineLearningHook()
-    caplog.set_level("INFO", "amazon_ml_local.neighbours")
+    caplog.set_level("INFO", "amazon_ml_local.serving.other_services")
     hook.conn.describe_ml_models()
     hook.polling_client(60).describe_ml_models()
     hook.s3.list_buckets()

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from amazon_ml_local.serving import serve
+
 
 @pytest.fixture
 def send(service: Any) -> Any:
     """Send what boto.machinelearning.layer1 sends: ``send(action, parameters, host)`` gives status and JSON."""
-    with service.serve() as server:
+    with serve(service) as server:
         own = urlsplit(server.url).netloc
 
         def make_request(action: str, parameters: dict[str, Any], host: str = own, path: str = "/") -> tuple[int, Any]:

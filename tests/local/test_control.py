@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from amazon_ml_local.control import Control
 from amazon_ml_local.protocol import Request
+from amazon_ml_local.serving.control import Control
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def test_durations_schedule_rate_and_mounting_are_set(control: Any, service: Any
     assert control("POST", "/_local/durations", {"ml_model": 300, "mount": 60})[0] == 200
     assert (service.durations.ml_model, service.durations.mount) == (300, 60)
     control("POST", "/_local/schedule", {"ready_after_polls": 3})
-    assert service.polls_needed == 3
+    assert service.state.polls_needed == 3
     control("POST", "/_local/schedule", {"ready_after_polls": None})
-    assert service.polls_needed is None
+    assert service.state.polls_needed is None
     control("POST", "/_local/rate", {"peak_requests_per_second": 5})
     assert control("GET", "/_local")[1]["peak_requests_per_second"] == 5
 

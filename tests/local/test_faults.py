@@ -9,6 +9,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from amazon_ml_local.serving import serve
+
 ONCE = Config(retries={"total_max_attempts": 1})
 
 
@@ -57,7 +59,7 @@ def test_a_reset_connection_is_a_connection_error_in_process_and_on_a_socket(cli
     with pytest.raises(ConnectionClosedError):
         client.describe_ml_models()
     assert service.requests[-1].status == 0
-    with service.serve() as server:
+    with serve(service) as server:
         keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
         on_socket = boto3.client("machinelearning", "us-east-1", endpoint_url=server.url, config=ONCE, **keys)
         with pytest.raises(ConnectionClosedError):

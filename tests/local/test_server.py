@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from amazon_ml_local import server as server_module
+from amazon_ml_local.serving import serve
+from amazon_ml_local.serving import server as server_module
 
 HEADERS = {
     "X-Amz-Target": "AmazonML_20141212.DescribeMLModels",
@@ -28,7 +29,7 @@ HEADERS = {
 @pytest.fixture
 def address(service: Any) -> Iterator[tuple[str, int]]:
     """Where the service listens."""
-    with service.serve() as server:
+    with serve(service) as server:
         url = urlsplit(server.url)
         assert url.hostname
         assert url.port
@@ -133,7 +134,7 @@ def test_of_too_many_silent_connections_the_oldest_is_ended(address: Any, send: 
 
 def test_a_connection_that_stays_silent_is_closed(service: Any, monkeypatch: Any):
     monkeypatch.setattr(server_module.Handler, "timeout", 0.05)
-    with service.serve() as server, closing(socket.create_connection(urlsplit(server.url).netloc.split(":"))) as silent:
+    with serve(service) as server, closing(socket.create_connection(urlsplit(server.url).netloc.split(":"))) as silent:
         silent.settimeout(30)
         assert silent.recv(1) == b""
 
@@ -180,7 +181,7 @@ def test_a_connection_is_kept_alive(address: Any):
 
 
 def test_a_connection_that_is_kept_ends_with_the_service(service: Any):
-    with service.serve() as server:
+    with serve(service) as server:
         connection = HTTPConnection(urlsplit(server.url).netloc, timeout=30)
         connection.request("POST", "/", b"{}", HEADERS)
         connection.getresponse().read()
@@ -207,7 +208,7 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(address: Any, send: Any
 
 def test_predict_arrives_by_the_endpoint_url_that_is_handed_out(service: Any, endpoint: Any, model: Any):
     model("ml-1")
-    with service.serve() as server:
+    with serve(service) as server:
         client = boto3.client(
             "machinelearning", "us-east-1", endpoint_url=server.url, aws_access_key_id="k", aws_secret_access_key="s"
         )

@@ -267,7 +267,7 @@ def test_waits_with_a_role_assume_it_once(amazon_ml_local, service_clock, endpoi
     connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
     ids = endpoints(20)
-    with caplog.at_level("INFO", "amazon_ml_local.neighbours"):
+    with caplog.at_level("INFO", "amazon_ml_local.serving.other_services"):
         found = outcomes(service_clock, [trigger(model_id) for model_id in ids])
     assert [outcome["kind"] for outcome in found] == ["success"] * 20
     assert [text for text in caplog.messages if text.startswith("sts ")] == ["sts POST / 200"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from amazon_ml_local.learning.errors import LearningError
-from amazon_ml_local.learning.truth import Truth, read_truth
+from amazon_ml_local.learning.target import Truth, read_truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,9 +12,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+
+from amazon_ml_local.learning.model import Learned
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -28,13 +30,6 @@ SEED = 0
 # Below it the inverse overflows.
 LEAST = 1e-300
 FILTERS = Lock()
-
-
-class Learned(NamedTuple):
-    """What a learner found: weights by feature and class, and intercepts by class."""
-
-    weights: Floats
-    intercepts: Floats
 
 
 def _linear(matrix: Matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from amazon_ml_local.learning.features import Features
-    from amazon_ml_local.learning.learners import Learned
+    from amazon_ml_local.learning.steps import Floats
     from amazon_ml_local.learning.table import Table
 
 ModelType: TypeAlias = Literal["REGRESSION", "BINARY", "MULTICLASS"]
@@ -27,6 +27,13 @@ class Prediction(TypedDict, total=False):
     predictedValue: float
     predictedScores: dict[str, float]
     details: dict[str, str]
+
+
+class Learned(NamedTuple):
+    """What a learner found: weights by feature and class, and intercepts by class."""
+
+    weights: Floats
+    intercepts: Floats
 
 
 class Model:

@@ -13,7 +13,7 @@ from amazon_ml_local.learning.model import Model, ModelType
 from amazon_ml_local.learning.parameters import DEFAULTS, parse_parameters
 from amazon_ml_local.learning.recipe import default_recipe, parse_recipe, resolve
 from amazon_ml_local.learning.steps import Data
-from amazon_ml_local.learning.truth import read_truth
+from amazon_ml_local.learning.target import read_truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -28,7 +28,7 @@ NO_MOTO = (
 NOT_IMPLEMENTED = 501
 
 
-class Neighbours:
+class OtherServices:
     """Answer what is not for Amazon ML.
 
     :param s3_endpoint_url: where S3 is instead, if not here

@@ -79,7 +79,7 @@ class Control:
         return {
             "clock": clock,
             "durations": asdict(service.durations),
-            "ready_after_polls": service.polls_needed,
+            "ready_after_polls": service.state.polls_needed,
             "peak_requests_per_second": service.peak_requests_per_second,
             "faults": faults,
             "requests": len(service.requests),

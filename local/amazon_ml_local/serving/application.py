@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from amazon_ml_local.control import Control
+from amazon_ml_local.serving.control import Control
 
 if TYPE_CHECKING:
-    from amazon_ml_local.neighbours import Neighbours
     from amazon_ml_local.protocol import Request, Response
     from amazon_ml_local.service import AmazonMLLocal
+    from amazon_ml_local.serving.other_services import OtherServices
 
 DUMMY_KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 FORM = "application/x-www-form-urlencoded"  # what query services such as STS send
@@ -18,8 +18,8 @@ FORM = "application/x-www-form-urlencoded"  # what query services such as STS se
 class Application:
     """Pass each request to whom it is for."""
 
-    def __init__(self, service: AmazonMLLocal, neighbours: Neighbours) -> None:
-        self.service, self.control, self.neighbours = service, Control(service), neighbours
+    def __init__(self, service: AmazonMLLocal, other_services: OtherServices) -> None:
+        self.service, self.control, self.other_services = service, Control(service), other_services
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -27,7 +27,7 @@ class Application:
             return self.control.handle(request)
         if _is_amazon_ml(request):
             return self.service.handle(request)
-        return self.neighbours.handle(request)
+        return self.other_services.handle(request)
 
 
 def environment(url: str, s3_endpoint_url: str | None = None) -> dict[str, str]:

@@ -12,9 +12,9 @@ import boto3
 import pytest
 
 from amazon_ml_local import AmazonMLLocal, S3Storage
-from amazon_ml_local.application import Application
-from amazon_ml_local.neighbours import Neighbours
-from amazon_ml_local.server import Server
+from amazon_ml_local.serving.application import Application
+from amazon_ml_local.serving.other_services import OtherServices
+from amazon_ml_local.serving.server import Server
 from tests.local.conftest import ROWS, schema
 
 
@@ -31,13 +31,13 @@ def connect() -> Any:
 @pytest.fixture
 def beside() -> Iterator[tuple[AmazonMLLocal, str]]:
     """The service whose data lies in the S3 beside it, with one object from the start; and their URL."""
-    neighbours = Neighbours(None, ["results"], {"s3://data/train.csv": ROWS.encode()})
-    service = AmazonMLLocal(S3Storage(neighbours.s3_client))
+    other_services = OtherServices(None, ["results"], {"s3://data/train.csv": ROWS.encode()})
+    service = AmazonMLLocal(S3Storage(other_services.s3_client))
     service.clock.freeze()
-    with Server(Application(service, neighbours).handle) as server:
+    with Server(Application(service, other_services).handle) as server:
         yield service, server.url
     service.close()
-    neighbours.close()
+    other_services.close()
 
 
 def test_a_whole_round_through_s3_on_the_same_port(beside: Any, connect: Any):
@@ -70,9 +70,9 @@ def test_a_head_of_an_object_tells_its_length_without_a_body(beside: Any, connec
 
 def test_what_is_in_moto_ends_with_the_service(connect: Any):
     for _ in range(2):
-        neighbours = Neighbours(None, ["only-now"])
-        assert [bucket["Name"] for bucket in neighbours.s3_client().list_buckets()["Buckets"]] == ["only-now"]
-        neighbours.close()
+        other_services = OtherServices(None, ["only-now"])
+        assert [bucket["Name"] for bucket in other_services.s3_client().list_buckets()["Buckets"]] == ["only-now"]
+        other_services.close()
 
 
 @pytest.fixture
@@ -121,10 +121,10 @@ def test_data_comes_from_an_s3_elsewhere(beside: Any, connect: Any, monkeypatch:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     elsewhere = beside[1]
-    neighbours = Neighbours(elsewhere, ["more"], {"s3://more/train.csv": ROWS.encode()})
-    service = AmazonMLLocal(S3Storage(neighbours.s3_client))
+    other_services = OtherServices(elsewhere, ["more"], {"s3://more/train.csv": ROWS.encode()})
+    service = AmazonMLLocal(S3Storage(other_services.s3_client))
     service.clock.freeze()
-    with Server(Application(service, neighbours).handle) as server:
+    with Server(Application(service, other_services).handle) as server:
         ml = connect(server.url, "machinelearning")
         spec = {"DataLocationS3": "s3://more/train.csv", "DataSchema": schema("sign")}
         ml.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
@@ -142,7 +142,7 @@ def test_a_failing_neighbour_shows_no_traceback(beside: Any, monkeypatch: Any):
     def broken(self: Any, request: Any) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(Neighbours, "handle", broken)
+    monkeypatch.setattr(OtherServices, "handle", broken)
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(beside[1] + "/bucket/key", timeout=30)
     assert json.loads(caught.value.read())["message"] == "An internal error occurred"

@@ -27,7 +27,7 @@ class Received:
     region: str | None
 
 
-class Requests:
+class RequestLog:
     """The requests received, oldest first; beyond ``keep`` the oldest are forgotten."""
 
     def __init__(self, keep: int) -> None:

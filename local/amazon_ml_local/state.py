@@ -1,0 +1,127 @@
+"""What operations work on: the state of the service, and one call that passed validation."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from amazon_ml_local.clock import Clock
+from amazon_ml_local.entities import Region
+from amazon_ml_local.errors import invalid_input
+from amazon_ml_local.schedule import Durations, Life
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from amazon_ml_local.entities import Entity, Kind
+    from amazon_ml_local.jobs import Jobs
+    from amazon_ml_local.protocol import Parameters
+
+FailingKind = Literal["DataSource", "MLModel", "Evaluation", "BatchPrediction", "RealtimeEndpoint"]
+
+
+class State:
+    """The entities of every region, and what decides when they end and how. Safe to use from any thread.
+
+    :param jobs: where the work of new entities is done
+    :param durations: seconds that things take
+    """
+
+    def __init__(self, jobs: Jobs, durations: Durations) -> None:
+        self.jobs, self.durations = jobs, durations
+        self.clock = Clock()
+        self.changing = threading.RLock()
+        self.polls_needed: int | None = None
+        self._regions: dict[str, Region] = {}
+        self._numbers = itertools.count(1)
+        self._rate = 200
+        self._failures: dict[tuple[str, str], str] = {}
+
+    @property
+    def peak_requests_per_second(self) -> int:
+        """How many predictions an endpoint takes in any window of one second."""
+        return self._rate
+
+    @peak_requests_per_second.setter
+    def peak_requests_per_second(self, rate: int) -> None:
+        if rate < 1:
+            raise ValueError(f"peak_requests_per_second must be 1 or more, not {rate!r}")
+        self._rate = rate
+
+    def ready_after_polls(self, polls: int | None) -> None:
+        """End what is created from now on at its ``polls``-th Get, whatever the time; None for by time again.
+
+        :raises ValueError: when ``polls`` is less than 1
+        """
+        if polls is not None and polls < 1:
+            raise ValueError(f"polls must be 1 or more, not {polls!r}")
+        self.polls_needed = polls
+
+    def fail(self, kind: FailingKind, entity_id: str, message: str) -> None:
+        """End that entity, or the endpoint of that model, FAILED: the present one and each made later.
+
+        :raises ValueError: for a kind that cannot fail
+        """
+        if kind not in get_args(FailingKind):
+            raise ValueError(f"no kind {kind!r}; there are {', '.join(get_args(FailingKind))}")
+        self._failures[kind, entity_id] = message
+        for life in self._lives(kind, entity_id):
+            life.failure = message
+
+    def region(self, name: str) -> Region:
+        """Return the entities of the region ``name``."""
+        with self.changing:
+            return self._regions.setdefault(name, Region())
+
+    def new_life(self, kind: str, entity_id: str, duration: float) -> Life:
+        """Return the life of what is created now."""
+        failure = self._failures.get((kind, entity_id))
+        return Life(self.clock.now(), duration, self.polls_needed, failure)
+
+    def start(self, entity: Entity, region: Region) -> None:
+        """Keep a new entity and begin its work."""
+        region.add(entity)
+        self.jobs.start(entity)
+
+    def next_number(self) -> int:
+        """Return the place of a new entity in the order of creation."""
+        return next(self._numbers)
+
+    def _lives(self, kind: str, entity_id: str) -> Iterator[Life]:
+        for region in list(self._regions.values()):
+            entity = region.find("MLModel" if kind == "RealtimeEndpoint" else kind, entity_id)
+            if entity and kind != "RealtimeEndpoint":
+                yield entity.life
+            elif entity and entity.endpoints:
+                yield entity.endpoints[-1].life
+
+
+@dataclass(frozen=True)
+class OperationCall:
+    """One request that passed validation; ``lag`` is how many seconds old the answer is to be."""
+
+    state: State
+    operation: str
+    parameters: Parameters
+    region: Region
+    endpoint_url: str
+    lag: float = 0.0
+
+    def entity(self, kind: Kind) -> Entity:
+        """Return the entity that the request names.
+
+        :raises ServiceError: ResourceNotFoundException
+        """
+        return self.region.get(kind.name, self.parameters[kind.id_member])
+
+    def undeleted(self, kind: Kind, entity_id: str) -> Entity:
+        """Return the entity of that id, which must not be deleted; AWS's answer to that is not known.
+
+        :raises ServiceError: ResourceNotFoundException, InvalidInputException
+        """
+        entity = self.region.get(kind.name, entity_id)
+        if entity.status(self.state.clock.now()) == "DELETED":
+            raise invalid_input(f"{kind.name} {entity.id} is DELETED")
+        return entity
