@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = {"airflow_ml_provider": ROOT}
+SOURCES = {"airflow_ml_provider": ROOT, "amazon_ml_local": ROOT / "local"}
 
 
 def layers(package: str) -> list[str]:

@@ -47,7 +47,7 @@ class Clock:
         self._change(seconds=seconds)
 
     def set_speed(self, speed: float) -> None:
-        """Let ``speed`` service seconds pass in a real one.
+        """Set how many service seconds pass in a real one.
 
         :raises ValueError: when ``speed`` is not above zero; ``freeze()`` stops the clock.
         """
@@ -56,7 +56,7 @@ class Clock:
         self._change(speed=speed)
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` of the service's time pass: a frozen clock is advanced, a running one waited for."""
+        """Sleep for ``seconds`` of the service's time: a frozen clock is advanced, a running one waited for."""
         with self._changed:
             until = self._now() + seconds
             while (left := until - self._now()) > 0:

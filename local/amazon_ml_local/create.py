@@ -25,7 +25,7 @@ def create(kind: Kind, call: OperationCall) -> Parameters:
     entity_id = call.parameters[kind.id_member]
     for member, name in kind.inputs:
         if entity := call.region.find(name, call.parameters[member]):
-            entity.settle(call.state.clock)
+            entity.advance_to_now(call.state.clock)
     with call.state.changing:
         known = call.region.find(kind.name, entity_id)
         if known is None or known.status(call.state.clock.now()) == "DELETED":
@@ -42,7 +42,7 @@ def create(kind: Kind, call: OperationCall) -> Parameters:
 def _new(kind: Kind, call: OperationCall) -> Entity:
     parameters, state = call.parameters, call.state
     entity_id, is_binary = parameters[kind.id_member], parameters.get("MLModelType") == "BINARY"
-    life = state.new_life(kind.name, entity_id, getattr(state.durations, kind.duration))
+    lifecycle = state.new_lifecycle(kind.name, entity_id, getattr(state.durations, kind.duration))
     return Entity(
         kind=kind,
         id=entity_id,
@@ -50,11 +50,11 @@ def _new(kind: Kind, call: OperationCall) -> Entity:
         operation=call.operation,
         parameters=parameters,
         inputs=tuple(_input(call, member, name) for member, name in kind.inputs),
-        life=life,
+        lifecycle=lifecycle,
         name=parameters.get(kind.name_member),
-        updated_at=life.created_at,
+        updated_at=lifecycle.created_at,
         score_threshold=0.5 if is_binary else None,
-        threshold_updated_at=life.created_at if is_binary else None,
+        threshold_updated_at=lifecycle.created_at if is_binary else None,
     )
 
 

@@ -25,7 +25,7 @@ Key = Callable[["Entity", float], Value]
 
 # A FilterVariable and the value that it looks at; which of them a kind has stands in the service model.
 FILTERS: dict[str, Key] = {
-    "CreatedAt": lambda entity, now: entity.life.created_at,
+    "CreatedAt": lambda entity, now: entity.lifecycle.created_at,
     "LastUpdatedAt": lambda entity, now: entity.updated_at,
     "Status": lambda entity, now: entity.status(now),
     "Name": lambda entity, now: entity.name or "",
@@ -67,7 +67,7 @@ class Query(NamedTuple):
     order: Literal["asc", "dsc"]
 
     def matches(self, value: Value) -> bool:
-        """Say whether ``value`` meets every condition."""
+        """Return whether ``value`` meets every condition."""
         return all(COMPARATORS[name](value, wanted) for name, wanted in self.conditions)
 
 
@@ -83,7 +83,7 @@ def describe(entities: Iterable[Entity], parameters: Parameters, now: float) -> 
     places = (
         ((value, entity.sequence), entity)
         for entity in entities
-        if entity.life.created_at <= now and query.matches(value := key(entity, now))
+        if entity.lifecycle.created_at <= now and query.matches(value := key(entity, now))
     )
     if token := parameters.get("NextToken"):
         last, is_after = _read_token(query, token), operator.gt if query.order == "asc" else operator.lt

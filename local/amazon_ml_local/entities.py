@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from amazon_ml_local.errors import not_found
-from amazon_ml_local.schedule import NEVER, Life
+from amazon_ml_local.schedule import NEVER, Lifecycle
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
@@ -56,27 +56,27 @@ KINDS = {
 
 @dataclass(eq=False)
 class Endpoint:
-    """One life of a model's realtime endpoint."""
+    """One lifecycle of a model's realtime endpoint."""
 
-    life: Life
+    lifecycle: Lifecycle
     peak_requests_per_second: int
     admitted: deque[float] = field(default_factory=deque)
     admitting: Lock = field(default_factory=Lock)
 
-    def settle(self, now: float) -> None:
-        """Note what has happened up to ``now``."""
-        self.life.plan(self.life.created_at)
-        self.life.settle(now, done=True)
+    def advance_to(self, now: float) -> None:
+        """Bring the lifecycle up to ``now``."""
+        self.lifecycle.plan(self.lifecycle.created_at)
+        self.lifecycle.advance_to(now, done=True)
 
     def status(self, now: float) -> EndpointStatus:
-        """Tell its status at the time ``now``."""
-        phase = self.life.phase(now)
-        if phase == "ENDED":
-            return "FAILED" if self.life.failure else "READY"
-        return "NONE" if phase == "DELETED" else "UPDATING"
+        """Return its status at the time ``now``."""
+        state = self.lifecycle.state_at(now)
+        if state == "ENDED":
+            return "FAILED" if self.lifecycle.failure else "READY"
+        return "NONE" if state == "DELETED" else "UPDATING"
 
     def admit(self, clock: Clock, rate: int) -> bool:
-        """Say whether one more prediction keeps every window of one second within ``rate``, and count it if so."""
+        """Count one more prediction if it keeps every window of one second within ``rate``; return whether it does."""
         with self.admitting:
             now = clock.now()
             while self.admitted and now - self.admitted[0] >= ONE_SECOND:
@@ -97,7 +97,7 @@ class Entity:
     operation: str
     parameters: Parameters
     inputs: tuple[Entity, ...]
-    life: Life
+    lifecycle: Lifecycle
     name: str | None
     updated_at: float
     job: Future[Any] = field(default_factory=Future)
@@ -106,52 +106,52 @@ class Entity:
     threshold_updated_at: float | None = None
     endpoints: list[Endpoint] = field(default_factory=list)
 
-    def settle(self, clock: Clock) -> None:
-        """Note what has happened up to now. When the clock is frozen, work that is due is waited for."""
-        if self.life.finished_at != NEVER:
+    def advance_to_now(self, clock: Clock) -> None:
+        """Bring the lifecycle up to now. When the clock is frozen, work that is due is waited for."""
+        if self.lifecycle.finished_at != NEVER:
             return
         now = clock.now()
         for entity in self.inputs:
-            entity.settle(clock)
-        self.life.plan(max([self.life.created_at, *(entity.life.finished_at for entity in self.inputs)]))
-        if now >= self.life.due_at and (clock.frozen or self.life.polls_needed is not None):
+            entity.advance_to_now(clock)
+        self.lifecycle.plan(max([self.lifecycle.created_at, *(entity.lifecycle.finished_at for entity in self.inputs)]))
+        if now >= self.lifecycle.due_at and (clock.frozen or self.lifecycle.polls_needed is not None):
             self.job.exception()
-        self.life.settle(now, self.job.done())
+        self.lifecycle.advance_to(now, self.job.done())
 
     def poll(self, clock: Clock) -> None:
         """Count a Get of this entity, and of its endpoint."""
         now = clock.now()
-        if self.life.poll(now):
+        if self.lifecycle.poll(now):
             for entity in self.inputs:
-                entity.life.end(now)
+                entity.lifecycle.end(now)
         if self.endpoints:
-            self.endpoints[-1].life.poll(now)
+            self.endpoints[-1].lifecycle.poll(now)
 
     def status(self, now: float) -> EntityStatus:
-        """Tell its status at the time ``now``."""
-        phase = self.life.phase(now)
-        if phase == "ENDED":
+        """Return its status at the time ``now``."""
+        state = self.lifecycle.state_at(now)
+        if state == "ENDED":
             return "FAILED" if self.failure else "COMPLETED"
-        return phase
+        return state
 
     @property
     def failure(self) -> str | None:
         """Why it fails, once that is known."""
-        if self.life.failure or not self.job.done():
-            return self.life.failure
+        if self.lifecycle.failure or not self.job.done():
+            return self.lifecycle.failure
         error = self.job.exception()
         return None if error is None else str(error)
 
     def endpoint(self, now: float) -> Endpoint | None:
         """Return the realtime endpoint that stood, or was being made, at the time ``now``."""
         for endpoint in reversed(self.endpoints):
-            if endpoint.life.created_at <= now:
-                endpoint.settle(now)
-                return endpoint if now < endpoint.life.deleted_at else None
+            if endpoint.lifecycle.created_at <= now:
+                endpoint.advance_to(now)
+                return endpoint if now < endpoint.lifecycle.deleted_at else None
         return None
 
     def endpoint_status(self, now: float) -> EndpointStatus:
-        """Tell the status of its endpoint at the time ``now``."""
+        """Return the status of its endpoint at the time ``now``."""
         endpoint = self.endpoint(now)
         return endpoint.status(now) if endpoint else "NONE"
 

@@ -89,15 +89,15 @@ class Faults:
         message: str | None = None,
         status: int | None = None,
     ) -> None:
-        """Let ``kind`` befall requests.
+        """Order a fault of ``kind`` for requests to come.
 
         :param kind: ``throttling``, ``limit_exceeded``, ``server_error``, ``expired_token``, ``never_enrolled``;
             ``error``: any ``code``, ``message`` and HTTP ``status`` (the others take these too);
             ``reset``: a TCP reset; ``garbage``: a body that is no JSON; ``slow``: the answer takes ``seconds``
             longer; ``lag``: Describe answers are ``seconds`` old, in the service's time both
-        :param operation: the only one that it befalls; None for every one
-        :param count: how many requests it befalls; None for all until ``clear()``
-        :param probability: of befalling a request, 0..1, drawn from a generator seeded by ``seed``
+        :param operation: the only one that it applies to; None for every one
+        :param count: how many requests it applies to; None for all until ``clear()``
+        :param probability: of applying to a request, 0..1, drawn from a generator seeded by ``seed``
         :param when: ``before`` the request takes effect, or ``after`` it has
         :raises ValueError: for a value that is none of these
         """
@@ -113,7 +113,7 @@ class Faults:
             self._faults.append(fault)
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()
 
@@ -122,13 +122,13 @@ class Faults:
             return iter(list(self._faults))
 
     def draw(self, operation: str, when: When) -> list[Fault]:
-        """Return the faults that befall one request now, and count them; none after the one that answers it."""
+        """Return the faults that apply to one request now, and count them; none after the one that answers it."""
         drawn: list[Fault] = []
         if not self._faults:
             return drawn
         with self._lock:
             for fault in self._faults:
-                if self._befalls(fault, operation, when):
+                if self._applies_to(fault, operation, when):
                     drawn.append(fault)
                     fault.left = None if fault.left is None else fault.left - 1
                     if fault.kind not in NEEDS_SECONDS:
@@ -137,7 +137,7 @@ class Faults:
         return drawn
 
     @staticmethod
-    def _befalls(fault: Fault, operation: str, when: When) -> bool:
+    def _applies_to(fault: Fault, operation: str, when: When) -> bool:
         concerns = fault.when == when and fault.operation in (None, operation)
         if fault.kind == "lag" and not operation.startswith("Describe"):
             return False

@@ -51,8 +51,8 @@ class Jobs:
 
     def start(self, entity: Entity) -> None:
         """Do the entity's work in the background; its ``job`` holds the result or a JobError."""
-        if entity.life.failure:
-            entity.job.set_exception(JobError(entity.life.failure))
+        if entity.lifecycle.failure:
+            entity.job.set_exception(JobError(entity.lifecycle.failure))
             return
         with self._lock:
             self._waiting.append(entity)
@@ -103,8 +103,8 @@ def _settle(future: Future[Model], make: Callable[[], Model]) -> None:
 
 
 def _result(entity: Entity) -> Any:
-    if entity.life.failure:
-        raise JobError(f"{entity.kind.name} {entity.id} has failed: {entity.life.failure}")
+    if entity.lifecycle.failure:
+        raise JobError(f"{entity.kind.name} {entity.id} has failed: {entity.lifecycle.failure}")
     try:
         return entity.job.result()
     except JobError as error:

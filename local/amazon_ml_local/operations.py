@@ -27,14 +27,14 @@ def _get(kind: Kind, call: OperationCall) -> Parameters:
     entity = call.entity(kind)
     with call.state.changing:
         entity.poll(call.state.clock)
-    entity.settle(call.state.clock)
+    entity.advance_to_now(call.state.clock)
     return view(entity, call.state.clock.now(), call.endpoint_url, bool(call.parameters.get("Verbose")))
 
 
 def _describe(kind: Kind, call: OperationCall) -> Parameters:
     entities = call.region.all(kind.name)
     for entity in entities:
-        entity.settle(call.state.clock)
+        entity.advance_to_now(call.state.clock)
     now = call.state.clock.now() - call.lag
     page = describe(entities, call.parameters, now)
     return {"Results": [view(entity, now, call.endpoint_url) for entity in page.entities], "NextToken": page.next_token}
@@ -64,28 +64,28 @@ def _delete(kind: Kind, call: OperationCall) -> Parameters:
         now = call.state.clock.now()
         if kind is MODEL and entity.endpoint_status(now) in ("UPDATING", "READY"):
             raise invalid_input(f"MLModel {entity.id} has a real-time endpoint; delete that first")
-        entity.life.deleted_at = min(entity.life.deleted_at, now)
-        entity.updated_at = max(entity.updated_at, entity.life.deleted_at)
+        entity.lifecycle.deleted_at = min(entity.lifecycle.deleted_at, now)
+        entity.updated_at = max(entity.updated_at, entity.lifecycle.deleted_at)
     return {kind.id_member: entity.id}
 
 
 def _create_endpoint(call: OperationCall) -> Parameters:
     model, state = call.entity(MODEL), call.state
-    model.settle(state.clock)
+    model.advance_to_now(state.clock)
     with state.changing:
         now = state.clock.now()
         if (status := model.status(now)) != "COMPLETED":
             raise invalid_input(f"MLModel {model.id} is {status}; a real-time endpoint needs a COMPLETED one")
         if model.endpoint_status(now) in ("NONE", "FAILED"):
-            life = state.new_life("RealtimeEndpoint", model.id, state.durations.realtime_endpoint)
-            model.endpoints.append(Endpoint(life, state.peak_requests_per_second))
+            lifecycle = state.new_lifecycle("RealtimeEndpoint", model.id, state.durations.realtime_endpoint)
+            model.endpoints.append(Endpoint(lifecycle, state.peak_requests_per_second))
     return {"MLModelId": model.id, "RealtimeEndpointInfo": endpoint_info(model, state.clock.now(), call.endpoint_url)}
 
 
 def _delete_endpoint(call: OperationCall) -> Parameters:
     model, now = call.entity(MODEL), call.state.clock.now()
     if endpoint := model.endpoint(now):
-        endpoint.life.deleted_at = now
+        endpoint.lifecycle.deleted_at = now
     return {"MLModelId": model.id, "RealtimeEndpointInfo": endpoint_info(model, now, call.endpoint_url)}
 
 
@@ -97,7 +97,7 @@ def _predict(call: OperationCall) -> Parameters:
     now = state.clock.now()
     endpoint = model.endpoint(now)
     is_ready = endpoint is not None and endpoint.status(now) == "READY"
-    if not endpoint or not is_ready or now < endpoint.life.finished_at + state.durations.mount:
+    if not endpoint or not is_ready or now < endpoint.lifecycle.finished_at + state.durations.mount:
         raise ServiceError("PredictorNotMountedException", f"MLModel {model.id} has no mounted predictor")
     rate = state.peak_requests_per_second
     if not endpoint.admit(state.clock, rate):

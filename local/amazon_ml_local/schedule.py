@@ -8,7 +8,7 @@ from typing import Literal
 NEVER = float("inf")
 PENDING_SHARE = 0.2  # of a job's duration; what AWS spends on validating is not known
 
-Phase = Literal["PENDING", "INPROGRESS", "ENDED", "DELETED"]
+LifecycleState = Literal["PENDING", "INPROGRESS", "ENDED", "DELETED"]
 
 
 @dataclass
@@ -42,8 +42,8 @@ REALISTIC = Durations(
 
 
 @dataclass(eq=False)
-class Life:
-    """One life from creation to deletion, in the service's time.
+class Lifecycle:
+    """One lifecycle, from creation to deletion, in the service's time.
 
     It ends when its duration is over or, where ``polls_needed`` is given, at that many Gets.
     """
@@ -66,7 +66,7 @@ class Life:
             self.due_at = ready_at + self.duration
 
     def poll(self, now: float) -> bool:
-        """Count a Get, and say whether it is the one that ends this life's work."""
+        """Count a Get; return whether it is the one that ends the work."""
         self.polls += 1
         if self.polls == 1 and self.polls_needed is not None:
             self.started_at = now
@@ -76,19 +76,19 @@ class Life:
         return True
 
     def end(self, now: float) -> None:
-        """Let the work be due ``now``, if it is not due earlier."""
+        """Make the work due ``now``, if it is not due earlier."""
         self.started_at, self.due_at = min(self.started_at, now), min(self.due_at, now)
 
-    def settle(self, now: float, done: bool) -> None:
-        """Note the end when it has come. Work that was not done in time ends when it is first seen done."""
+    def advance_to(self, now: float, done: bool) -> None:
+        """Set the end when it has come. Work that was not done in time ends when it is first seen done."""
         if self.finished_at == NEVER and now >= self.due_at:
             if done:
                 self.finished_at = now if self.late else self.due_at
             else:
                 self.late = True
 
-    def phase(self, now: float) -> Phase:
-        """Tell what an observer sees at the time ``now``, which may be in the past."""
+    def state_at(self, now: float) -> LifecycleState:
+        """Return what an observer sees at the time ``now``, which may be in the past."""
         if now >= self.deleted_at:
             return "DELETED"
         if now >= self.finished_at:

@@ -129,16 +129,16 @@ class AmazonMLLocal:
     def _attempt(
         self, operation: OperationModel, given: Parameters, parameters: Parameters, region: str, request: Request
     ) -> Response:
-        lag = self._befall(operation.name, "before")
+        lag = self._apply_faults(operation.name, "before")
         validate(protocol.input_of(operation), given)
         url = self.endpoint_url or f"{request.scheme}://{request.header('host') or 'localhost'}"
         call = OperationCall(self.state, operation.name, parameters, self.state.region(region), url, lag)
         result = OPERATIONS[operation.name](call)
-        self._befall(operation.name, "after")
+        self._apply_faults(operation.name, "after")
         return protocol.answer(200, protocol.serialise(protocol.output_of(operation), result))
 
-    def _befall(self, operation: str, when: When) -> float:
-        """Let the faults on order happen; return how many seconds old the answer is to be."""
+    def _apply_faults(self, operation: str, when: When) -> float:
+        """Apply the faults on order; return how many seconds old the answer is to be."""
         lag = 0.0
         for fault in self.faults.draw(operation, when):
             if fault.kind == "slow":

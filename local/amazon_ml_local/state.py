@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from amazon_ml_local.clock import Clock
 from amazon_ml_local.entities import Region
 from amazon_ml_local.errors import invalid_input
-from amazon_ml_local.schedule import Durations, Life
+from amazon_ml_local.schedule import Durations, Lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,18 +67,18 @@ class State:
         if kind not in get_args(FailingKind):
             raise ValueError(f"no kind {kind!r}; there are {', '.join(get_args(FailingKind))}")
         self._failures[kind, entity_id] = message
-        for life in self._lives(kind, entity_id):
-            life.failure = message
+        for lifecycle in self._lifecycles(kind, entity_id):
+            lifecycle.failure = message
 
     def region(self, name: str) -> Region:
         """Return the entities of the region ``name``."""
         with self.changing:
             return self._regions.setdefault(name, Region())
 
-    def new_life(self, kind: str, entity_id: str, duration: float) -> Life:
-        """Return the life of what is created now."""
+    def new_lifecycle(self, kind: str, entity_id: str, duration: float) -> Lifecycle:
+        """Return the lifecycle of what is created now."""
         failure = self._failures.get((kind, entity_id))
-        return Life(self.clock.now(), duration, self.polls_needed, failure)
+        return Lifecycle(self.clock.now(), duration, self.polls_needed, failure)
 
     def start(self, entity: Entity, region: Region) -> None:
         """Keep a new entity and begin its work."""
@@ -89,13 +89,13 @@ class State:
         """Return the place of a new entity in the order of creation."""
         return next(self._numbers)
 
-    def _lives(self, kind: str, entity_id: str) -> Iterator[Life]:
+    def _lifecycles(self, kind: str, entity_id: str) -> Iterator[Lifecycle]:
         for region in list(self._regions.values()):
             entity = region.find("MLModel" if kind == "RealtimeEndpoint" else kind, entity_id)
             if entity and kind != "RealtimeEndpoint":
-                yield entity.life
+                yield entity.lifecycle
             elif entity and entity.endpoints:
-                yield entity.endpoints[-1].life
+                yield entity.endpoints[-1].lifecycle
 
 
 @dataclass(frozen=True)

@@ -23,19 +23,19 @@ def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Paramet
 
     :param url: where whoever asks reaches realtime endpoints
     """
-    life, status = entity.life, entity.status(now)
-    started, finished = life.started_at <= now, life.finished_at <= now
+    lifecycle, status = entity.lifecycle, entity.status(now)
+    started, finished = lifecycle.started_at <= now, lifecycle.finished_at <= now
     return {
         entity.kind.id_member: entity.id,
         "CreatedByIamUser": CREATED_BY,
-        "CreatedAt": life.created_at,
+        "CreatedAt": lifecycle.created_at,
         "LastUpdatedAt": entity.updated_at,
         "Name": entity.name,
         "Status": status,
         "Message": (entity.failure or "")[:MOST_CHARACTERS] if status == "FAILED" else None,
-        "StartedAt": life.started_at if started else None,
-        "FinishedAt": life.finished_at if finished else None,
-        "ComputeTime": round(1000 * (life.finished_at - life.started_at)) if status == "COMPLETED" else None,
+        "StartedAt": lifecycle.started_at if started else None,
+        "FinishedAt": lifecycle.finished_at if finished else None,
+        "ComputeTime": round(1000 * (lifecycle.finished_at - lifecycle.started_at)) if status == "COMPLETED" else None,
         **VIEWS[entity.kind.name](entity, now, _result(entity, now), verbose),
         "EndpointInfo": endpoint_info(entity, now, url),
     }
@@ -48,7 +48,7 @@ def endpoint_info(entity: Entity, now: float, url: str) -> Parameters:
         return {"EndpointStatus": "NONE", "PeakRequestsPerSecond": 0}
     return {
         "PeakRequestsPerSecond": endpoint.peak_requests_per_second,
-        "CreatedAt": endpoint.life.created_at,
+        "CreatedAt": endpoint.lifecycle.created_at,
         "EndpointUrl": url,
         "EndpointStatus": endpoint.status(now),
     }
@@ -56,7 +56,7 @@ def endpoint_info(entity: Entity, now: float, url: str) -> Parameters:
 
 def _result(entity: Entity, now: float) -> Any:
     """Return what the entity's job made, once the entity shows it."""
-    return entity.job.result() if entity.life.finished_at <= now and not entity.failure else None
+    return entity.job.result() if entity.lifecycle.finished_at <= now and not entity.failure else None
 
 
 def _data_source(entity: Entity, now: float, data: Data | None, verbose: bool) -> Parameters:

@@ -122,7 +122,7 @@ def _make_bucket(client: Any, name: str) -> None:
 
 
 def _refusal(request: Request, message: str) -> Response:
-    """Say why not, in JSON to clients that name a target and in XML to those of S3 and the query services."""
+    """Return why not, in JSON to clients that name a target and in XML to those of S3 and the query services."""
     if request.header("x-amz-target"):
         return error_answer(ServiceError("NotImplementedException", message, NOT_IMPLEMENTED))
     error = f"<Error><Code>NotImplemented</Code><Message>{escape(message)}</Message></Error>"

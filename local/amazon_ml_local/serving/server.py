@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
         super().handle_one_request()
 
     def finish(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self.server.silent.pop(self.connection, None)
         super().finish()
 
@@ -150,7 +150,7 @@ class _HTTPServer(ThreadingHTTPServer):
             _end(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Note a connection that broke; that is the client's business."""
+        """Log a connection that broke; that is the client's business."""
         logger.debug("connection from %s broke", client_address, exc_info=True)
 
 
