@@ -1,36 +1,39 @@
-PYTHON ?= python3
-PYTHON_2_11 ?= $(PYTHON)
+# The environments are the rows of requirements/environments.txt; AIRFLOW names one, and without it the first is meant.
+TABLE := requirements/environments.txt
+ENVIRONMENTS := $(shell awk '/^[0-9]/ {print $$1}' $(TABLE))
+NEWEST := $(firstword $(ENVIRONMENTS))
+AIRFLOW ?= $(NEWEST)
+ifeq ($(filter $(AIRFLOW),$(ENVIRONMENTS)),)
+$(error AIRFLOW=$(AIRFLOW) is none of: $(ENVIRONMENTS))
+endif
+
 PYTEST_ARGS ?= --numprocesses auto
-VENV := .venv
-VENV_2_11 := .venv-2.11
-VENV_LOWEST := .venv-lowest
+VENV := .venv$(addprefix -,$(filter-out $(NEWEST),$(AIRFLOW)))
 BIN := $(VENV)/bin
+LOCK := requirements/$(shell awk '$$1 == "$(AIRFLOW)" {print $$3}' $(TABLE)).txt
+# `make demo` needs no particular Python: where CI is not set, the first row's means that one or newer.
+WANTED := $(if $(CI)$(filter-out $(NEWEST),$(AIRFLOW)),,>=)$(shell awk '$$1 == "$(AIRFLOW)" {print $$2}' $(TABLE))
+# pyenv's shims of versions that are not active fail, and uv with them: it has to find what is behind them first.
+PYENV := $(subst : ,:,$(addsuffix :,$(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin)))
 
 .DEFAULT_GOAL := help
 
-# environment FOLDER, LOCK FILE, PYTHON: an environment of its own, made anew when its lock file changes
-define environment
-	@$(3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(3) is too old: Python 3.11 or newer is needed")'
-	@echo "Making the environment $(1) from $(2)"
-	@$(3) -m venv --clear $(1)
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	@VIRTUAL_ENV=$(CURDIR)/$(1) $(1)/bin/uv pip install --quiet --compile-bytecode -r $(2)
-	@VIRTUAL_ENV=$(CURDIR)/$(1) $(1)/bin/uv pip install --quiet --no-deps -e . -e local
+.uv/installed: requirements/$(NEWEST).txt
+	@python3 -m venv --clear .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' $<)"
 	@touch $@
-endef
 
-$(VENV)/installed: requirements/airflow-3.3.txt setup.cfg
-	$(call environment,$(VENV),$<,$(PYTHON))
-
-$(VENV_2_11)/installed: requirements/airflow-2.11.txt setup.cfg
-	@$(PYTHON_2_11) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "Airflow 2.11 needs Python 3.11 or 3.12: make test-2.11 PYTHON_2_11=python3.12")'
-	$(call environment,$(VENV_2_11),$<,$(PYTHON_2_11))
-
-$(VENV_LOWEST)/installed: requirements/lowest.txt setup.cfg
-	$(call environment,$(VENV_LOWEST),$<,$(PYTHON_2_11))
+$(VENV)/installed: $(LOCK) setup.cfg local/setup.cfg .uv/installed
+	@echo "Making the environment $(VENV) from $(LOCK)"
+	@PATH="$(PYENV)$$PATH" .uv/bin/uv venv --quiet --clear --no-python-downloads --python "$(WANTED)" $(VENV) || \
+		{ echo "Airflow $(AIRFLOW) is tested on Python $(WANTED), and uv found none: install it, or name another AIRFLOW"; exit 1; }
+	@VIRTUAL_ENV=$(VENV) .uv/bin/uv pip install --quiet --compile-bytecode --requirement $(LOCK)
+	@VIRTUAL_ENV=$(VENV) .uv/bin/uv pip install --quiet --no-deps --editable . --editable local
+	@.uv/bin/python -m pip --disable-pip-version-check --python $(VENV) check
+	@touch $@
 
 .PHONY: install
-install: $(VENV)/installed  ## Make the environment in .venv
+install: $(VENV)/installed  ## Make the environment: .venv, or .venv-3.0.6 with AIRFLOW=3.0.6
 
 .PHONY: demo
 demo: install  ## Train, deploy, wait, predict and take down on this machine, through Airflow
@@ -41,33 +44,32 @@ up: install  ## Run Airflow with its UI beside Amazon ML Local, until Ctrl-C
 	@exec $(BIN)/python scripts/up.py
 
 .PHONY: test
-test: install  ## Run the tests on the newest Airflow
+test: install  ## Run the tests; AIRFLOW=3.0.6 runs them there, as with every target below
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-.PHONY: test-2.11
-test-2.11: $(VENV_2_11)/installed  ## Run the tests on Airflow 2.11 (Python 3.11 or 3.12)
-	$(VENV_2_11)/bin/python -m pytest $(PYTEST_ARGS)
+.PHONY: test-core
+test-core: install  ## Run what differs between versions: imports, requests, connections, a Dag, real processes
+	$(BIN)/python -m pytest -m core
 
-.PHONY: test-lowest
-test-lowest: $(VENV_LOWEST)/installed  ## Run the unit tests on the lowest supported providers
-	$(VENV_LOWEST)/bin/python -m pytest --ignore tests/local $(PYTEST_ARGS)
+.PHONY: test-pins
+test-pins: $(addprefix test-core-,$(filter-out $(NEWEST),$(ENVIRONMENTS)))  ## Run test-core in every other environment
+
+test-core-%:
+	@$(MAKE) --no-print-directory test-core AIRFLOW=$*
 
 .PHONY: test-system
 test-system: install  ## Run the tests with Airflow's real processes
 	$(BIN)/python -m pytest -m system tests/system
-
-.PHONY: test-system-2.11
-test-system-2.11: $(VENV_2_11)/installed  ## Run the tests with Airflow 2.11's real processes
-	$(VENV_2_11)/bin/python -m pytest -m system tests/system/test_kills.py
 
 .PHONY: test-clients
 test-clients: install  ## Drive Amazon ML Local with the aws CLI, the JavaScript SDK and Postgres
 	$(BIN)/python -m pytest -m clients tests/clients
 
 .PHONY: lint
-lint: install  ## Check the style with ruff
+lint: install  ## Check the style with ruff, and the workflow against its schema
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 .PHONY: types
 types: install  ## Check the types with mypy, strictly
@@ -78,13 +80,23 @@ bench: install  ## Measure each headline figure beside its alternative
 	for benchmark in benchmarks/*.py; do echo; echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
 .PHONY: build
-build: install  ## Build the sdist and the wheel into dist/
-	rm -rf dist build
+build: install  ## Build both wheels and sdists into dist/, and check what they say of themselves
+	rm -rf dist build local/build
 	$(BIN)/python -m build --installer uv --outdir dist .
+	$(BIN)/python -m build --installer uv --outdir dist local
+	$(BIN)/twine check --strict dist/*
+
+.PHONY: check-wheels
+check-wheels: build  ## Install the wheels, and resolve them under Airflow's official constraints
+	$(BIN)/python scripts/check_wheel.py
 
 .PHONY: lock
-lock: install  ## Compile the lock files in requirements/ anew
+lock: install  ## Compile the locks in requirements/ anew
 	$(BIN)/python scripts/lock.py
+
+.PHONY: environments
+environments:  ## Print the table of environments as JSON
+	@python3 scripts/environments.py
 
 .PHONY: help
 help:  ## Show this help

@@ -1,11 +1,13 @@
 """Import what moved between Airflow 2.11 and 3.x; the only module that knows the versions.
 
-Names are looked up when they are first imported, so that a Dag file pays for those alone that it uses.
+Names are looked up when they are first imported, so that a Dag file pays only for those that it uses. What differs
+otherwise has a flag here, and nothing else asks for a version.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AIRFLOW_3",
+    "AIRFLOW_3_3",
     "DAG",
     "VERSION",
     "AirflowException",
@@ -67,11 +70,14 @@ __all__ = [
 
 VERSION = tuple(int(number) for number in re.findall(r"\d+", __version__)[:2])
 AIRFLOW_3 = VERSION >= (3, 0)
+AIRFLOW_3_3 = VERSION >= (3, 3)
 
+if sys.version_info < (3, 11):  # noqa: UP036 - python_requires says so too, unless pip was bypassed
+    raise ImportError(f"airflow-ml-provider needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
 if VERSION < (2, 11):
     raise ImportError(f"airflow-ml-provider needs Apache Airflow 2.11 or newer; this is {__version__}.")
 
-# Version of Airflow → the module that has the name from that version on.
+# The version of Airflow from which on a module has the name.
 _Places = dict[tuple[int, int], str]
 _EXCEPTIONS: _Places = {(2, 11): "airflow.exceptions", (3, 2): "airflow.sdk.exceptions"}
 _SENSORS: _Places = {(2, 11): "airflow.sensors.base", (3, 0): "airflow.sdk"}
@@ -132,7 +138,7 @@ async def get_async_connection(conn_id: str) -> Connection:
     """
     from airflow_ml_provider.compat import BaseHook
 
-    if hasattr(BaseHook, "aget_connection"):
+    if VERSION >= (3, 1):
         return await BaseHook.aget_connection(conn_id)
     from asgiref.sync import sync_to_async
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_ml_provider.compat import task
+from airflow_ml_provider.compat import task  # on Airflow 3: from airflow.sdk
 
 TARGET = "target"
 TARGET_TYPES = {"breast_cancer": "BINARY", "diabetes": "NUMERIC", "wine": "CATEGORICAL"}

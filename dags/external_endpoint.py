@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow_ml_provider.compat import DAG, Param
+from airflow_ml_provider.compat import DAG, Param  # on Airflow 3: from airflow.sdk
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
 from airflow_ml_provider.sensors.machine_learning import (
     MachineLearningMLModelSensor,

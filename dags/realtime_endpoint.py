@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from example_data import TARGET, read_rows, upload
 
-from airflow_ml_provider.compat import DAG, Param, task
+from airflow_ml_provider.compat import DAG, Param, task  # on Airflow 3: from airflow.sdk
 from airflow_ml_provider.operators.data_source import MachineLearningCreateDataSourceFromS3Operator
 from airflow_ml_provider.operators.evaluation import MachineLearningCreateEvaluationOperator
 from airflow_ml_provider.operators.ml_model import MachineLearningCreateMLModelOperator

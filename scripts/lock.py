@@ -1,37 +1,35 @@
-"""Compile the lock files in requirements/: one per Airflow version, and one of the lowest versions supported."""
+"""Compile the locks in requirements/: one for each name in the last column of requirements/environments.txt."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from environments import CONSTRAINTS, REQUIREMENTS, ROOT, Environment, read_environments
+
 UV = Path(sys.executable).parent / "uv"
-
-LOCKS = {
-    "airflow-3.3": ("apache-airflow==3.3.2",),
-    "airflow-2.11": ("apache-airflow==2.11.2",),
-    "lowest": (
-        "apache-airflow==2.11.0",
-        "apache-airflow-providers-amazon==9.26.0",
-        "apache-airflow-providers-common-compat==1.22.0",
-    ),
-}
+OURS = ("airflow-ml-provider", "amazon-ml-local")
 
 
-def compile_lock(name: str, constraints: tuple[str, ...]) -> None:
-    """Write requirements/<name>.txt: every dependency of the package and its extras, by these constraints."""
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.write("\n".join(constraints))
-        file.flush()
-        command = [str(UV), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--no-header"]
-        command += ["--all-extras", "--no-emit-package", "airflow-ml-provider", "--constraint", file.name]
-        command += ["--no-annotate", "--output-file", f"requirements/{name}.txt", "setup.cfg"]
-        subprocess.run(command, cwd=ROOT, check=True)
+def compile_lock(environment: Environment, extras: str) -> None:
+    """Write an environment's lock: all dependencies of both packages with these extras, under Airflow's pins if any."""
+    constraints = CONSTRAINTS / f"{environment.lock}.txt"
+    wanted = f"-e .[{extras}]\n-e ./local[s3]\napache-airflow=={environment.lock}\n"
+    command = [str(UV), "pip", "compile", "--quiet", "--universal", "--python-version", environment.python, "-"]
+    command += ["--no-header", "--no-annotate", "--output-file", str(REQUIREMENTS / f"{environment.lock}.txt")]
+    command += [option for name in OURS for option in ("--no-emit-package", name)]
+    if constraints.exists():
+        command += ["--constraint", str(constraints)]
+    subprocess.run(command, cwd=ROOT, check=True, input=wanted, text=True)
+
+
+def main() -> None:
+    """Compile every lock once; style, types and builds are checked on the first alone."""
+    environments = read_environments()
+    for environment in {each.lock: each for each in reversed(environments)}.values():
+        compile_lock(environment, "dev" if environment.lock == environments[0].lock else "test")
 
 
 if __name__ == "__main__":
-    for lock, pins in LOCKS.items():
-        compile_lock(lock, pins)
+    main()

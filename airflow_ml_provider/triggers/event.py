@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from airflow.triggers import base
 
 from airflow_ml_provider import waiting
+from airflow_ml_provider.compat import AIRFLOW_3
 from airflow_ml_provider.triggers.poller import poller
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.triggers.poller import Poller
     from airflow_ml_provider.waiting import Wait
 
-if not hasattr(base, "BaseEventTrigger"):
+if not AIRFLOW_3:
     raise ImportError(
         "airflow_ml_provider.triggers.event needs Airflow 3: Airflow 2 has no AssetWatcher. A sensor of "
         "airflow_ml_provider.sensors.machine_learning waits there for the same."

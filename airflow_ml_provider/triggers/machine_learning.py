@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_ml_provider import ownership
+from airflow_ml_provider.compat import AIRFLOW_3_3
 from airflow_ml_provider.triggers.poller import poller
 from airflow_ml_provider.triggers.task_state import is_given_up
 from airflow_ml_provider.waiting import Wait
@@ -61,7 +62,7 @@ class MachineLearningTrigger(BaseTrigger):
         try:
             outcome = await poller(self.aws_settings).outcome(self.wait)
         except asyncio.CancelledError:
-            if not hasattr(BaseTrigger, "on_kill"):  # Airflow before 3.3 does not tell a kill from a shutdown
+            if not AIRFLOW_3_3:  # before it, Airflow does not tell a kill from a shutdown
                 await self.on_kill()
             raise
         event: Event = {"outcome": outcome, "wait": self.wait.to_json(), "carried": self.carried}
