@@ -1,7 +1,25 @@
 """Amazon ML Local: Amazon Machine Learning (API 2014-12-12) on your own machine."""
 
-from amazon_ml_local.protocol import Request, Response
-from amazon_ml_local.service import AmazonMLLocal
-from amazon_ml_local.storage import MemoryStorage, S3Storage, Storage, StorageError
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from amazon_ml_local.protocol import Request, Response
+    from amazon_ml_local.service import AmazonMLLocal
+    from amazon_ml_local.storage import MemoryStorage, S3Storage, Storage, StorageError
 
 __all__ = ["AmazonMLLocal", "MemoryStorage", "Request", "Response", "S3Storage", "Storage", "StorageError"]
+
+_MODULES = {
+    "AmazonMLLocal": "service",
+    **dict.fromkeys(("Request", "Response"), "protocol"),
+    **dict.fromkeys(("MemoryStorage", "S3Storage", "Storage", "StorageError"), "storage"),
+}
+
+
+def __getattr__(name: str) -> object:
+    # Loaded on first use: every pytest run imports this package for its plugin, and few need the service.
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value
