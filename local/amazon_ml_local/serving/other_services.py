@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.protocol import Request, Response, error_answer
+from amazon_ml_local.serving.conditions import send_s3
 from amazon_ml_local.storage import S3Storage, StorageError, split
 
 if TYPE_CHECKING:
@@ -56,13 +57,16 @@ class OtherServices:
         if self._elsewhere and name == "s3":
             return _refusal(request, f"S3 is at {self._elsewhere}: set AWS_ENDPOINT_URL_S3 to it.")
         try:
-            response = _call(self._load(), request)
+            response = send_s3(request, self._send) if name == "s3" else self._send(request)
         except ModuleNotFoundError as error:
             response = _refusal(request, f"{NO_MOTO} ({error})")
         except StorageError as error:
             response = _refusal(request, str(error))
         logger.info("%s %s %s %s", name, request.method, urlsplit(request.path).path, response.status)
         return response
+
+    def _send(self, request: Request) -> Response:
+        return _call(self._load(), request)
 
     def s3_client(self) -> BaseClient:
         """Return a boto3 client of the S3 that is here or elsewhere."""

@@ -1,0 +1,81 @@
+"""S3's conditional writes, held atomically in front of a moto that ignores them or checks without a lock.
+
+Source: Amazon S3 user guide, "Conditional writes" and "Conditional deletes".
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from amazon_ml_local.protocol import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amazon_ml_local.protocol import Request
+
+    Send = Callable[[Request], Response]
+
+CONDITIONS = ("if-match", "if-none-match")
+NOT_SENT_ON = frozenset({*CONDITIONS, "content-length", "content-md5", "transfer-encoding"})
+ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{}</Code><Message>{}</Message>{}</Error>'
+
+# One for the process, as moto's state is.
+_writing = threading.RLock()
+
+
+def send_s3(request: Request, send: Send) -> Response:
+    """Pass a request of S3 on; no write comes between a conditional write's check and the write itself."""
+    if request.method in ("GET", "HEAD"):
+        return send(request)
+    with _writing if _writes_object(request) else nullcontext():
+        return _refusal(request, send) or send(_without_conditions(request))
+
+
+def _writes_object(request: Request) -> bool:
+    """Tell whether an object changes: the parts of an upload do not count until it is completed."""
+    query = parse_qs(urlsplit(request.path).query, keep_blank_values=True)
+    return "partNumber" not in query and "uploads" not in query
+
+
+def _refusal(request: Request, send: Send) -> Response | None:
+    """Return why a write's conditions do not hold, None when they do."""
+    match, none_match = (request.header(name) for name in CONDITIONS)
+    if none_match not in ("", "*") or (match and none_match):
+        return _error(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
+    if not match and not none_match:
+        return None
+    found = send(_read(request, "HEAD"))
+    if none_match:
+        return _failed("If-None-Match") if found.status == 200 else None
+    if found.status == 404:
+        return send(_read(request, "GET"))  # S3 names what is missing: the key or the bucket
+    return None if match in ("*", _etag(found)) or f'"{match}"' == _etag(found) else _failed("If-Match")
+
+
+def _read(request: Request, method: str) -> Request:
+    """Return a request that reads the object that another one writes."""
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in NOT_SENT_ON}
+    return replace(request, method=method, path=urlsplit(request.path).path, headers=headers, body=b"")
+
+
+def _without_conditions(request: Request) -> Request:
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in CONDITIONS}
+    return replace(request, headers=headers)
+
+
+def _etag(found: Response) -> str:
+    return next((value for name, value in found.headers.items() if name.lower() == "etag"), "")
+
+
+def _failed(condition: str) -> Response:
+    text = "At least one of the pre-conditions you specified did not hold"
+    return _error(412, "PreconditionFailed", text, f"<Condition>{condition}</Condition>")
+
+
+def _error(status: int, code: str, message: str, more: str = "") -> Response:
+    return Response(status, {"Content-Type": "application/xml"}, ERROR.format(code, message, more).encode())

@@ -1,0 +1,112 @@
+"""S3's conditional writes, whatever moto is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from amazon_ml_local import AmazonMLLocal, MemoryStorage
+from amazon_ml_local.serving.application import Application
+from amazon_ml_local.serving.other_services import OtherServices
+from amazon_ml_local.serving.server import Server
+
+OTHER = '"00000000000000000000000000000000"'
+
+
+@pytest.fixture
+def s3() -> Iterator[Any]:
+    """A client of the S3 beside the service, over a socket, and a bucket ``data``."""
+    other_services = OtherServices(None, ["data"])
+    with Server(Application(AmazonMLLocal(MemoryStorage()), other_services).handle) as server:
+        keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
+        yield boto3.client("s3", "us-east-1", endpoint_url=server.url, **keys)
+    other_services.close()
+
+
+def put(s3: Any, body: str, **condition: str) -> str:
+    etag: str = s3.put_object(Bucket="data", Key="a b/ü", Body=body.encode(), **condition)["ETag"]
+    return etag
+
+
+def upload(s3: Any, body: str, **condition: str) -> str:
+    where = {"Bucket": "data", "Key": "a b/ü"}
+    where["UploadId"] = s3.create_multipart_upload(**where)["UploadId"]
+    etag = s3.upload_part(**where, PartNumber=1, Body=body.encode())["ETag"]
+    parts = {"Parts": [{"ETag": etag, "PartNumber": 1}]}
+    found: str = s3.complete_multipart_upload(**where, MultipartUpload=parts, **condition)["ETag"]
+    return found
+
+
+def read(s3: Any) -> str:
+    body: bytes = s3.get_object(Bucket="data", Key="a b/ü")["Body"].read()
+    return body.decode()
+
+
+WAYS = pytest.mark.parametrize("write", [put, upload])
+
+
+@WAYS
+def test_if_none_match_writes_a_new_object_only(s3: Any, write: Any):
+    """The second write is refused with 412 and changes nothing."""
+    write(s3, "first", IfNoneMatch="*")
+    with pytest.raises(ClientError) as caught:
+        write(s3, "second", IfNoneMatch="*")
+    assert caught.value.response["Error"]["Code"] == "PreconditionFailed"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
+    assert read(s3) == "first"
+
+
+@WAYS
+def test_if_match_writes_over_that_version_only(s3: Any, write: Any):
+    """An ETag that is not the object's is refused with 412."""
+    seen = write(s3, "first")
+    write(s3, "second", IfMatch=seen)
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        write(s3, "third", IfMatch=seen)
+    assert read(s3) == "second"
+
+
+@WAYS
+def test_if_match_on_a_missing_object_is_no_such_key(s3: Any, write: Any):
+    """S3 answers 404, and nothing is written."""
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        write(s3, "first", IfMatch=OTHER)
+    assert "Contents" not in s3.list_objects_v2(Bucket="data")
+
+
+def test_if_match_in_a_missing_bucket_names_the_bucket(s3: Any):
+    """It is the bucket that is missing."""
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        s3.put_object(Bucket="none", Key="a", Body=b"", IfMatch=OTHER)
+
+
+def test_if_none_match_takes_an_asterisk_only(s3: Any):
+    """As S3 documents, anything else is not implemented."""
+    with pytest.raises(ClientError, match="NotImplemented"):
+        put(s3, "first", IfNoneMatch=OTHER)
+
+
+def test_a_delete_may_name_the_version(s3: Any):
+    """Another version is refused with 412 and stays."""
+    etag = put(s3, "first")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.delete_object(Bucket="data", Key="a b/ü", IfMatch=OTHER)
+    s3.delete_object(Bucket="data", Key="a b/ü", IfMatch=etag)
+    assert "Contents" not in s3.list_objects_v2(Bucket="data")
+
+
+@WAYS
+def test_of_many_at_once_one_wins(s3: Any, write: Any):
+    """Of 16 writers that saw the same version only one writes, round after round."""
+    seen = write(s3, "0")
+    for turn in range(1, 6):
+        with ThreadPoolExecutor(16) as threads:
+            tries = [threads.submit(write, s3, f"{turn}-{writer}", IfMatch=seen) for writer in range(16)]
+        refused = [attempt.exception() for attempt in tries if attempt.exception()]
+        assert [error.response["Error"]["Code"] for error in refused] == ["PreconditionFailed"] * 15
+        (seen,) = (attempt.result() for attempt in tries if not attempt.exception())
