@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
+from amazon_ml_local.learning import sql
 from scripts.processes import free_port
 from tests.local.conftest import schema
 
@@ -85,3 +88,76 @@ def test_a_bad_query_says_what_postgres_says(service: AmazonMLLocal) -> None:
     assert found["Status"] == "FAILED"
     assert "nowhere" in found["Message"]
     assert PASSWORD not in str(found)
+
+
+@pytest.fixture
+def run(database_url: str, tmp_path: Path) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Run one statement on the server, as its owner does: ``run(statement)`` gives its rows, if it has any."""
+    from sqlalchemy import create_engine
+
+    def execute(statement: str) -> list[tuple[Any, ...]]:
+        with create_engine(database_url, isolation_level="AUTOCOMMIT").connect() as connection:
+            found = connection.exec_driver_sql(statement)
+            return [tuple(row) for row in found] if found.returns_rows else []
+
+    return execute
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "COPY (SELECT 1) TO PROGRAM 'touch {stolen}'",
+        "SELECT 1, 2; COPY (SELECT 1) TO PROGRAM 'touch {stolen}'",
+        "SELECT 1, 2) AS a; COMMIT; COPY (SELECT 1) TO PROGRAM 'touch {stolen}'; --",
+        "SELECT 1, 2) AS a; COMMIT; DROP TABLE kept; SELECT * FROM (SELECT 1",
+        "SELECT $$'$$; DROP TABLE kept; --'",
+        "SELECT E'\\'; DROP TABLE kept; --'",
+        "WITH gone AS (DELETE FROM kept RETURNING n) SELECT n, n FROM gone",
+        "DELETE FROM kept RETURNING n, n",
+        "SELECT n, n FROM kept FOR UPDATE",
+        "SELECT nextval('numbers'), 1",
+        "SELECT 1, 2 INTO stolen",
+        "SELECT * FROM query_to_xml('DELETE FROM kept RETURNING n', true, true, '')",
+        "SELECT set_config('transaction_read_only', 'off', true), 1",
+        "TRUNCATE kept",
+        "DO $$ BEGIN DELETE FROM kept$$",
+        "CREATE TABLE stolen AS SELECT 1",
+    ],
+)
+def test_a_query_can_do_nothing_but_read(query: str, service: AmazonMLLocal, run: Any, tmp_path: Path) -> None:
+    """No program runs and nothing changes on the server, though the mapped user is its superuser."""
+    stolen = tmp_path / "stolen"
+    tmp_path.chmod(0o777)
+    run("CREATE TABLE IF NOT EXISTS kept (n int)")
+    run("CREATE SEQUENCE IF NOT EXISTS numbers")
+    run("INSERT INTO kept VALUES (1)")
+    before = run("SELECT count(*), (SELECT last_value FROM numbers) FROM kept")
+    found = create(service, query.format(stolen=stolen))
+    assert found["Status"] == "FAILED"
+    assert "did not answer the data source's query" in str(found["Message"])
+    assert run("SELECT count(*), (SELECT last_value FROM numbers) FROM kept") == before
+    assert run("SELECT to_regclass('stolen')") == [(None,)]
+    assert not stolen.exists()
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT pg_sleep(60), 1", "SELECT pg_sleep(60), set_config('statement_timeout', '0', false)"]
+)
+def test_a_query_that_runs_too_long_is_ended(
+    query: str, service: AmazonMLLocal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time limit is the server's; a query cannot lift its own."""
+    monkeypatch.setattr(sql, "QUERY_SECONDS", 0.5)
+    started = time.monotonic()
+    assert "statement timeout" in str(create(service, query)["Message"])
+    assert time.monotonic() - started < 30
+
+
+def test_rows_come_in_the_order_that_the_query_asks_for(service: AmazonMLLocal) -> None:
+    """A sequential split takes the first rows, so the order counts."""
+    columns = "n AS x, CASE WHEN n > 20 THEN 1 ELSE 0 END AS sign, n AS double, 'low' AS third"
+    query = f"SELECT {columns} FROM generate_series(1, 40) n ORDER BY n DESC; "
+    assert create(service, query)["Status"] == "COMPLETED"
+    (entity,) = service.state.region("us-east-1").all("DataSource")
+    values = [row[0] for row in entity.job.result().table.rows]
+    assert values == [str(n) for n in range(40, 0, -1)]

@@ -13,6 +13,7 @@ import pytest
 from botocore.config import Config
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
+from amazon_ml_local.learning import sql
 
 PASSWORD = "hunter2-and-more"
 SCHEMA = json.dumps(
@@ -116,3 +117,90 @@ def test_a_bad_query_fails_with_the_databases_own_words(client: Any, service: An
     found = client.get_data_source(DataSourceId="ds-1")
     assert found["Status"] == "FAILED"
     assert "syntax error" in found["Message"]
+
+
+@pytest.fixture
+def message(client: Any, service: Any) -> Any:
+    """Return the Message of a data source whose query is to fail: ``message(query)``."""
+
+    def ask(query: str) -> str:
+        create(client, "redshift", SelectSqlQuery=query)
+        service.clock.advance(3600)
+        found = client.get_data_source(DataSourceId="ds-1")
+        assert found["Status"] == "FAILED"
+        return str(found["Message"])
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "drop table samples",
+        "delete from samples returning x, y",
+        "insert into samples values (1, 1)",
+        "update samples set x = 0 returning x, y",
+        "with gone as (select 1) delete from samples returning x, y",
+        "with gone as (delete from samples returning x, y) select * from gone",
+        "vacuum into 'stolen.db'",
+        "attach 'stolen.db' as stolen",
+        "pragma writable_schema = 1",
+        "create table stolen as select * from samples",
+        "select x, y from samples; drop table samples",
+        "select x, y from samples) as a; drop table samples; --",
+        "select x, y from samples) as a; vacuum into 'stolen.db'; select * from (select 1",
+        "select x, y from samples) as a union select * from (delete from samples returning x, y",
+        "select ';', x from samples",
+        "select load_extension('stolen'), 1",
+        "select writefile('stolen.db', 'x'), 1",
+        "",
+    ],
+)
+def test_a_query_can_do_nothing_but_read(query: str, message: Any, tmp_path: Path, monkeypatch: Any):
+    """The database and its folder are as they were, whatever the query says."""
+    monkeypatch.chdir(tmp_path)
+    before = (tmp_path / "shop.db").read_bytes()
+    assert "did not answer the data source's query" in message(query or "--")
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.db"]
+    assert (tmp_path / "shop.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select x, y from samples where x is not null order by x desc;",
+        "select x, y from samples where x is not null -- all of them",
+        "with some as (select x, y from samples) select * from some where x is not null",
+        "values (1, 0), (2, 1)",
+    ],
+)
+def test_whatever_selects_rows_is_a_query(query: str, client: Any, service: Any):
+    """A semicolon or a comment at the end, a WITH clause or VALUES are as good as a plain SELECT."""
+    create(client, "redshift", SelectSqlQuery=query)
+    service.clock.advance(3600)
+    assert client.get_data_source(DataSourceId="ds-1")["Status"] == "COMPLETED"
+
+
+def test_a_query_that_runs_too_long_is_ended(message: Any, monkeypatch: Any):
+    """No query keeps a worker for ever."""
+    monkeypatch.setattr(sql, "QUERY_SECONDS", 0.2)
+    endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*), 1 from n"
+    assert "it took longer than 0.2 seconds" in message(endless)
+
+
+def test_a_database_file_that_is_missing_is_not_made(message: Any, tmp_path: Path):
+    """SQLite would make an empty one."""
+    (tmp_path / "shop.db").unlink()
+    assert "unable to open database file" in message("select 1, 0")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_cannot_be_read_safely_is_refused(client: Any):
+    """What a query may do is known of SQLite and Postgres alone."""
+    service = AmazonMLLocal(MemoryStorage(), databases={"shop": f"mysql+pymysql://admin:{PASSWORD}@127.0.0.1/shop"})
+    service.clock.freeze()
+    create(service.client(), "rds")
+    service.clock.advance(3600)
+    found = service.client().get_data_source(DataSourceId="ds-1")
+    assert "cannot read mysql safely; it reads sqlite and postgresql" in found["Message"]
+    service.close()

@@ -1,9 +1,17 @@
-"""The rows of a data source, from a query on a database that stands in for Redshift or RDS."""
+"""The rows of a data source, from a query on a database that stands in for Redshift or RDS.
+
+The query may only read, whoever sent it: it is one statement, a subquery of ours, in a read-only transaction.
+"""
 
 from __future__ import annotations
 
 import csv
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -11,11 +19,16 @@ from amazon_ml_local.learning.errors import LearningError
 from amazon_ml_local.learning.table import DataSource, Table, make_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy.engine import URL
 
     from amazon_ml_local.storage import Storage
+
+Rows = Sequence[Iterable[object]]
+
+QUERY_SECONDS = 60
+STEPS_BETWEEN_LOOKS = 10_000  # of SQLite's virtual machine
 
 
 def read_sql_table(source: DataSource, storage: Storage) -> Table:
@@ -31,26 +44,73 @@ def read_sql_table(source: DataSource, storage: Storage) -> Table:
     return make_table({source.get("location_s3", "query"): out.getvalue().encode()}, source, storage, has_header=False)
 
 
-def _select(database_url: str, query: str) -> Sequence[Iterable[object]]:
-    from sqlalchemy import create_engine
+def _select(database_url: str, query: str) -> Rows:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
-    from sqlalchemy.pool import NullPool
 
     try:
         url = make_url(database_url)
     except (SQLAlchemyError, ValueError):
         raise LearningError("The database is not mapped to an SQLAlchemy URL such as sqlite:///file.db.") from None
+    database = url.get_backend_name()
+    if database not in READERS:
+        raise LearningError(f"Amazon ML Local cannot read {database} safely; it reads {' and '.join(READERS)}.")
     try:
-        with create_engine(url, poolclass=NullPool).connect() as connection:
-            # The driver shall not look for parameters: a % or : belongs to the query.
-            plain = connection.execution_options(no_parameters=True)
-            return list(plain.exec_driver_sql(query).fetchall())
-    except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
+        return READERS[database](url, _subquery(query))
+    except (SQLAlchemyError, sqlite3.Error, ImportError, OSError, ValueError) as error:
         reason = getattr(error, "orig", None) or error
-        where = f"The {url.get_backend_name()} database {url.database!r}"
-        message = f"{where} did not answer the data source's query: {reason}"
+        message = f"The {database} database {url.database!r} did not answer the data source's query: {reason}"
         raise LearningError(_without_password(message, url)) from None
+
+
+def _subquery(query: str) -> str:
+    """Return the query as a part of a SELECT, which nothing but a query can be.
+
+    Quotes and comments differ between databases, so what is in them is not looked at: a semicolon anywhere but at the
+    end is refused.
+    """
+    statement = query.strip().removesuffix(";")
+    if ";" in statement:
+        raise ValueError("it is to be one statement: no semicolon but at its end, in a text chr(59), SQLite's char(59)")
+    # The query may end with a comment, which the end of the line ends.
+    return f"SELECT * FROM (\n{statement}\n) AS data_source"
+
+
+def _select_from_postgres(url: URL, query: str) -> Rows:
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        # The driver shall not look for parameters: a % or : belongs to the query.
+        plain = connection.execution_options(no_parameters=True)
+        plain.exec_driver_sql("SET TRANSACTION READ ONLY")
+        plain.exec_driver_sql(f"SET LOCAL statement_timeout = {round(1000 * QUERY_SECONDS)}")
+        return list(plain.exec_driver_sql(query).fetchall())
+
+
+def _select_from_sqlite(url: URL, query: str) -> Rows:
+    until = time.monotonic() + QUERY_SECONDS
+    with closing(sqlite3.connect(_sqlite_uri(url.database), uri=True)) as connection:
+        connection.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
+        try:
+            return connection.execute(query).fetchall()
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise ValueError(f"it took longer than {QUERY_SECONDS} seconds") from None
+            raise
+
+
+def _sqlite_uri(database: str | None) -> str:
+    if not database or database == ":memory:":
+        return "file::memory:"
+    path = Path(database.removeprefix("file:")).absolute()
+    return f"{path.as_uri()}?mode=ro"
+
+
+READERS: Mapping[str, Callable[[URL, str], Rows]] = {
+    "sqlite": _select_from_sqlite,
+    "postgresql": _select_from_postgres,
+}
 
 
 def _without_password(message: str, url: URL) -> str:
