@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEFAULT_PORT = 5012
+HOST_NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 OBJECT = re.compile(rf"s3://{BUCKET.pattern}/.+")
 KEEP_REQUESTS = 1_000  # what GET /_local/requests tells of a service that runs for days
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger("amazon_ml_local").setLevel(logging.INFO)
     if not _is_loopback(options.host):
         _say(f"warning: {options.host} lets others in, and this service checks no signature", sys.stderr)
+    if not _is_unspecified(options.host):
+        options.allowed_host.append(options.host)
     try:
         _serve(options)
     except (OSError, StorageError) as error:
@@ -56,7 +59,8 @@ def _serve(options: argparse.Namespace) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with Server(Application(service, other_services).handle, options.host, options.port) as server:
+    application = Application(service, other_services, options.allowed_host)
+    with Server(application.handle, options.host, options.port) as server:
         _say(f"# Amazon ML Local {version('airflow-ml-provider')}, until Ctrl-C")
         for name, value in environment(server.url, options.s3_endpoint_url).items():
             _say(f"export {name}={value}")
@@ -68,6 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("amazon-ml-local", description="Amazon Machine Learning on your own machine")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 takes a free one (%(default)s)")
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        type=_host_name,
+        metavar="NAME",
+        help="let programs call it by this name or address, beside those of this machine itself; *.NAME: all below it",
+    )
     parser.add_argument(
         "--bucket", action="append", default=[], type=_bucket, metavar="NAME", help="make this S3 bucket"
     )
@@ -92,6 +104,12 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: 0..65535")
     return int(text)
+
+
+def _host_name(text: str) -> str:
+    if not HOST_NAME.fullmatch(text) and not _is_address(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no host name: give it without scheme, port and path")
+    return text
 
 
 def _bucket(text: str) -> str:
@@ -123,6 +141,18 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_unspecified(host: str) -> bool:
+    return not host or (_is_address(host) and ipaddress.ip_address(host).is_unspecified)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _say(line: str, stream: TextIO | None = None) -> None:

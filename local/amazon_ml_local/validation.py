@@ -31,6 +31,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 MEASURED = {"string": "length", "list": "length", "integer": "value"}
 # Public clients of other makers send a bare host name or the local service's own URL here.
 UNCHECKED = {"VipURL"}
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON joins those that make a pair
 SHOWN_CHARACTERS = 128
 
 
@@ -71,6 +72,8 @@ def _broken_rules(shape: Shape, value: Any) -> Iterator[str]:
         yield f"Member must have {measure} less than or equal to {shape.metadata['max']}"
     if value not in shape.metadata.get("enum", [value]):
         yield f"Member must satisfy enum value set: [{', '.join(shape.metadata['enum'])}]"
+    if isinstance(value, str) and LONE_SURROGATE.search(value):
+        yield "Member must not have a lone surrogate, which is half a character"
     pattern = shape.metadata.get("pattern")
     if pattern and shape.name not in UNCHECKED and not _compiled(pattern).fullmatch(value):
         yield f"Member must satisfy regular expression pattern: {pattern}"

@@ -17,10 +17,11 @@ from amazon_ml_local.serving import serve
 def send(service: Any) -> Any:
     """Send what boto.machinelearning.layer1 sends: ``send(action, parameters, host)`` gives status and JSON."""
     with serve(service) as server:
-        own = urlsplit(server.url).netloc
+        own, direct = urlsplit(server.url).netloc, "127.0.0.1:5012"
 
-        def make_request(action: str, parameters: dict[str, Any], host: str = own, path: str = "/") -> tuple[int, Any]:
+        def make_request(action: str, parameters: dict[str, Any], host: str = own) -> tuple[int, Any]:
             body = json.dumps(parameters)
+            path = "/" if host in (own, direct) else f"http://{host}:80/"  # it names the host in the target to a proxy
             headers = {
                 "X-Amz-Target": f"AmazonML_20141212.{action}",
                 "Host": host,
@@ -68,7 +69,7 @@ def test_an_endpoint_is_where_whoever_asks_reaches_the_service(send: Any, servic
     """boto 2, told to use the service as its proxy, names AWS's host; who comes without is not sent there."""
     model("ml-1")
     by_proxy, direct = "machinelearning.us-east-1.amazonaws.com", "127.0.0.1:5012"
-    _, created = send("CreateRealtimeEndpoint", {"MLModelId": "ml-1"}, by_proxy, f"http://{by_proxy}/")
+    _, created = send("CreateRealtimeEndpoint", {"MLModelId": "ml-1"}, by_proxy)
     assert created["RealtimeEndpointInfo"]["EndpointUrl"] == f"http://{by_proxy}"
     service.clock.advance(3600)
     for host in (direct, by_proxy):

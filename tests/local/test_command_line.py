@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,11 +105,32 @@ def test_binding_elsewhere_warns():
     assert "warning: 0.0.0.0 lets others in" in errors
 
 
+def _status(exports: dict[str, str], host: str) -> int:
+    request = urllib.request.Request(exports["endpoint_url"] + "/_local/health", headers={"Host": host})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_only_hosts_that_are_named_may_be_called():
+    """``--host`` names its own address; 0.0.0.0 is none that anybody calls."""
+    with running("--host", "0.0.0.0", "--allowed-host", "ml", "--allowed-host", "*.inside.example") as (_, exports):
+        hosts = ["ml:5012", "a.inside.example", "localhost", "0.0.0.0", "evil.example"]
+        assert [_status(exports, host) for host in hosts] == [200, 200, 200, 403, 403]
+    with running("--host", "127.0.0.2") as (_, exports):
+        assert [_status(exports, host) for host in ["127.0.0.2", "ml"]] == [200, 403]
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
         (["--port", "70000"], "'70000' is no port"),
         (["--port", "http"], "'http' is no port"),
+        (["--allowed-host", "http://ml"], "'http://ml' is no host name"),
+        (["--allowed-host", "ml:5012"], "'ml:5012' is no host name"),
+        (["--allowed-host", "*"], "'*' is no host name"),
         (["--bucket", "My_Bucket"], "'My_Bucket' is no bucket name"),
         (["--load", "s3://bucket/key"], "is not s3://BUCKET/KEY=FILE"),
         (["--load", "bucket/key=file"], "s3://BUCKET/KEY=FILE"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -18,6 +19,7 @@ BINARY_LITERALS = dict.fromkeys(("0", "n", "no", "f", "false"), "0") | dict.from
     ("1", "y", "yes", "t", "true"), "1"
 )
 
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON joins those that make a pair
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MOST_ATTRIBUTES = 1_000
 
@@ -99,9 +101,27 @@ def json_object(text: str, what: str) -> dict[str, object]:
         document = json.loads(text)
     except ValueError as error:
         raise LearningError(f"{what} is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise LearningError(f"{what} is nested too deeply.") from None
+    if place := _lone_surrogate(document):
+        raise LearningError(f"{what} has a lone surrogate, which is half a character, at {place!a}.")
     if not isinstance(document, dict):
         raise LearningError(f"{what} must be a JSON object, not {type(document).__name__}.")
     return document
+
+
+def _lone_surrogate(document: object) -> str | None:
+    """Return the path of a text that no file and no digest can take; None where there is none."""
+    left: list[tuple[str, object]] = [("", document)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, str) and LONE_SURROGATE.search(value):
+            return path.removeprefix(".")
+        if isinstance(value, dict):
+            left += [(f"{path}.{name}", part) for name, item in value.items() for part in (name, item)]
+        elif isinstance(value, list):
+            left += [(f"{path}.{position}", item) for position, item in enumerate(value, start=1)]
+    return None
 
 
 def _attribute(position: int, attribute: object) -> tuple[str, Kind]:

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from amazon_ml_local.serving.control import Control
+from amazon_ml_local.serving.guard import Guard
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from amazon_ml_local.protocol import Request, Response
     from amazon_ml_local.service import AmazonMLLocal
     from amazon_ml_local.serving.other_services import OtherServices
 
 DUMMY_KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+CORS = "access-control-"
 FORM = "application/x-www-form-urlencoded"  # what query services such as STS send
 
 
 class Application:
-    """Pass each request to whom it is for."""
+    """Pass each request to whom it is for, unless a web page may have sent it.
 
-    def __init__(self, service: AmazonMLLocal, other_services: OtherServices) -> None:
+    :param allowed_hosts: names and addresses, beyond those of loopback, by which it may be called; ``*.NAME`` admits
+        every name below NAME
+    """
+
+    def __init__(
+        self, service: AmazonMLLocal, other_services: OtherServices, allowed_hosts: Iterable[str] = ()
+    ) -> None:
         self.service, self.control, self.other_services = service, Control(service), other_services
+        self._guard = Guard(allowed_hosts)
 
     def handle(self, request: Request) -> Response:
-        """Answer one request."""
+        """Answer one request; without headers by which browsers would let pages of other origins read the answer."""
+        response = self._guard.check(request) or self._answer(request)
+        headers = {name: value for name, value in response.headers.items() if not name.lower().startswith(CORS)}
+        return replace(response, headers=headers)
+
+    def _answer(self, request: Request) -> Response:
         if request.path.startswith("/_local"):
             return self.control.handle(request)
         if _is_amazon_ml(request):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from amazon_ml_local.errors import ServiceError
-from amazon_ml_local.protocol import Request, Response, error_answer
+from amazon_ml_local.protocol import Request, Response
 from amazon_ml_local.serving.conditions import send_s3
+from amazon_ml_local.serving.refusal import refusal
 from amazon_ml_local.storage import S3Storage, StorageError, split
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ NO_MOTO = (
 )
 # Not 503: SDKs would try again.
 NOT_IMPLEMENTED = 501
+# moto's page fetches its scripts from other hosts.
+MOTO_PAGES = ("/moto-api", "/moto-api/lib.js", "/moto-api/data.json")
+NO_PAGES = "The pages of moto are not served here. An AWS SDK or the aws CLI tells what is in its services."
 
 
 class OtherServices:
@@ -55,13 +58,15 @@ class OtherServices:
         credential = request.credential
         name = credential.service if credential else "?"
         if self._elsewhere and name == "s3":
-            return _refusal(request, f"S3 is at {self._elsewhere}: set AWS_ENDPOINT_URL_S3 to it.")
+            return _not_implemented(request, f"S3 is at {self._elsewhere}: set AWS_ENDPOINT_URL_S3 to it.")
+        if unquote(urlsplit(request.path).path).rstrip("/") in MOTO_PAGES:
+            return refusal(request, ServiceError("NotFound", NO_PAGES, 404))
         try:
             response = send_s3(request, self._send) if name == "s3" else self._send(request)
         except ModuleNotFoundError as error:
-            response = _refusal(request, f"{NO_MOTO} ({error})")
+            response = _not_implemented(request, f"{NO_MOTO} ({error})")
         except StorageError as error:
-            response = _refusal(request, str(error))
+            response = _not_implemented(request, str(error))
         logger.info("%s %s %s %s", name, request.method, urlsplit(request.path).path, response.status)
         return response
 
@@ -125,15 +130,9 @@ def _make_bucket(client: Any, name: str) -> None:
         raise StorageError(f"bucket {name} cannot be made: {error}") from None
 
 
-def _refusal(request: Request, message: str) -> Response:
-    """Return why not, in JSON to clients that name a target and in XML to those of S3 and the query services."""
-    if request.header("x-amz-target"):
-        return error_answer(ServiceError("NotImplementedException", message, NOT_IMPLEMENTED))
-    error = f"<Error><Code>NotImplemented</Code><Message>{escape(message)}</Message></Error>"
-    credential = request.credential
-    if credential and credential.service != "s3":
-        error = f"<ErrorResponse>{error}</ErrorResponse>"
-    return Response(NOT_IMPLEMENTED, {"Content-Type": "application/xml"}, error.encode())
+def _not_implemented(request: Request, message: str) -> Response:
+    code = "NotImplementedException" if request.header("x-amz-target") else "NotImplemented"
+    return refusal(request, ServiceError(code, message, NOT_IMPLEMENTED))
 
 
 def _call(app: Callable[..., Any], request: Request) -> Response:

@@ -24,6 +24,8 @@ SILENCE_SECONDS = 60.0
 MOST_CONNECTIONS = 500
 MOST_BYTES = 256 * 1024 * 1024
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds
+# Where two of these disagree, what checks one would not see the other.
+ONCE = ("Host", "Origin", "Sec-Fetch-Site", "Content-Length", "Transfer-Encoding")
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length"}
 
 
@@ -50,6 +52,9 @@ class Handler(BaseHTTPRequestHandler):
             body = self._body()
         except ValueError as error:
             self.send_error(400, str(error))
+            return
+        if twice := [name for name in ONCE if len(self.headers.get_all(name, [])) > 1]:
+            self.send_error(400, f"{twice[0]} is given twice")
             return
         self.server.silent.pop(self.connection, None)
         response = self._answer(Request(self.command, self.path, dict(self.headers.items()), body))
