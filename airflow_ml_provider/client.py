@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from airflow.providers.amazon.aws.hooks import base_aws
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoRegionError
-from botocore.parsers import ResponseParserError
 
-from airflow_ml_provider import errors, waiting
+from airflow_ml_provider import errors, transport, waiting
 from airflow_ml_provider.compat import AirflowException, AirflowNotFoundException
 from airflow_ml_provider.records import check_destination
 from airflow_ml_provider.resources import Resource, endpoint_info
@@ -31,22 +30,8 @@ if TYPE_CHECKING:
     from airflow_ml_provider.payloads import RealtimeEndpoint
 
 # For STS, whose answers every call waits for; the user's own configuration wins.
-BOUNDED = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
-TIMEOUTS = (60.0, 20.0, 5.0, 1.0)  # seconds; a few steps, so that one client serves many waits
-
-
-class ClientSettings(Protocol):
-    """Those of botocore's ``Config`` that are read here; it sets them from its keyword arguments, unseen by types."""
-
-    connect_timeout: float | None
-    read_timeout: float | None
-    proxies: dict[str, str] | None
-    client_cert: str | tuple[str, str] | None
-
-
-def settings_of(config: Config) -> ClientSettings:
-    """Give botocore's configuration with the types of its members."""
-    return cast("ClientSettings", config)
+FOR_STS = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
+FOR_ONE_ATTEMPT = Config(retries={"total_max_attempts": 1})
 
 
 def _botocore(session: boto3.session.Session) -> botocore.session.Session:
@@ -109,24 +94,27 @@ class MachineLearningClientHook(AwsBaseHook):
 
     @cached_property
     def _session(self) -> boto3.session.Session:
-        """The session; one by an assumed role shares 9 MB of botocore's data with the session that assumes it."""
-        factory = base_aws.SessionFactory(conn=self.conn_config, config=BOUNDED.merge(self.config))
-        session = factory.create_session()
-        asking = vars(factory).get("basic_session", session)
+        return self._new_session(None)
+
+    def _new_session(self, region_name: str | None) -> boto3.session.Session:
+        """Make a session whose calls are bounded, those to STS for it too.
+
+        One by an assumed role shares 9 MB of botocore's data with the session that assumes it.
+        """
+        config = FOR_STS.merge(self.config)
+        factory = base_aws.SessionFactory(conn=self.conn_config, region_name=region_name, config=config)
+        asking = transport.bound(factory.basic_session)
+        session = transport.bound(factory.create_session())
         _botocore(session).register_component("data_loader", _botocore(asking).get_component("data_loader"))
         return session
 
-    @property
-    def ca_bundle(self) -> str | None:
-        """The bundle of certificates that the environment or the AWS config file names."""
-        found: str | None = _botocore(self._session).get_config_variable("ca_bundle")
-        return found
-
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> boto3.session.Session:
-        """Give the one session of this hook, so that an assumed role is assumed once; another for another region."""
-        if deferrable or region_name not in (None, self.conn_config.region_name):
-            return super().get_session(region_name=region_name, deferrable=deferrable)
-        return self._session
+        """Return the one session of this hook, so that an assumed role is assumed once; another for another region."""
+        if deferrable:
+            return super().get_session(region_name=region_name, deferrable=True)
+        if region_name in (None, self.conn_config.region_name):
+            return self._session
+        return self._new_session(region_name)
 
     def _get_caller(self, target_function_name: str = "execute") -> str:
         """Name the caller in the user agent, without the walk up the stack that reads every frame's source file."""
@@ -163,30 +151,14 @@ class MachineLearningClientHook(AwsBaseHook):
                 f"{', '.join(sorted(regions))}."
             )
 
-    def polling_client(self, seconds_left: float) -> MachineLearningClient:
-        """Give a client that makes one attempt a call, with timeouts no longer than the time left.
-
-        The wait around it does the retrying, so that no call outlasts a deadline. The user's botocore config holds in
-        all else.
-        """
-        seconds = next((step for step in TIMEOUTS if step <= seconds_left), TIMEOUTS[-1])
-        if seconds not in self._polling:
-            settings = settings_of(self.config)
-            config = Config(
-                retries={"total_max_attempts": 1},
-                connect_timeout=min(seconds, settings.connect_timeout or seconds),
-                read_timeout=min(seconds, settings.read_timeout or seconds),
-            )
-            self._polling[seconds] = self.get_client_type(config=self.config.merge(config))
-        return self._polling[seconds]
-
     @cached_property
-    def _polling(self) -> dict[float, MachineLearningClient]:
-        return {}
+    def one_attempt_client(self) -> MachineLearningClient:
+        """A client that makes one attempt a call: what waits around it does the retrying."""
+        return self.get_client_type(config=self.config.merge(FOR_ONE_ATTEMPT))
 
     def forget_credentials(self) -> None:
         """Drop session and clients, so that the next call reads the connection and its credentials anew."""
-        for name in ("conn", "s3", "_polling", "_session", "conn_config"):
+        for name in ("conn", "s3", "one_attempt_client", "_session", "conn_config"):
             with suppress(KeyError):
                 del self.__dict__[name]
 
@@ -199,28 +171,23 @@ class MachineLearningClientHook(AwsBaseHook):
                 self.forget_credentials()
             raise
 
-    def poll(self, operation: str, deadline: float, **request: object) -> dict[str, object]:
+    def call_once(self, operation: str, deadline: float, **request: object) -> dict[str, object]:
         """Make one attempt at an operation; expired credentials are read anew for the next.
 
         :param operation: AWS's name of it, as ``GetMLModel``.
-        :param deadline: until when the answer is of use, in seconds since the epoch.
+        :param deadline: until when the answer is of use, in seconds of ``waiting.now``; the attempt ends with it, or a
+            second from now, whichever is later.
         :param request: the members of the request, under AWS's names.
-        :raises ResponseParserError: when the answer is garbage.
+        :raises ResponseParserError: when the answer is none of the service's.
         """
-        client = self.polling_client(deadline - waiting.now())
-        method: Callable[..., dict[str, object]] = getattr(client, argument_name(operation))
-        try:
-            with self._expired_forgotten():
-                answer = method(**request)
-        except errors.MISREAD as error:
-            raise ResponseParserError(f"{operation}: an answer that is none of the service's: {error}") from error
-        if not answer.keys() - {"ResponseMetadata"}:  # a proxy's page, which botocore reads as an empty answer
-            raise ResponseParserError(f"{operation}: an answer without a member")
-        return answer
+        seconds = max(deadline - waiting.now(), transport.LEAST_SECONDS)
+        with transport.time_limit(seconds), self._expired_forgotten():
+            method = getattr(self.one_attempt_client, argument_name(operation))
+            return cast("dict[str, object]", method(**request))
 
     def get(self, resource: Resource, resource_id: str, deadline: float) -> dict[str, object]:
         """Return the answer of one attempt at the Get operation of a resource."""
-        return self.poll(resource.get, deadline, **{resource.id_member: resource_id})
+        return self.call_once(resource.get, deadline, **{resource.id_member: resource_id})
 
     def get_realtime_endpoint(self, ml_model_id: str) -> RealtimeEndpoint:
         """Return the present info of a model's endpoint; without an endpoint its status is NONE."""

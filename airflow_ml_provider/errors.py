@@ -31,9 +31,6 @@ class RefusedRecord(MachineLearningError):
         self.said = said
 
 
-# What botocore's parser raises on JSON of another shape than the service's.
-MISREAD = (AttributeError, TypeError, ValueError)
-
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 
 THROTTLING = frozenset(

@@ -122,7 +122,9 @@ def take_down(hook: MachineLearningClientHook, wait: Wait) -> bool:
         log.info("%s: the one that the task made is gone already", wait)
         return True
     try:
-        waiting.persist(last, lambda: hook.poll("DeleteRealtimeEndpoint", last.deadline, MLModelId=wait.resource_id))
+        waiting.persist(
+            last, lambda: hook.call_once("DeleteRealtimeEndpoint", last.deadline, MLModelId=wait.resource_id)
+        )
     except Exception:
         log.exception("%s could not be deleted, and costs money until somebody deletes it", wait)
         return False

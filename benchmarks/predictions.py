@@ -172,7 +172,7 @@ def remember(rows: int) -> None:
     import boto3
 
     from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
-    from airflow_ml_provider.predicting.transport import Wire
+    from airflow_ml_provider.predicting.wire import Wire
 
     numbers = count()
     Wire.predict = lambda self, body: {

@@ -6,6 +6,7 @@ import atexit
 import json
 import os
 import shutil
+import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_MACHINE_LEARNING", "AWS_PROFI
     os.environ.pop(name, None)
 
 import pytest  # noqa: E402 - pytest's plugins read the environment too
+import trustme  # noqa: E402 - as above
 
 from airflow_ml_provider import waiting  # noqa: E402 - it is Airflow's settings that come first
 from tests.paced import Paced  # noqa: E402 - as above
@@ -120,3 +122,20 @@ def at_next_sleep(service_clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Call
         monkeypatch.setattr(waiting, "sleep", sleep)
 
     return arrange
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> trustme.CA:
+    """A certificate authority that nobody trusts by default."""
+    authority = trustme.CA()
+    authority.bundle = str(tmp_path_factory.mktemp("authority") / "ca.pem")
+    authority.cert_pem.write_to_path(authority.bundle)
+    return authority
+
+
+@pytest.fixture
+def context(authority: trustme.CA) -> ssl.SSLContext:
+    """The server's side of TLS, with a certificate for localhost."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context

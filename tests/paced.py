@@ -30,7 +30,7 @@ class Paced:
     def bind(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let all paces of this process live by it."""
         from airflow_ml_provider.predicting.pace import Pace, RealTime
-        from airflow_ml_provider.predicting.transport import Wire
+        from airflow_ml_provider.predicting.wire import Wire
 
         monkeypatch.setattr(RealTime, "now", staticmethod(self.clock.now))
         monkeypatch.setattr(RealTime, "sleep", staticmethod(self.sleep))

@@ -66,7 +66,7 @@ class MachineLearningHook(MachineLearningClientHook):
         )
 
         def ask() -> Prediction:
-            answer = self.poll("Predict", wait.deadline, MLModelId=ml_model_id, Record=sent, PredictEndpoint=url)
+            answer = self.call_once("Predict", wait.deadline, MLModelId=ml_model_id, Record=sent, PredictEndpoint=url)
             return cast("Prediction", answer["Prediction"])
 
         return waiting.persist(wait, ask, errors.is_passing_at_predict)

@@ -90,10 +90,11 @@ class MachineLearningBase(BaseOperator):
 
     def region(self, seconds: float) -> str:
         """Name the region; where STS lets no client be made just now, as it was asked for, and the looks go on."""
-        from airflow_ml_provider import errors
+        from airflow_ml_provider import errors, transport
 
         try:
-            return self.hook.polling_client(seconds).meta.region_name
+            with transport.time_limit(seconds):
+                return self.hook.one_attempt_client.meta.region_name
         except Exception as error:
             if not errors.is_transient(error):
                 raise

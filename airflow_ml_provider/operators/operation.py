@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 def failures(what: str) -> Iterator[None]:
     """Turn botocore's errors, and a deadline that came first, into an AirflowException that says what failed."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
-    except (BotoCoreError, ClientError, DeadlinePassed) as error:
+    except (BotoCoreError, ClientError, ResponseParserError, DeadlinePassed) as error:
         raise AirflowException(f"{what}: {error}") from error
 
 
@@ -99,7 +100,7 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
         from airflow_ml_provider import waiting
 
         with failures(f"{operation} of {wait}"):
-            return waiting.persist(wait, lambda: self.hook.poll(operation, wait.deadline, **request))
+            return waiting.persist(wait, lambda: self.hook.call_once(operation, wait.deadline, **request))
 
     def finish(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
         """Wait to the end, here or in the triggerer: then the task goes on in the method, with an Event."""

@@ -122,7 +122,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
         def attempt() -> dict[str, object]:
             so_far, self.refused = self.refused, False  # unless an answer says so, nobody knows what came of it
             try:
-                return self.hook.poll(self.operation, wait.deadline, MLModelId=wait.resource_id)
+                return self.hook.call_once(self.operation, wait.deadline, MLModelId=wait.resource_id)
             except Exception as error:
                 self.refused = so_far and errors.is_refusal(error)
                 raise

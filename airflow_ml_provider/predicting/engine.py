@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.errors import DeadlinePassed, RefusedRecord
+from airflow_ml_provider.transport import LEAST_SECONDS, time_limit
 
 if TYPE_CHECKING:
     from airflow_ml_provider.payloads import Prediction
@@ -156,7 +157,8 @@ class Engine:
         seconds = FIRST_PAUSE
         while True:
             try:
-                answer = self._predict(body)
+                with time_limit(max(until - self._pace.clock.now(), LEAST_SECONDS)):
+                    answer = self._predict(body)
             except Exception as error:
                 self._judge(error, slot, until)
             else:

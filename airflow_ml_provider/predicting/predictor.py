@@ -10,7 +10,7 @@ from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import RefusedRecord
 from airflow_ml_provider.predicting.engine import Engine
 from airflow_ml_provider.predicting.pace import Pace
-from airflow_ml_provider.predicting.transport import Wire
+from airflow_ml_provider.predicting.wire import Wire
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook

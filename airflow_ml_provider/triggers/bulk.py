@@ -63,7 +63,7 @@ def _items(hook: MachineLearningClientHook, query: Query, waits: list[Wait]) -> 
     request = {"FilterVariable": query.variable, "EQ": query.status}
     items: Items = {}
     for _ in range(len(waits) // FEW):
-        answer = hook.poll(query.operation, deadline, **request)
+        answer = hook.call_once(query.operation, deadline, **request)
         if "Results" not in answer:
             raise TimeoutError(f"{query.operation}: an answer without results")
         results = cast("list[Mapping[str, object]]", answer["Results"])

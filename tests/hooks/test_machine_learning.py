@@ -50,7 +50,7 @@ def test_a_role_is_assumed_once(ml_model, amazon_ml_local, connect, caplog):
     hook = MachineLearningHook()
     caplog.set_level("INFO", "amazon_ml_local.serving.other_services")
     hook.conn.describe_ml_models()
-    hook.polling_client(60).describe_ml_models()
+    hook.one_attempt_client.describe_ml_models()
     hook.s3.list_buckets()
     assert [text for text in caplog.messages if text.startswith("sts ")] == ["sts POST / 200"]
     assert hook.get_session("eu-west-1").region_name == "eu-west-1"
@@ -187,23 +187,14 @@ def test_a_waiter_fails_on_a_failed_endpoint(ml_model, amazon_ml_local):
         hook.get_waiter("realtime_endpoint_ready").wait(MLModelId="ml-1", WaiterConfig={"Delay": 0, "MaxAttempts": 2})
 
 
-def test_a_polling_client_never_outlasts_the_deadline(amazon_ml_local):
-    """Polling makes one attempt a call, with timeouts no longer than the time left; the rest is the user's."""
+def test_the_client_of_a_wait_makes_one_attempt(amazon_ml_local):
+    """The wait does the retrying; the rest of the configuration is the user's."""
     hook = MachineLearningHook(
         config={"read_timeout": 20, "retries": {"total_max_attempts": 9}, "max_pool_connections": 3}
     )
-    for seconds in (1000, 10, 0.1):
-        config = hook.polling_client(seconds).meta.config
-        assert config.read_timeout <= min(max(seconds, 1), 20)
-        assert config.connect_timeout <= max(seconds, 1)
-        assert config.retries["total_max_attempts"] == 1
-        assert config.max_pool_connections == 3
-
-
-def test_a_user_without_a_timeout_gets_one_for_polls(amazon_ml_local):
-    """None is botocore's word for no timeout, which no deadline could stand."""
-    config = MachineLearningHook(config={"read_timeout": None}).polling_client(5).meta.config
-    assert config.read_timeout == 5
+    config = hook.one_attempt_client.meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert (config.read_timeout, config.max_pool_connections) == (20, 3)
 
 
 def answer(body, status=200):
@@ -219,10 +210,10 @@ def answer(body, status=200):
 def test_garbage_passes(amazon_ml_local, status, body):
     """What a proxy answers in the service's place is no answer, whatever botocore's parser makes of it."""
     hook = MachineLearningHook()
-    client = hook.polling_client(600)
+    client = hook.one_attempt_client
     client.meta.events.register("before-send.machine-learning.GetMLModel", answer(body.encode(), status))
     with pytest.raises((ResponseParserError, ClientError)) as caught:
-        hook.poll("GetMLModel", waiting.now() + 600, MLModelId="ml-1")
+        hook.call_once("GetMLModel", waiting.now() + 600, MLModelId="ml-1")
     assert errors.is_transient(caught.value)
 
 
@@ -252,8 +243,8 @@ def test_expired_credentials_are_read_anew(ml_model, amazon_ml_local, connect):
     hook = MachineLearningHook()
     amazon_ml_local.faults.add("expired_token", count=1)
     with pytest.raises(ClientError, match="ExpiredToken"):
-        hook.poll("GetMLModel", waiting.now() + 60, MLModelId="ml-1")
+        hook.call_once("GetMLModel", waiting.now() + 60, MLModelId="ml-1")
     connect(region_name="eu-west-1")
     with pytest.raises(ClientError, match="No MLModel"):
-        hook.poll("GetMLModel", waiting.now() + 60, MLModelId="ml-1")
+        hook.call_once("GetMLModel", waiting.now() + 60, MLModelId="ml-1")
     assert list(amazon_ml_local.requests)[-1].region == "eu-west-1"

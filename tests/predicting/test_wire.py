@@ -2,84 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import socketserver
 import ssl
-import threading
 from urllib.parse import urlsplit
 
 import pytest
-import trustme
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import BotoCoreError, SSLError
 
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-from airflow_ml_provider.predicting.transport import Wire
-
-
-def pump(source, sink):
-    """Carry bytes one way until the end."""
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_RDWR)
-
-
-class Gate(socketserver.ThreadingTCPServer):
-    """A way to the service over TLS when it has a context, or else through a proxy that is asked to connect."""
-
-    daemon_threads = True
-
-    def __init__(self, target, context=None):
-        super().__init__(("127.0.0.1", 0), None)
-        self.target, self.context, self.passed = target, context, 0
-        self.heads = []
-        self.port = self.server_address[1]
-
-    def finish_request(self, request, client_address):
-        with contextlib.suppress(ssl.SSLError), self.entered(request) as inside:
-            self.passed += 1
-            with socket.create_connection(self.target) as outside:
-                back = threading.Thread(target=pump, args=(outside, inside), daemon=True)
-                back.start()
-                pump(inside, outside)
-                back.join(10)
-
-    def entered(self, request):
-        if self.context:
-            return self.context.wrap_socket(request, server_side=True)
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += request.recv(1)
-        self.heads.append(head.decode())
-        request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        return request
-
-
-@contextlib.contextmanager
-def opened(gate):
-    with gate:
-        threading.Thread(target=gate.serve_forever, args=(0.02,), daemon=True).start()
-        yield gate
-        gate.shutdown()
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    """A certificate authority that nobody trusts by default."""
-    authority = trustme.CA()
-    authority.bundle = str(tmp_path_factory.mktemp("authority") / "ca.pem")
-    authority.cert_pem.write_to_path(authority.bundle)
-    return authority
-
-
-@pytest.fixture
-def context(authority):
-    """The server's side of TLS, with a certificate for localhost."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
+from airflow_ml_provider.predicting.wire import Wire
+from tests.gates import Gate, opened
 
 
 @pytest.fixture
@@ -117,7 +48,7 @@ def test_a_bundle_in_the_config_file_is_used(tls, authority, monkeypatch, tmp_pa
 
 def test_a_certificate_that_nobody_trusts_is_refused(tls):
     """No record leaves before the server has shown who it is."""
-    with pytest.raises(HTTPClientError, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         predicted(tls.port)
     assert tls.passed == 0
 
@@ -125,7 +56,7 @@ def test_a_certificate_that_nobody_trusts_is_refused(tls):
 def test_a_certificate_of_another_host_is_refused(tls, authority):
     """A trusted authority does not make every host the right one."""
     wire = Wire(MachineLearningHook(verify=authority.bundle), "ml-1", f"https://127.0.0.1:{tls.port}")
-    with pytest.raises(HTTPClientError, match="127.0.0.1"):
+    with pytest.raises(SSLError, match="127.0.0.1"):
         wire.predict(wire.body({"x": 30}))
 
 
@@ -144,7 +75,7 @@ def test_a_client_certificate_is_shown(tls, authority, context, tmp_path):
     certificate.cert_chain_pems[0].write_to_path(paths[0])
     certificate.private_key_pem.write_to_path(paths[1])
     assert predicted(tls.port, verify=authority.bundle, config={"client_cert": paths}) == "1"
-    with pytest.raises(HTTPClientError):
+    with pytest.raises(BotoCoreError):
         predicted(tls.port, verify=authority.bundle)
 
 

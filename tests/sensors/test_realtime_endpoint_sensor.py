@@ -152,15 +152,15 @@ def test_an_id_that_is_none_is_refused_before_any_call(ml_model_id, amazon_ml_lo
     assert not list(amazon_ml_local.requests)
 
 
-def test_calls_of_late_pokes_have_the_time_that_is_left(slow, monkeypatch):
+def test_calls_of_late_pokes_have_the_time_that_is_left(slow, service_clock, monkeypatch):
     """In poke mode all pokes have one deadline, so that no call of the last one outlasts it."""
-    left, client = [], MachineLearningHook.polling_client
+    left, call_once = [], MachineLearningHook.call_once
 
-    def polling_client(hook, seconds_left):
-        left.append(seconds_left)
-        return client(hook, seconds_left)
+    def noted(hook, operation, deadline, **request):
+        left.append(deadline - service_clock.now())
+        return call_once(hook, operation, deadline, **request)
 
-    monkeypatch.setattr(MachineLearningHook, "polling_client", polling_client)
+    monkeypatch.setattr(MachineLearningHook, "call_once", noted)
     with pytest.raises(AirflowSensorTimeout):
         sensor(timeout=95, deferrable=False).execute({})
     assert min(left) <= 5

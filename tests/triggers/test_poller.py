@@ -229,7 +229,7 @@ def test_settings_reach_the_client(amazon_ml_local, service_clock, endpoints, tr
 
     async def asked():
         def look(hook):
-            client = hook.polling_client(60)
+            client = hook.one_attempt_client
             seen.update(region=client.meta.region_name, agent=client.meta.config.user_agent, verify=hook.verify)
             return client.meta.config.retries["total_max_attempts"]
 

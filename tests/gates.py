@@ -1,0 +1,60 @@
+"""Ways to a server: through TLS, and through a proxy that is asked to connect."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import ssl
+import threading
+
+
+def pump(source, sink):
+    """Carry bytes one way until the end."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
+
+
+class Gate(socketserver.ThreadingTCPServer):
+    """A way to the service over TLS when it has a context; through a proxy when it has none, or is said to be one."""
+
+    daemon_threads = True
+
+    def __init__(self, target, context=None, is_proxy=None):
+        super().__init__(("127.0.0.1", 0), None)
+        self.target, self.context, self.passed = target, context, 0
+        self.is_proxy = not context if is_proxy is None else is_proxy
+        self.heads = []
+        self.port = self.server_address[1]
+
+    def finish_request(self, request, client_address):
+        with contextlib.suppress(ssl.SSLError), self.entered(request) as inside:
+            self.passed += 1
+            with socket.create_connection(self.target) as outside:
+                back = threading.Thread(target=pump, args=(outside, inside), daemon=True)
+                back.start()
+                pump(inside, outside)
+                back.join(10)
+
+    def entered(self, request):
+        if self.context:
+            request = self.context.wrap_socket(request, server_side=True)
+        if not self.is_proxy:
+            return request
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += request.recv(1)
+        self.heads.append(head.decode())
+        request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        return request
+
+
+@contextlib.contextmanager
+def opened(gate):
+    with gate:
+        threading.Thread(target=gate.serve_forever, args=(0.02,), daemon=True).start()
+        yield gate
+        gate.shutdown()
