@@ -105,7 +105,7 @@ class TestCreate:
         slow.client().create_realtime_endpoint(MLModelId="ml-1")
         service_clock.advance(100)
         assert status(slow) == "FAILED"
-        slow.service._failures.clear()
+        slow.service.state._failures.clear()
         assert create().execute({})["EndpointStatus"] == "READY"
 
     def test_somebody_deleting_it_meanwhile_is_a_failure(self, slow, at_next_sleep):
