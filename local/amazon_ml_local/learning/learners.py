@@ -54,7 +54,10 @@ def _multinomial(matrix: Matrix, values: Floats, weighing: Floats | None, settin
     from sklearn.linear_model import LogisticRegression
 
     strength = settings.l1 + settings.l2
+    # Below scikit-learn 1.8, which deprecates it, l1_ratio is ignored without this penalty.
+    needed = {} if LogisticRegression().penalty == "deprecated" else {"penalty": "elasticnet"}
     learner = LogisticRegression(
+        **needed,
         solver="saga",
         C=max(1 / (strength * len(values)), LEAST) if strength else np.inf,
         l1_ratio=1.0 if settings.l1 else 0.0,
