@@ -61,7 +61,7 @@ def _serve(options: argparse.Namespace) -> None:
         signal.signal(number, lambda *_: stop.set())
     application = Application(service, other_services, options.allowed_host)
     with Server(application.handle, options.host, options.port) as server:
-        _say(f"# Amazon ML Local {version('airflow-ml-provider')}, until Ctrl-C")
+        _say(f"# Amazon ML Local {version('amazon-ml-local')}, until Ctrl-C")
         for name, value in environment(server.url, options.s3_endpoint_url).items():
             _say(f"export {name}={value}")
         stop.wait()

@@ -117,7 +117,7 @@ def _message(error: Exception, entity: Entity) -> str:
     if isinstance(error, (JobError, LearningError, StorageError)):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
-        return f"{error}. Amazon ML Local learns with pip install 'airflow-ml-provider[local]'."
+        return f"{error}. Amazon ML Local learns with pip install 'amazon-ml-local[s3]'."
     logger.error("the job of %s %s broke", entity.kind.name, entity.id, exc_info=error)
     return f"Amazon ML Local has a defect: {type(error).__name__}. Its log tells more."
 

@@ -98,7 +98,7 @@ def test_without_moto_an_error_in_the_shape_of_aws_says_what_to_install(
 ):
     from botocore.exceptions import ClientError
 
-    with pytest.raises(ClientError, match=r"pip install 'airflow-ml-provider\[local\]'") as caught:
+    with pytest.raises(ClientError, match=r"pip install 'amazon-ml-local\[s3\]'") as caught:
         getattr(connect(beside[1], name), operation)(**parameters)
     assert caught.value.response["Error"]["Code"].startswith("NotImplemented")
 
@@ -113,7 +113,7 @@ def test_without_moto_a_data_source_fails_and_says_what_to_do(beside: Any, conne
     found = ml.get_data_source(DataSourceId="ds-1")
     assert found["Status"] == "FAILED"
     assert "s3://data/train.csv" in found["Message"]
-    assert "pip install 'airflow-ml-provider[local]'" in found["Message"]
+    assert "pip install 'amazon-ml-local[s3]'" in found["Message"]
     assert "--s3-endpoint-url" in found["Message"]
 
 

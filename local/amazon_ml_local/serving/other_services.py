@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 NO_MOTO = (
     "Amazon ML Local serves S3, STS and the rest of AWS by moto, which is not installed: "
-    "pip install 'airflow-ml-provider[local]'. For S3 alone, start it with --s3-endpoint-url."
+    "pip install 'amazon-ml-local[s3]'. For S3 alone, start it with --s3-endpoint-url."
 )
 # Not 503: SDKs would try again.
 NOT_IMPLEMENTED = 501
