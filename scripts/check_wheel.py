@@ -1,4 +1,4 @@
-"""Check the built wheel: what is in it, and that Airflow finds the provider where only the wheel is installed."""
+"""Check the built wheels: what is in them, where they install, and that Airflow's official pins stay as they are."""
 
 from __future__ import annotations
 
@@ -9,52 +9,100 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-UV = Path(sys.executable).parent / "uv"
-WANTED = {
-    "airflow_ml_provider/py.typed",
-    "airflow_ml_provider/waiters/machinelearning.json",
-    "airflow_ml_provider/get_provider_info.py",
-    "local/amazon_ml_local/__main__.py",
+from environments import CONSTRAINTS, REQUIREMENTS, ROOT, Environment, read_environments
+
+BIN = Path(sys.executable).parent
+DIST = ROOT / "dist"
+ENVIRONMENTS = read_environments()
+CONTENTS = {
+    "airflow_ml_provider": ("py.typed", "waiters/machinelearning.json", "get_provider_info.py"),
+    "amazon_ml_local": ("py.typed", "__main__.py", "pytest_plugin.py"),
 }
-UNWANTED = ("tests/", "dags/", "benchmarks/", "scripts/")
+FIXTURE_TEST = """
+import importlib.util, os, boto3
+
+def test_the_service_runs_where_no_airflow_is(amazon_ml_local):
+    assert importlib.util.find_spec("airflow") is None
+    assert os.environ["AWS_ENDPOINT_URL"] == amazon_ml_local.url
+    assert boto3.client("machinelearning").describe_ml_models()["Results"] == []
+    boto3.client("s3").create_bucket(Bucket="bucket")
+"""
 
 
-def check_contents(wheel: Path) -> None:
-    """Check that data files are in the wheel, and nothing but the package is."""
-    names = set(zipfile.ZipFile(wheel).namelist())
-    missing = WANTED - names
-    stray = sorted(name for name in names if name.startswith(UNWANTED) or name.endswith(".pyc"))
+def wheel(package: str) -> Path:
+    """Return the one wheel of a package in dist/."""
+    (found,) = DIST.glob(f"{package}-*.whl")
+    return found
+
+
+def check_contents(package: str) -> None:
+    """Check that a wheel holds its package with data files, and nothing else."""
+    names = zipfile.ZipFile(wheel(package)).namelist()
+    missing = {f"{package}/{name}" for name in CONTENTS[package]} - set(names)
+    metadata = f"{wheel(package).name.removesuffix('-py3-none-any.whl')}.dist-info/"
+    stray = sorted(name for name in names if not name.startswith((f"{package}/", metadata)) or name.endswith(".pyc"))
     if missing or stray:
-        raise SystemExit(f"{wheel.name}: missing {sorted(missing)}, stray {stray}")
+        raise SystemExit(f"{wheel(package).name}: missing {sorted(missing)}, stray {stray}")
 
 
-def check_installed(wheel: Path, folder: Path) -> None:
-    """Install the wheel in an environment of its own, and ask Airflow for the provider."""
-    environment = folder / "venv"
-    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, environment], check=True)
-    install = [UV, "pip", "install", "--quiet", "--constraint", ROOT / "requirements" / "airflow-3.3.txt", wheel]
-    subprocess.run(install, check=True, env=os.environ | {"VIRTUAL_ENV": str(environment)})
-    airflow = {"PATH": f"{environment / 'bin'}:{os.environ['PATH']}", "AIRFLOW_HOME": str(folder / "airflow")}
-    found = subprocess.run(
-        [environment / "bin" / "airflow", "providers", "get", "airflow-ml-provider", "--output", "json"],
-        check=True,
-        env=airflow,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
+def resolve(environment: Environment, extra: str, floors: str = "") -> None:
+    """Resolve the provider's wheel under an environment's official constraints: no pin may have to change.
+
+    :param floors: further requirements, one a line
+    :raises SystemExit: with what the resolver says
+    """
+    wanted = f"airflow-ml-provider{extra} @ {wheel('airflow_ml_provider').as_uri()}\n"
+    wanted += f"apache-airflow=={environment.lock}\n{floors}"
+    command = [BIN / "uv", "pip", "compile", "--quiet", "--python-version", environment.python, "--find-links", DIST]
+    command += ["--constraint", CONSTRAINTS / f"{environment.lock}.txt", "--output-file", os.devnull, "-"]
+    resolved = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
+    if resolved.returncode:
+        raise SystemExit(f"Under the constraints of {environment.lock}, pins would change:\n{resolved.stderr}")
+
+
+def install(folder: Path, *arguments: str | Path) -> Path:
+    """Make an environment of its own with what uv's arguments name, and return its folder of commands."""
+    subprocess.run([BIN / "uv", "venv", "--quiet", "--python", sys.executable, folder], check=True)
+    command = [BIN / "uv", "pip", "install", "--quiet", "--find-links", DIST, *arguments]
+    subprocess.run(command, check=True, env=os.environ | {"VIRTUAL_ENV": str(folder)})
+    return folder / "bin"
+
+
+def check_provider(folder: Path) -> None:
+    """Install the provider's wheel, and ask Airflow for the provider."""
+    lock = REQUIREMENTS / f"{ENVIRONMENTS[0].lock}.txt"
+    commands = install(folder / "venv", "--constraint", lock, wheel("airflow_ml_provider"))
+    airflow = {"PATH": f"{commands}:{os.environ['PATH']}", "AIRFLOW_HOME": str(folder / "airflow")}
+    command = [commands / "airflow", "providers", "get", "airflow-ml-provider", "--output", "json"]
+    found = subprocess.run(command, check=True, env=airflow, cwd=folder, capture_output=True, text=True)
     if "airflow-ml-provider" not in found.stdout:
         raise SystemExit(f"airflow providers get does not know the provider: {found.stdout} {found.stderr}")
+    if (folder / "venv" / "bin" / "amazon-ml-local").exists():
+        raise SystemExit("The provider brings Amazon ML Local without being asked to")
+
+
+def check_local(folder: Path) -> None:
+    """Install Amazon ML Local where no Airflow is: its command answers, and pytest has its fixture."""
+    commands = install(folder, f"amazon-ml-local[s3] @ {wheel('amazon_ml_local').as_uri()}", "pytest")
+    subprocess.run([commands / "amazon-ml-local", "--help"], check=True, cwd=folder, capture_output=True)
+    test = folder / "test_fixture.py"
+    test.write_text(FIXTURE_TEST)
+    subprocess.run([commands / "python", "-m", "pytest", "-q", test], check=True, cwd=folder)
 
 
 def main() -> None:
-    """Check the one wheel in dist/."""
-    (wheel,) = (ROOT / "dist").glob("*.whl")
-    check_contents(wheel)
+    """Check the wheels in dist/."""
+    for package in CONTENTS:
+        check_contents(package)
+    for environment in ENVIRONMENTS:
+        if (CONSTRAINTS / f"{environment.lock}.txt").exists():
+            for extra in ("", "[local]"):
+                resolve(environment, extra)
+            print(f"resolves under the constraints of {environment.lock}, with [local] too", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        check_installed(wheel, Path(folder))
-    print(f"{wheel.name}: installs, is found by Airflow, holds what it should")
+        check_provider(Path(folder, "provider"))
+        check_local(Path(folder, "local"))
+    print("Both wheels install, hold what they should, and are found by Airflow and by pytest")
 
 
 if __name__ == "__main__":
