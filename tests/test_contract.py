@@ -22,6 +22,8 @@ from airflow_ml_provider.service_model import argument_name, arguments, operatio
 from airflow_ml_provider.triggers.poller import connected_hook
 from airflow_ml_provider.waiting import WAITERS_FILE, Wait
 
+pytestmark = pytest.mark.core
+
 INFO = get_provider_info()
 INNER = {
     "airflow_ml_provider.operators.base",

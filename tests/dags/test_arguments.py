@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.core
+
 FEATURES = Path(__file__).parent / "features"
 
 

@@ -17,6 +17,7 @@ def endpoints(service):
     return {model["MLModelId"]: model["EndpointInfo"]["EndpointStatus"] for model in models}
 
 
+@pytest.mark.core
 def test_realtime_endpoint(run_dag, amazon_ml_local):
     """Train, evaluate, deploy, predict, take down: the endpoint's AUC is the evaluation's, and no endpoint stays."""
     run = run_dag(DAGS / "realtime_endpoint.py")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.core
+
 DAGS = Path(__file__).parent.parent.parent / "dags"
 VALUES = [*range(10), *range(30, 40)] * 4
 OUTPUT = "predictions.csv"

@@ -19,6 +19,8 @@ from airflow_ml_provider import errors, waiting
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture
 def connect(monkeypatch):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.deferred import first_event, reloaded, run_in_loop
+
+pytestmark = pytest.mark.core
 
 SETTINGS = {
     "aws_conn_id": "aws_default",
