@@ -42,7 +42,7 @@ class Clock:
 
         :raises ValueError: when ``seconds`` is negative or endless: the service's time never goes back.
         """
-        if not 0 <= seconds < float("inf"):
+        if not (seconds >= 0 and self.now() + seconds < float("inf")):
             raise ValueError(f"seconds must be 0 or more, not {seconds!r}: the clock never goes back")
         self._change(seconds=seconds)
 

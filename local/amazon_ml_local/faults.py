@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.protocol import operation_model, raw_answer
+from amazon_ml_local.schedule import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,7 +159,7 @@ class Faults:
             (count is not None and count < 1, f"count must be 1 or more, not {count!r}"),
             (not 0 <= probability <= 1, f"probability must be in 0..1, not {probability!r}"),
             (when not in get_args(When), f"when must be 'before' or 'after', not {when!r}"),
-            (kind in NEEDS_SECONDS and not (seconds and seconds > 0), f"{kind} needs seconds above 0"),
+            (kind in NEEDS_SECONDS and not 0 < (seconds or 0) < NEVER, f"{kind} needs seconds above 0"),
         ]
         for is_wrong, text in wrong:
             if is_wrong:

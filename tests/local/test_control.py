@@ -108,3 +108,19 @@ def test_a_web_page_cannot_turn_the_levers(control: Any):
     for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
         status, answer = control("POST", "/_local/clock", {"advance": 3}, content_type)
         assert (status, answer["error"]) == (415, "the content type must be application/json")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/_local/clock", b'{"advance": 1' + b"0" * 400 + b"}"),
+        ("/_local/clock", b'{"advance": 1e999}'),
+        ("/_local/faults", b'{"kind": "slow", "seconds": 1e999}'),
+    ],
+)
+def test_time_does_not_end(path: str, body: bytes, control: Any, service: Any):
+    """A jump that no number can hold, or a sleep without end, is refused."""
+    before = service.clock.now()
+    assert control("POST", path, body)[0] == 400
+    assert service.clock.now() == before
+    assert list(service.faults) == []

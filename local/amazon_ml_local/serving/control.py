@@ -58,7 +58,7 @@ class Control:
             result = route(body)
         except ControlError as error:
             return _json(error.status, {"error": str(error)})
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             return _json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
         return _json(HTTPStatus.OK, self._state({}) if result is None else result)
 
