@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Literal
 
 from amazon_ml_local import protocol
@@ -75,7 +77,8 @@ class AmazonMLLocal:
             code = "InternalServerException"
             response = protocol.error_answer(ServiceError(code, "An internal error occurred", 500))
         self._note(operation, parameters, response, code, request.credential)
-        return response
+        date = formatdate(self.clock.now(), usegmt=True)
+        return replace(response, headers={**response.headers, "Date": date})
 
     def client(self, name: Literal["machinelearning"] = "machinelearning", **settings: Any) -> BaseClient:
         """Return a boto3 client that calls this service in process, without a socket.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from email.utils import formatdate
 
 import pytest
 
@@ -63,3 +64,16 @@ def test_time_never_goes_back(seconds: float):
 def test_a_speed_is_above_zero(speed: float):
     with pytest.raises(ValueError, match="speed must be above 0"):
         Clock().set_speed(speed)
+
+
+def test_every_answer_has_a_date_by_the_services_clock(amazon_ml_local):
+    """As AWS's have: what is created by a request is not younger than its answer's ``Date``, to the second."""
+    amazon_ml_local.clock.freeze()
+    amazon_ml_local.clock.advance(1_000_000)
+    client = amazon_ml_local.client()
+    date = formatdate(amazon_ml_local.clock.now(), usegmt=True)
+    answer = client.describe_ml_models()
+    with pytest.raises(client.exceptions.ResourceNotFoundException) as refused:
+        client.get_ml_model(MLModelId="ml-0")
+    for one in (answer, refused.value.response):
+        assert one["ResponseMetadata"]["HTTPHeaders"]["date"] == date
