@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from airflow_ml_provider.compat import AIRFLOW_3, AirflowException, BaseOperator
 from airflow_ml_provider.payloads import JSON, TRIGGER_FAILED, AwsSettings, Description
@@ -20,21 +20,6 @@ if TYPE_CHECKING:
 AWS_FIELDS = ("aws_conn_id", "region_name", "verify")
 
 
-def check_flag(argument: str, value: object) -> None:
-    """Raise a TypeError unless the value is a boolean."""
-    if not isinstance(value, bool):
-        raise TypeError(f"{argument}: {value!r} is a {type(value).__name__}; it must be True or False")
-
-
-def check_number(argument: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
-    """Raise a TypeError unless the value is of these kinds of number.
-
-    :param wanted: the kinds in words.
-    """
-    if isinstance(value, bool) or not isinstance(value, kinds):
-        raise TypeError(f"{argument}: {value!r} is a {type(value).__name__}; it must be {wanted}")
-
-
 class MachineLearningBase(BaseOperator):
     """Hold the four AWS arguments of every operator and sensor, and make the hook when a task runs.
 
@@ -43,6 +28,8 @@ class MachineLearningBase(BaseOperator):
     :param verify: whether to verify SSL certificates, or the path of a CA bundle (templated).
     :param botocore_config: keyword arguments of ``botocore.config.Config``.
     """
+
+    returns_members: ClassVar[bool] = False  # each member of what is returned becomes an XCom of its own too
 
     def __init__(
         self,
@@ -55,6 +42,8 @@ class MachineLearningBase(BaseOperator):
     ) -> None:
         if "region" in kwargs:
             raise TypeError(f"{type(self).__name__}: region is no argument; use region_name")
+        if self.returns_members:
+            kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
@@ -125,14 +114,9 @@ class MachineLearningBase(BaseOperator):
         """Give the call that asks for what is awaited."""
         return lambda: self.hook.get(wait.resource, wait.resource_id, wait.deadline)
 
-    told = ""
-
     def tell(self, wait: Wait) -> None:
-        """Log what was last seen of what is awaited, when that is new."""
-        seen = wait.error or wait.status
-        if seen != self.told:
-            self.told = seen
-            self.log.info("%s: %s", wait, seen)
+        """Log what was last seen of what is awaited."""
+        self.log.info("%s: %s", wait, wait.error or wait.status)
 
     def defer_wait(self, wait: Wait, method_name: str, **carried: JSON) -> NoReturn:
         """Leave the wait to the triggerer, which resumes the task with an Event.
@@ -167,8 +151,8 @@ class MachineLearningBase(BaseOperator):
         raise AirflowException(f"Airflow ended the deferred wait: {reason}")
 
     def push(self, context: Context, members: Description) -> None:
-        """Push each member under its own key, so that ``task.output["Member"]`` finds it."""
-        if task_instance := context.get("ti"):
+        """Push each member under its own key, for ``task.output["Member"]``; nothing with ``do_xcom_push=False``."""
+        if self.do_xcom_push and (task_instance := context.get("ti")):
             for key, value in members.items():
                 task_instance.xcom_push(key=key, value=value)
 

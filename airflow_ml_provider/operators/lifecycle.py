@@ -40,8 +40,8 @@ def deterministic_id(context: Context) -> str:
 
 
 def code(error: AirflowException) -> str:
-    """Return AWS's name of the error behind a failure; empty when AWS was not the cause."""
-    return error.code if isinstance(error, errors.RequestFailed) else ""
+    """Give AWS's name of the error behind a failure; empty when AWS was not the cause."""
+    return errors.code(error.__cause__) if error.__cause__ else ""
 
 
 class MachineLearningCreateOperator(MachineLearningWaitingOperator):
@@ -136,21 +136,18 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         :raises AirflowException: when it did not end well.
         """
         hint = ". The id stays taken: mend the cause, then use if_exists='replace' or another id"
-        message = outcome["message"]
-        if outcome["kind"] == "failure":
-            message = message.rstrip(".") + hint
-        return super().concluded({**outcome, "message": message})
+        added = hint if outcome["kind"] == "failure" else ""
+        return super().concluded({**outcome, "message": outcome["message"] + added})
 
 
 class MachineLearningGetOperator(MachineLearningOperator):
     """Give what the service says of a thing to XCom: times in ISO 8601, without ``LogUri``, each member a key too."""
 
     resource: ClassVar[Resource]
+    returns_members = True
 
     def execute(self, context: Context) -> Description:
-        found = describe(self.resource, self.call(self.request()))
-        self.push(context, found)
-        return found
+        return describe(self.resource, self.call(self.request()))
 
 
 class MachineLearningChangeOperator(MachineLearningOperator):

@@ -13,7 +13,7 @@ from airflow_ml_provider.compat import (
     PokeReturnValue,
     conf,
 )
-from airflow_ml_provider.operators.base import MachineLearningBase, check_flag
+from airflow_ml_provider.operators.base import MachineLearningBase
 from airflow_ml_provider.payloads import Description, Event
 from airflow_ml_provider.resources import WaiterName
 
@@ -34,6 +34,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
 
     waiter: WaiterName
     id_argument: ClassVar[str]
+    returns_members = True
 
     def __init__(
         self,
@@ -42,7 +43,6 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_flag("deferrable", deferrable)
         self.deferrable = deferrable
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -62,9 +62,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         from airflow_ml_provider import waiting
 
         self.deadline = waiting.now() + self.timeout if self.mode == "poke" else 0.0
-        seen = self.execute_deferrable() if self.deferrable else super().execute(context)
-        self.push(context, seen)
-        return seen
+        return self.execute_deferrable() if self.deferrable else super().execute(context)
 
     def execute_deferrable(self) -> Description:
         """Look once, and leave the rest of the wait to the triggerer."""
@@ -80,11 +78,9 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait."""
         try:
-            seen = self.concluded(event["outcome"])
+            return self.concluded(event["outcome"])
         except (AirflowFailException, AirflowSensorTimeout) as error:
             self.fail_or_skip(error)
-        self.push(context, seen)
-        return seen
 
     def not_resumed(self, context: Context, reason: str) -> NoReturn:
         """Fail as a poke would have: a deferral that was timed out has passed the sensor's deadline."""
@@ -103,7 +99,6 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         :raises AirflowFailException: when waiting longer makes no sense.
         """
         if outcome["kind"] == "success":
-            self.log.info("%s", outcome["message"])
             return outcome["description"]
         raise (AirflowSensorTimeout if outcome["kind"] == "timeout" else AirflowFailException)(outcome["message"])
 

@@ -263,13 +263,22 @@ def test_an_id_cannot_be_left_out_outside_of_a_run(ml_model, amazon_ml_local):
 
 
 @every_kind
+def test_do_xcom_push_false_is_honoured(kind, ml_model):
+    """Nothing is pushed, no member either."""
+    seen = context()
+    create(kind, do_xcom_push=False).execute(seen)
+    assert not seen["ti"].pushed
+
+
+@every_kind
 def test_get_returns_the_description_in_json_types(kind, ml_model):
-    """Times are ISO 8601 text, and the presigned LogUri is left out; each member is an XCom of its own."""
+    """Times are ISO 8601 text, and the presigned LogUri is left out; Airflow pushes each member as an XCom too."""
     create(kind).execute({})
     name, get, _, _ = CHANGES[kind]
-    seen = context()
-    found = get(task_id="get", **{f"{name}_id": "new"}).execute(seen)
-    assert found == json.loads(json.dumps(found)) == seen["ti"].pushed
+    task = get(task_id="get", **{f"{name}_id": "new"})
+    found = task.execute({})
+    assert task.multiple_outputs
+    assert found == json.loads(json.dumps(found))
     assert (found[f"{kind}Id"], found["Status"]) == ("new", "COMPLETED")
     assert found["CreatedAt"].endswith("+00:00")
     assert not {"LogUri", "ResponseMetadata"} & set(found)
