@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
 
-from airflow_ml_provider import errors, ownership
 from airflow_ml_provider.compat import AirflowException, TaskDeferred
 from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator, failures
 from airflow_ml_provider.payloads import Description, Event
@@ -15,7 +14,8 @@ from airflow_ml_provider.resources import endpoint_info
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
-    from airflow_ml_provider.payloads import Outcome, RealtimeEndpoint
+    from airflow_ml_provider.ownership import Claim, Register
+    from airflow_ml_provider.payloads import JSON, Outcome, RealtimeEndpoint
     from airflow_ml_provider.waiting import Wait
 
 
@@ -36,6 +36,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
 
     operation = "CreateRealtimeEndpoint"
     waiter = "realtime_endpoint_ready"
+    returns_members = True
     template_fields: Sequence[str] = ("ml_model_id", "aws_conn_id", "region_name", "verify")
 
     def __init__(
@@ -75,160 +76,200 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
         return self.create(context, wait)
 
     def create(self, context: Context, wait: Wait) -> Description:
-        """Create the endpoint, write down before whether it will be ours, and wait until it is READY."""
-        if not self.wait_for_completion and self.if_exists == "skip":
-            return self.make(context, wait, ours=False, taken_over=False)
-        before = endpoint_info(self.ask(wait, "GetMLModel", {"MLModelId": wait.resource_id}))
-        exists = before["EndpointStatus"] != "NONE"
-        taken_over = exists and ownership.is_remembered(context, before)
-        if exists and not taken_over:
-            return self.use(context, wait, before)
-        if taken_over:
-            wait.created_at = before.get("CreatedAt", "")
-        else:
-            ownership.remember(context, wait.resource_id)
-        return self.make(context, wait, ours=self.delete_on_failure, taken_over=taken_over)
+        """Claim the endpoint, create it, and wait until it is READY."""
+        from airflow_ml_provider.ownership import Claim
 
-    def use(self, context: Context, wait: Wait, before: RealtimeEndpoint) -> Description:
-        """Go on with an endpoint that somebody else made, and never touch it.
+        claim = Claim.of(self.hook, wait, context)
+        with failures(f"{self.operation} of {wait}"):
+            before = self.endpoint_before(claim)
+            found = claim.find(before)
+            if before and before["EndpointStatus"] != "NONE" and not found and self.if_exists == "fail":
+                raise AirflowException(
+                    f"{wait}: it exists already, with status {before['EndpointStatus']}; if_exists='skip' would use it"
+                )
+            claim.begin()
+        with self.taken_down_on_failure(claim):
+            return self.make(claim)
 
-        :raises AirflowException: when ``if_exists`` is ``fail``.
-        """
-        if self.if_exists == "fail":
-            raise AirflowException(
-                f"{wait}: it exists already, with status {before['EndpointStatus']}; if_exists='skip' would use it"
-            )
-        return self.make(context, wait, ours=False, taken_over=False)
+    def endpoint_before(self, claim: Claim) -> RealtimeEndpoint | None:
+        """Return the endpoint that there is, unless neither the wait nor ``if_exists`` needs to know."""
+        return claim.register.endpoint() if self.wait_for_completion or self.if_exists == "fail" else None
 
-    def make(self, context: Context, wait: Wait, *, ours: bool, taken_over: bool) -> Description:
-        """Ask for the endpoint, which changes nothing where it exists, and wait until it is READY."""
-        with self.taken_down_on_failure(context, wait, ours):
-            info = endpoint_info(self.ask_to_create(wait))
-            self.log.info("%s: %s", wait, info["EndpointStatus"])
-            if not self.wait_for_completion:
-                return self.deliver(context, cast("Description", info))
-            if ours:
-                ownership.remember(context, wait.resource_id, info.get("CreatedAt"))
-            wait.created_at = info.get("CreatedAt", "")
-            outcome = self.finish(wait, "execute_complete", ours=ours, taken_over=taken_over)
-            return self.made(context, wait, outcome, ours=ours, taken_over=taken_over)
+    def make(self, claim: Claim) -> Description:
+        """Create the endpoint, which changes nothing where it exists, and wait until it is READY."""
+        wait = claim.register.wait
+        with failures(f"{self.operation} of {wait}"):
+            info = endpoint_info(self.request_endpoint(claim))
+            claim.settle(info)
+        wait.created_at = info.get("CreatedAt", "")
+        self.log.info("%s: %s", wait, info["EndpointStatus"])
+        if not self.wait_for_completion:
+            return self.made(claim, cast("Description", info))
+        carried: dict[str, JSON] = {"claim": claim.to_json(), "delete_on_failure": self.delete_on_failure}
+        return self.awaited(claim, self.finish(wait, "execute_complete", **carried))
 
-    def ask_to_create(self, wait: Wait) -> dict[str, object]:
-        """Ask for the endpoint; ``refused`` says afterwards that every attempt was, and so none is ours."""
+    def request_endpoint(self, claim: Claim) -> dict[str, object]:
+        """Ask for the endpoint, again through errors that pass."""
         from airflow_ml_provider import waiting
 
-        self.refused = not wait.created_at
+        wait = claim.register.wait
 
         def attempt() -> dict[str, object]:
-            so_far, self.refused = self.refused, False  # unless an answer says so, nobody knows what came of it
-            try:
+            with claim.attempt():
                 return self.hook.call_once(self.operation, wait.deadline, MLModelId=wait.resource_id)
-            except Exception as error:
-                self.refused = so_far and errors.is_refusal(error)
-                raise
 
-        with failures(f"{self.operation} of {wait}"):
-            return waiting.persist(wait, attempt)
+        return waiting.persist(wait, attempt)
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait for the endpoint."""
+        from airflow_ml_provider.ownership import Claim, Register
         from airflow_ml_provider.waiting import Wait
 
-        wait, carried = Wait.from_json(event["wait"]), event["carried"]
-        ours, taken_over = bool(carried["ours"]), bool(carried["taken_over"])
-        with self.taken_down_on_failure(context, wait, ours):
-            return self.made(context, wait, event["outcome"], ours=ours, taken_over=taken_over)
+        register = Register(self.hook, Wait.from_json(event["wait"]), context)
+        claim = Claim.from_json(register, cast("dict[str, JSON]", event["carried"]["claim"]))
+        with self.taken_down_on_failure(claim):
+            return self.awaited(claim, event["outcome"])
 
-    def made(self, context: Context, wait: Wait, outcome: Outcome, *, ours: bool, taken_over: bool) -> Description:
-        """Deliver the endpoint; create it once more when the clean-up of an earlier try deleted what this one used."""
-        if taken_over and outcome["kind"] == "failure" and wait.status == "NONE":
-            self.log.info("%s: gone with the earlier try that made it; creating it once more", wait)
+    def awaited(self, claim: Claim, outcome: Outcome) -> Description:
+        """Return the endpoint; create it once more when those who made it have deleted it meanwhile."""
+        wait = claim.register.wait
+        if claim.inherited and outcome["kind"] == "failure" and wait.status == "NONE":
+            self.log.info("%s: gone with the task that made it; creating it once more", wait)
             wait.created_at = ""
-            ownership.remember(context, wait.resource_id)
-            return self.make(context, wait, ours=ours, taken_over=False)
-        return self.deliver(context, self.concluded(outcome))
+            claim.begin_anew()
+            return self.make(claim)
+        return self.made(claim, self.concluded(outcome))
 
-    def deliver(self, context: Context, info: Description) -> Description:
-        """Give the endpoint's info to XCom; from here on the endpoint belongs to the pipeline."""
-        ownership.forget(context)
-        self.push(context, info)
+    def made(self, claim: Claim, info: Description) -> Description:
+        """Return the endpoint's info; from here on the Dag's delete task is to delete what this task made."""
+        if not self.has_delete_task:
+            claim.release()
         return info
 
+    @property
+    def has_delete_task(self) -> bool:
+        """Whether a task of the Dag deletes what this one made."""
+        tasks = self.dag.tasks if self.get_dag() else []
+        deletes = [getattr(task, "partial_kwargs", vars(task)).get("created_by") for task in tasks]
+        return self.task_id in deletes
+
     @contextmanager
-    def taken_down_on_failure(self, context: Context, wait: Wait, ours: bool) -> Iterator[None]:
-        """Delete the endpoint if it is ours and what happens inside fails, is timed out or killed."""
-        self.making = wait if ours else None
+    def taken_down_on_failure(self, claim: Claim) -> Iterator[None]:
+        """Delete the endpoint if it is this task's and what happens inside fails, is timed out or killed."""
+        self.making = claim
         try:
             yield
         except TaskDeferred:
             raise
         except BaseException:
-            if self.making:
-                self.making = None
-                if self.refused or ownership.take_down(self.hook, wait):
-                    ownership.forget(context)  # else the next try takes it over
+            self.making = None
+            if self.delete_on_failure or claim.refused:
+                claim.take_down()
             raise
         finally:
             self.making = None
 
-    making: Wait | None = None
-    refused = False
+    making: Claim | None = None
 
     def on_kill(self) -> None:
-        """End a wait whose endpoint is ours, so that it is deleted on the way out.
+        """End a wait whose endpoint is this task's, so that it is deleted on the way out.
 
         Airflow 3 calls this from its handler of SIGTERM and then lets the task go on. Airflow counts SystemExit as a
         failure that may be retried.
         """
-        if self.making:
+        if self.making and self.making.held and self.delete_on_failure:
             raise SystemExit(128 + signal.SIGTERM)
 
     def not_resumed(self, context: Context, reason: str) -> NoReturn:
-        """Delete the endpoint, if it is known to be ours, after a deferral that Airflow itself ended."""
-        wait = self.wait(self.waiter, self.check_id("ml_model_id"), 1, ownership.TAKE_DOWN_SECONDS)
-        with self.taken_down_on_failure(context, wait, self.delete_on_failure and self.is_ours(context, wait)):
-            super().not_resumed(context, reason)
+        """Delete the endpoint, if it is this task's, after a deferral that Airflow itself ended."""
+        from airflow_ml_provider.ownership import TAKE_DOWN_SECONDS, Claim
 
-    def is_ours(self, context: Context, wait: Wait) -> bool:
-        """Tell whether the endpoint that exists now was made by this task; where AWS does not say, it is kept."""
-        try:
-            now = endpoint_info(self.ask(wait, "GetMLModel", {"MLModelId": wait.resource_id}))
-        except AirflowException:
-            self.log.exception("%s is kept, and costs money until somebody deletes it", wait)
-            return False
-        return now["EndpointStatus"] != "NONE" and ownership.is_remembered(context, now)
+        wait = self.wait(self.waiter, self.check_id("ml_model_id"), 1, TAKE_DOWN_SECONDS)
+        claim = Claim.of(self.hook, wait, context)
+        with self.taken_down_on_failure(claim):
+            try:
+                claim.find()
+            except Exception:
+                self.log.exception("%s: kept, since whose it is is not known; it costs money", wait)
+            super().not_resumed(context, reason)
 
 
 class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperator):
-    """Delete the realtime endpoint of a model; nothing to delete is success, made for ``.as_teardown()``.
+    """Delete the realtime endpoint of a model; nothing to delete is success.
 
-    Returns the endpoint's info, with ``EndpointStatus`` NONE; each member is an XCom of its own too.
+    As a teardown, with ``created_by`` it runs whatever became of that task; without, as every teardown with setups,
+    only when one of them has succeeded.
+
+    Returns the endpoint's info, with ``EndpointStatus`` NONE unless it is kept; each member is an XCom of its own too.
 
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
+    :param created_by: the ``task_id`` of the task that creates the endpoint, in a group with the group's prefix: delete
+        only what that task made in this run, and nothing that another Dag or person made, or still uses. None deletes
+        whatever endpoint there is.
     :param wait_for_completion: whether to wait until ``EndpointStatus`` is NONE.
     """
 
     operation = "DeleteRealtimeEndpoint"
     waiter = "realtime_endpoint_deleted"
+    returns_members = True
     template_fields: Sequence[str] = ("ml_model_id", "aws_conn_id", "region_name", "verify")
 
-    def __init__(self, *, ml_model_id: str, wait_for_completion: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, ml_model_id: str, created_by: str | None = None, wait_for_completion: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(wait_for_completion=wait_for_completion, **kwargs)
         self.ml_model_id = ml_model_id
+        self.created_by = created_by
+
+    def as_teardown(self, **kwargs: Any) -> Self:
+        """Make this a teardown that also runs where its setup has failed: ``created_by`` says what it may delete.
+
+        Clearing the setup still clears it, and a run does not end as it ends, as with every teardown.
+        """
+        super().as_teardown(**kwargs)
+        if self.created_by:
+            self.trigger_rule = type(self.trigger_rule).ALL_DONE
+        return self
 
     def execute(self, context: Context) -> Description:
         wait = self.begin(self.check_id("ml_model_id"))
-        info = self.delete(wait)
-        if self.wait_for_completion:
-            info = self.concluded(self.finish(wait, "execute_complete"))
-        self.push(context, info)
-        return info
+        if self.created_by is None:
+            info = self.delete(wait)
+        else:
+            info, kept = self.delete_created(context, wait, self.created_by)
+            if kept:
+                return info
+        return self.concluded(self.finish(wait, "execute_complete")) if self.wait_for_completion else info
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait."""
-        info = self.concluded(event["outcome"])
-        self.push(context, info)
-        return info
+        return self.concluded(event["outcome"])
+
+    def delete_created(self, context: Context, wait: Wait, task_id: str) -> tuple[Description, bool]:
+        """Delete the endpoint if that task made it in this run; return its info, and whether it is kept."""
+        from airflow_ml_provider import ownership
+
+        register = ownership.Register(self.hook, wait, context)
+        with failures(f"{self.operation} of {wait}"):
+            owners = register.of_task(task_id)
+            none = f"task {task_id} has made none in this run"
+            reason = ownership.reason_to_keep(register, owners) if owners else none
+            info = self.kept(register, reason) if reason else self.delete(wait)
+            if owners:
+                register.erase(*owners)
+        return info, bool(reason)
+
+    def kept(self, register: Register, reason: str) -> Description:
+        """Log why the endpoint is kept, and return its info as far as this task may read it."""
+        from airflow_ml_provider import errors
+
+        self.log.info("%s: not deleted, since %s", register.wait, reason)
+        try:
+            return cast("Description", register.endpoint())
+        except Exception as error:
+            if not errors.is_refusal(error):
+                raise
+            return {"MLModelId": register.wait.resource_id}
 
     def delete(self, wait: Wait) -> Description:
         """Delete the endpoint; one that is not there, or whose model is not, counts as deleted.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -17,6 +16,7 @@ from airflow_ml_provider.triggers.task_state import is_given_up
 from airflow_ml_provider.waiting import Wait
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.payloads import JSON, AwsSettings, Description, Event
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class MachineLearningTrigger(BaseTrigger):
 
         Airflow cancels again, about once a second, for as long as this takes; so the clean-up is a task of its own.
         """
-        if self.carried.get("ours"):
+        if self.carried.get("delete_on_failure"):
             clean_up = asyncio.create_task(self._clean_up())
             _clean_ups.add(clean_up)
             clean_up.add_done_callback(_clean_ups.discard)
@@ -82,9 +82,13 @@ class MachineLearningTrigger(BaseTrigger):
     async def _clean_up(self) -> None:
         try:
             if self.task_instance and await is_given_up(self.task_instance):
-                await poller(self.aws_settings).ask(partial(ownership.take_down, wait=self.wait))
+                await poller(self.aws_settings).ask(self._take_down)
         except Exception:
             log.exception("%s is kept, and costs money until somebody deletes it", self.wait)
+
+    def _take_down(self, hook: MachineLearningClientHook) -> None:
+        register = ownership.Register(hook, self.wait)
+        ownership.Claim.from_json(register, cast("dict[str, JSON]", self.carried["claim"])).take_down()
 
 
 _clean_ups: set[asyncio.Task[None]] = set()  # an event loop alone does not keep its tasks alive

@@ -39,6 +39,11 @@ def test_operators_in_a_dag_run(run_dag, amazon_ml_local, ml_model):
     assert gate == {"after_opened": "success", "after_closed": "skipped", "when_closed": "success"}
 
     assert run.xcom("create", "EndpointStatus") == "READY", "members are XComs of their own after a deferral, too"
+    assert run.xcom("ready", "EndpointUrl") == amazon_ml_local.url, "of a sensor, too"
+    assert states["ready_quiet"] == states["quiet"] == "success"
+    for task_id in ("ready_quiet", "quiet"):
+        pushed = [run.xcom(task_id, key) for key in ("return_value", "MLModelId", "EndpointStatus", "EvaluationId")]
+        assert pushed == [None] * 4, "do_xcom_push=False pushes no member either"
     assert [run.xcom("predict", map_index=place)["predictedLabel"] for place in (0, 1)] == ["1", "1"]
 
     assert (run.state, states["fail"], states["delete"]) == ("failed", "failed", "success")

@@ -37,17 +37,37 @@ class Store(dict):
         self.pop(key, None)
 
 
-class TaskInstance(dict):
-    """A task instance of Airflow before 3.3, with its XComs."""
+class NoXComs(dict):
+    """XComs that are lost, as at the start of the next try."""
 
-    task_id, map_index = "create", -1
+    def __setitem__(self, key, value):
+        pass
+
+
+class TaskInstance:
+    """A task instance, with the XComs of its run."""
+
+    def __init__(self, task_id="create", dag_id="dag", run_id="run", xcoms=None):
+        self.task_id, self.dag_id, self.run_id, self.map_index = task_id, dag_id, run_id, -1
+        self.xcoms = {} if xcoms is None else xcoms
 
     def xcom_push(self, key, value):
-        self[key] = value
+        self.xcoms[self.task_id, key] = value
 
-    def xcom_pull(self, *, task_ids, key, map_indexes):
-        assert (task_ids, map_indexes) == ("create", -1)
-        return self.get(key)
+    def xcom_pull(self, *, task_ids, key):
+        return [value for (task_id, other), value in self.xcoms.items() if task_id in task_ids and other == key]
+
+
+def no_tags(service):
+    """Let the service deny tags, as IAM does."""
+    for operation in ("AddTags", "DescribeTags", "DeleteTags"):
+        service.faults.add("error", operation=operation, code="AccessDeniedException", message="no", status=403)
+
+
+def claims(service):
+    """Return the claims that the model's tags hold."""
+    tags = service.client().describe_tags(ResourceId="ml-1", ResourceType="MLModel")["Tags"]
+    return [owner for tag in tags if (owner := ownership.parse(tag))]
 
 
 @pytest.fixture
@@ -101,6 +121,10 @@ async def fail_with(error, _):
     raise error
 
 
+def interrupt():
+    raise KeyboardInterrupt
+
+
 def create(**arguments):
     defaults = {"task_id": "create", "ml_model_id": "ml-1", "deferrable": True}
     return MachineLearningCreateRealtimeEndpointOperator(**defaults | arguments)
@@ -144,14 +168,14 @@ def test_a_task_given_up_while_deferred_leaves_nothing(service, service_clock, t
 
 def test_a_clean_up_that_failed_is_left_to_the_next_try(service, service_clock):
     """It is still known to be the task's own, so that the next try takes it over, and deletes it should it fail too."""
-    context, times = {"task_state_store": Store()}, {"waiter_delay": 10, "waiter_max_attempts": 3}
+    context, times = {"ti": TaskInstance()}, {"waiter_delay": 10, "waiter_max_attempts": 3}
     service.faults.add("server_error", operation="DeleteRealtimeEndpoint")
     for left in ("UPDATING", "NONE"):
         with pytest.raises(AirflowException, match="the deadline of 30 s has passed"):
             create(deferrable=False, **times).execute(context)
         assert status(service) == left
         service.faults.clear()
-    assert not context["task_state_store"]
+    assert not claims(service)
 
 
 def test_a_task_past_its_execution_timeout_leaves_nothing(service, service_clock, task_state):
@@ -207,12 +231,17 @@ def test_an_endpoint_that_is_not_to_be_deleted_outlives_the_task(service, servic
     assert status(service) == "UPDATING"
 
 
-@pytest.mark.parametrize(("name", "keeper"), [("task_state_store", Store), ("ti", TaskInstance)])
+@pytest.mark.parametrize("kept", ["tags", "store", "xcom"])
 @pytest.mark.parametrize("end", ["failed", "deadline", "trigger lost", "trigger timed out"])
-def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, end, name, keeper):
-    """However the deferred wait ends badly, the clean-up is that of the wait in the worker; before Airflow 3.3 an XCom
-    tells that there is one."""
-    context, task = {name: keeper()}, create(waiter_delay=10, waiter_max_attempts=6)
+def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, end, kept):
+    """However the deferred wait ends badly, the clean-up is that of the wait in the worker; where tags are denied,
+    the task state store or an XCom tells that there is one."""
+    context, task = {"ti": TaskInstance()}, create(waiter_delay=10, waiter_max_attempts=6)
+    if kept != "tags":
+        no_tags(service)
+    if kept == "store":
+        context["task_state_store"] = Store()
+        context["ti"].xcoms = NoXComs()
     wait = deferred(task, context)
     if end == "failed":
         service.service.fail("RealtimeEndpoint", "ml-1")
@@ -223,7 +252,8 @@ def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, e
     with pytest.raises(AirflowException, match="RealtimeEndpoint ml-1 in us-east-1|Airflow ended the deferred wait"):
         go_on()
     assert status(service) == "NONE"
-    assert not any(context[name].values())
+    service.faults.clear()
+    assert not claims(service)
 
 
 def test_execution_timeout_bounds_a_deferred_wait(service, service_clock):
@@ -236,7 +266,7 @@ def test_execution_timeout_bounds_a_deferred_wait(service, service_clock):
 def test_a_lost_trigger_deletes_nothing_that_was_there_before(service):
     """Nor what nobody can tell to be ours."""
     service.client().create_realtime_endpoint(MLModelId="ml-1")
-    for context in ({}, {"task_state_store": Store()}, {"ti": TaskInstance()}):
+    for context in ({}, {"ti": TaskInstance(), "task_state_store": Store()}, {"ti": TaskInstance()}):
         with pytest.raises(AirflowException, match="Airflow ended the deferred wait: Trigger failure"):
             create().resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["a\n", "b\n"]}, context)
     assert status(service) == "UPDATING"
@@ -244,21 +274,25 @@ def test_a_lost_trigger_deletes_nothing_that_was_there_before(service):
 
 def test_a_new_try_takes_over_what_a_killed_one_made(service, service_clock):
     """It goes on waiting for the same endpoint, which is its own: made once, and deleted when it fails."""
-    context = {"task_state_store": Store()}
+    context = {"ti": TaskInstance()}
     deferred(create(), context)
     made = service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["CreatedAt"]
     service_clock.advance(50)
     again = deferred(create(), context)
-    assert again.trigger.carried == {"ours": True, "taken_over": True}
+    assert again.trigger.carried["claim"]["inherited"]
     info = resume(create(), service_clock, context, again)
     assert info["CreatedAt"] == made.isoformat()
-    assert not context["task_state_store"]
+    assert [claim.at for claim in claims(service)] == [made.isoformat()]
 
 
-def test_a_try_killed_before_its_create_was_answered_made_the_endpoint(service, service_clock):
+def test_a_try_killed_before_its_create_was_answered_made_the_endpoint(service, service_clock, at_next_sleep):
     """It was written down before Create that the endpoint would be ours, so a new try deletes it on failure."""
-    context = {"task_state_store": Store()}
-    ownership.remember(context, "ml-1")
+    context = {"ti": TaskInstance()}
+    service.faults.add("reset", operation="CreateRealtimeEndpoint")
+    at_next_sleep(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        create(delete_on_failure=False).execute(context)
+    service.faults.clear()
     service.client().create_realtime_endpoint(MLModelId="ml-1")
     service.service.fail("RealtimeEndpoint", "ml-1")
     with pytest.raises(AirflowException, match="status FAILED"):
@@ -269,7 +303,7 @@ def test_a_try_killed_before_its_create_was_answered_made_the_endpoint(service, 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_new_try_creates_once_more_what_the_old_one_deleted(service, service_clock, deferrable, at_next_sleep):
     """The clean-up of a stopped try may come when the new one has already taken the endpoint over."""
-    context = {"task_state_store": Store()}
+    context = {"ti": TaskInstance()}
     deferred(create(), context)
     task = create(deferrable=deferrable)
     delete = partial(service.client().delete_realtime_endpoint, MLModelId="ml-1")
@@ -286,7 +320,7 @@ def test_a_new_try_creates_once_more_what_the_old_one_deleted(service, service_c
 
 def test_an_endpoint_made_anew_by_somebody_else_is_not_taken_for_ours(service, service_clock):
     """CreatedAt tells it from the one that an earlier try made."""
-    context, client = {"task_state_store": Store()}, service.client()
+    context, client = {"ti": TaskInstance()}, service.client()
     deferred(create(), context)
     client.delete_realtime_endpoint(MLModelId="ml-1")
     service_clock.advance(5)
@@ -348,7 +382,7 @@ def test_what_is_gone_is_not_deleted_again(service, service_clock):
 @pytest.mark.parametrize(("code", "error"), [("ThrottlingException", "deadline"), ("AccessDeniedException", "no")])
 def test_a_create_that_was_only_ever_refused_owns_nothing(service, service_clock, at_next_sleep, code, error):
     """What somebody else made meanwhile is kept, and no record calls a later one ours."""
-    context = {"task_state_store": Store()}
+    context = {"ti": TaskInstance()}
     refuse = partial(
         service.faults.add, "error", operation="CreateRealtimeEndpoint", code=code, message="no", status=400
     )
@@ -363,18 +397,20 @@ def test_a_create_that_was_only_ever_refused_owns_nothing(service, service_clock
     with pytest.raises(AirflowException, match=error):
         create(deferrable=False, waiter_delay=10, waiter_max_attempts=6).execute(context)
     assert service.requests.count("DeleteRealtimeEndpoint") == 0
-    assert not context["task_state_store"]
+    service.faults.clear()
+    assert not claims(service)
 
 
 def test_what_was_taken_over_is_taken_down_although_create_is_refused(service, service_clock):
     """It is there since an earlier try; that this one is throttled for ever does not make it anybody else's."""
-    context = {"task_state_store": Store()}
+    context = {"ti": TaskInstance()}
     deferred(create(), context)
     service.faults.add("throttling", operation="CreateRealtimeEndpoint")
     with pytest.raises(AirflowException, match="deadline"):
         create(deferrable=False, waiter_delay=10, waiter_max_attempts=6).execute(context)
     assert status(service) == "NONE"
-    assert not context["task_state_store"]
+    service.faults.clear()
+    assert not claims(service)
 
 
 def test_a_create_that_may_have_succeeded_is_taken_down(service, at_next_sleep):

@@ -19,7 +19,10 @@ from airflow_ml_provider.operators.realtime_endpoint import (
     MachineLearningDeleteRealtimeEndpointOperator,
 )
 from airflow_ml_provider.operators.tags import MachineLearningAddTagsOperator
-from airflow_ml_provider.sensors.machine_learning import MachineLearningDataSourceSensor
+from airflow_ml_provider.sensors.machine_learning import (
+    MachineLearningDataSourceSensor,
+    MachineLearningRealtimeEndpointSensor,
+)
 
 MODEL = "{{ params.ml_model_id }}"
 
@@ -73,6 +76,14 @@ with DAG(
     predict = MachineLearningPredictOperator.partial(
         task_id="predict", ml_model_id=create.output["MLModelId"], endpoint_url=create.output["EndpointUrl"]
     ).expand(record=[{"x": 0}, {"x": 39}])
-    delete = MachineLearningDeleteRealtimeEndpointOperator(task_id="delete", ml_model_id=MODEL)
+    quiet = MachineLearningCreateEvaluationOperator(
+        task_id="quiet", ml_model_id=MODEL, evaluation_data_source_id="ds-1", do_xcom_push=False
+    )
+    ready = MachineLearningRealtimeEndpointSensor(task_id="ready", ml_model_id=MODEL, poke_interval=0.1)
+    ready_quiet = MachineLearningRealtimeEndpointSensor(
+        task_id="ready_quiet", ml_model_id=MODEL, poke_interval=0.1, do_xcom_push=False
+    )
+    create >> [ready, ready_quiet]
+    delete = MachineLearningDeleteRealtimeEndpointOperator(task_id="delete", ml_model_id=MODEL, created_by="create")
     update >> create
-    predict >> fail() >> delete.as_teardown(setups=create)
+    [predict, ready, ready_quiet] >> fail() >> delete.as_teardown(setups=create)

@@ -1,0 +1,128 @@
+"""Read and write which task made an endpoint, as a tag of its MLModel."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, cast
+
+from airflow_ml_provider.payloads import RealtimeEndpoint
+
+KEY = "airflow-endpoint"
+NAMES_LENGTH = 170  # characters of the names of Dag, task and run together; a tag's value has 256 at most
+LONGEST_CALL = 60.0  # seconds: a Create whose answer nobody saw has made its endpoint within them
+STATES = ("creating", "created", "using")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """One task's claim on the endpoint of a model.
+
+    ``state`` is ``creating`` from before Create on, then ``created`` or, when another task's Create made the endpoint,
+    ``using``. ``at`` is the endpoint's ``CreatedAt``; while ``creating``, the service's time before Create, empty when
+    the service did not say it. ``leaving`` is whether the task is about to delete the endpoint. ``key`` tells tasks
+    apart: of the names, those that are too long are cut, and characters that a tag may not hold are replaced.
+    """
+
+    key: str = ""
+    dag_id: str = ""
+    task_id: str = ""
+    run_id: str = ""
+    map_index: int = -1
+    state: Literal["creating", "created", "using"] = "creating"
+    at: str = ""
+    leaving: bool = False
+
+    def __str__(self) -> str:
+        place = f"[{self.map_index}]" if self.map_index >= 0 else ""
+        return f"task {self.task_id}{place} of Dag {self.dag_id} in run {self.run_id}"
+
+    def covers(self, endpoint: RealtimeEndpoint, within: float = LONGEST_CALL) -> bool:
+        """Return whether the claim is on this very endpoint.
+
+        :param within: while ``creating``, the seconds after ``at`` in which it may have been created.
+        """
+        created_at = endpoint.get("CreatedAt")
+        if not created_at:
+            return False
+        if self.state != "creating":
+            return _seconds(self.at, created_at) == 0
+        return not self.at or 0 <= _seconds(self.at, created_at) <= within
+
+    def is_over(self, time: str) -> bool:
+        """Return whether a Create that this claim announced must have been answered, or its task be dead, by a time."""
+        return self.state != "creating" or bool(self.at and time and _seconds(self.at, time) > LONGEST_CALL)
+
+    def to_tag(self) -> dict[str, str]:
+        """Return the claim as ``{"Key": …, "Value": …}``."""
+        pairs = {self.state: self.at, "dag": self.dag_id, "task": self.task_id, "run": self.run_id}
+        if self.map_index >= 0:
+            pairs["map"] = str(self.map_index)
+        if self.leaving:
+            pairs["leaving"] = "yes"
+        return {"Key": self.key, "Value": " ".join(f"{name}={value}" for name, value in pairs.items())}
+
+
+def parse(tag: Mapping[str, str]) -> Owner | None:
+    """Return the claim that a tag holds, or None when it is another tag.
+
+    :param tag: an item of DescribeTags' ``Tags``.
+    """
+    key = tag["Key"]
+    pairs = dict(pair.split("=", 1) for pair in (tag.get("Value") or "").split(" ") if "=" in pair)
+    state = next((state for state in STATES if state in pairs), None)
+    if state is None or not key.startswith(f"{KEY}:") or not _is_time(pairs[state]):
+        return None
+    map_index = pairs.get("map", "")
+    return Owner(
+        key,
+        pairs.get("dag", ""),
+        pairs.get("task", ""),
+        pairs.get("run", ""),
+        map_index=int(map_index) if map_index.isdecimal() else -1,
+        state=cast("Literal['creating', 'created', 'using']", state),
+        at=pairs[state],
+        leaving="leaving" in pairs,
+    )
+
+
+def owner_of(dag_id: str, task_id: str, run_id: str, map_index: int = -1) -> Owner:
+    """Return the claim of a task instance."""
+    key = key_of(dag_id, task_id, run_id) + (f":{map_index}" if map_index >= 0 else "")
+    names = [_allowed(name) for name in (dag_id, task_id, run_id)]
+    while sum(map(len, names)) > NAMES_LENGTH:
+        longest = max(range(len(names)), key=lambda place: len(names[place]))
+        names[longest] = names[longest][:-1]
+    return Owner(key, names[0], names[1], names[2], map_index)
+
+
+def key_of(dag_id: str, task_id: str, run_id: str) -> str:
+    """Return the key of a task's tag in a run; the map index of a mapped one stands behind it, after a colon."""
+    digest = hashlib.sha256(json.dumps([dag_id, task_id, run_id]).encode()).hexdigest()
+    return f"{KEY}:{digest[:16]}"
+
+
+def in_utc(time: str, after: float = 0) -> str:
+    """Return a time as tags hold it, some seconds later.
+
+    :param time: in ISO 8601, with any offset: botocore's is the worker's own.
+    """
+    return (datetime.fromisoformat(time).astimezone(UTC) + timedelta(seconds=after)).isoformat()
+
+
+def _seconds(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return not text or datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _allowed(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "_.:/+-@" else "-" for letter in name)

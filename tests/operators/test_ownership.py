@@ -1,0 +1,405 @@
+"""Whose an endpoint is: what create writes down, and what the delete task of the same run makes of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_ml_provider import ownership
+from airflow_ml_provider.compat import DAG, AirflowException
+from airflow_ml_provider.operators.realtime_endpoint import (
+    MachineLearningCreateRealtimeEndpointOperator,
+    MachineLearningDeleteRealtimeEndpointOperator,
+)
+
+TAGS = ("AddTags", "DescribeTags", "DeleteTags")
+
+
+class TaskInstance:
+    """A task instance, with the XComs of its run."""
+
+    def __init__(self, task_id, run_id="run", map_index=-1, xcoms=None):
+        self.dag_id, self.task_id, self.run_id, self.map_index = "dag", task_id, run_id, map_index
+        self.xcoms = {} if xcoms is None else xcoms
+
+    def xcom_push(self, key, value):
+        self.xcoms[self.task_id, self.map_index, key] = value
+
+    def xcom_pull(self, *, task_ids, key):
+        return [value for (task_id, _, other), value in self.xcoms.items() if task_id in task_ids and other == key]
+
+
+class Run:
+    """One run of a Dag whose task ``delete`` deletes what its task ``create`` made."""
+
+    def __init__(self, run_id="run", *, has_delete=True, ml_model_id="ml-1", **arguments):
+        self.run_id, self.xcoms = run_id, {}
+        with DAG("dag", schedule=None):
+            self.create = MachineLearningCreateRealtimeEndpointOperator(
+                task_id="create", ml_model_id=ml_model_id, **arguments
+            )
+            if has_delete:
+                self.delete = MachineLearningDeleteRealtimeEndpointOperator(
+                    task_id="delete", ml_model_id=ml_model_id, created_by="create"
+                )
+                self.kept = []
+                log_kept = self.delete.kept
+                self.delete.kept = lambda register, reason: self.kept.append(reason) or log_kept(register, reason)
+
+    def execute(self, task_id, map_index=-1):
+        return getattr(self, task_id).execute({"ti": TaskInstance(task_id, self.run_id, map_index, self.xcoms)})
+
+
+@pytest.fixture
+def service(ml_model, amazon_ml_local):
+    """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
+    amazon_ml_local.service.durations.set(realtime_endpoint=100)
+    return amazon_ml_local
+
+
+@pytest.fixture
+def theirs(service, service_clock):
+    """An endpoint that somebody made a while ago."""
+    service.client().create_realtime_endpoint(MLModelId="ml-1")
+    service_clock.advance(200)
+    service.requests.clear()
+    return service
+
+
+@pytest.fixture
+def made_anew(service, service_clock):
+    """Let somebody delete the endpoint and make another one."""
+
+    def replace():
+        service.client().delete_realtime_endpoint(MLModelId="ml-1")
+        service_clock.advance(5)
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
+
+    return replace
+
+
+def status(service, model="ml-1"):
+    return service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["EndpointStatus"]
+
+
+def claims(service):
+    tags = service.client().describe_tags(ResourceId="ml-1", ResourceType="MLModel")["Tags"]
+    return [owner for tag in tags if (owner := ownership.parse(tag))]
+
+
+def deny(service, *operations):
+    for operation in operations:
+        service.faults.add("error", operation=operation, code="AccessDeniedException", message="no", status=403)
+
+
+def called(service):
+    return [request.operation for request in service.requests]
+
+
+@pytest.fixture(params=["waits", "does not wait", "waits, tags denied", "does not wait, tags denied"])
+def form(request, service):
+    """The arguments of a create that waits or not, where tags are allowed or denied."""
+    if "denied" in request.param:
+        deny(service, *TAGS)
+    return {"wait_for_completion": request.param.startswith("waits")}
+
+
+class TestDelete:
+    def test_deletes_what_create_made(self, service, form):
+        """And leaves no claim."""
+        run = Run(**form)
+        run.execute("create")
+        assert run.execute("delete")["EndpointStatus"] == "NONE"
+        assert status(service) == "NONE"
+        service.faults.clear()
+        assert not claims(service)
+
+    def test_keeps_what_was_there_before(self, theirs, form):
+        """An endpoint that somebody made stays, and the log says why."""
+        run = Run(**form)
+        run.execute("create")
+        assert run.execute("delete")["EndpointStatus"] == "READY"
+        assert status(theirs) == "READY"
+        assert run.kept == ["task create has made none in this run"]
+        theirs.faults.clear()
+        assert not claims(theirs)
+
+    def test_keeps_what_was_made_in_its_place(self, service, form, made_anew):
+        """It looks right before it deletes."""
+        run = Run(**form)
+        run.execute("create")
+        made_anew()
+        run.execute("delete")
+        assert status(service) == "UPDATING"
+        assert run.kept[0].startswith("it is another one, created at 20")
+
+    @pytest.mark.parametrize("run_id", ["run", "another run"])
+    def test_keeps_what_no_create_of_this_run_made(self, theirs, run_id):
+        """Create was skipped, or an earlier run made the endpoint."""
+        Run(run_id="an earlier run").execute("create")
+        Run(run_id=run_id).execute("delete")
+        assert status(theirs) == "READY"
+
+    def test_what_is_gone_already_is_success(self, service):
+        """Somebody has deleted it."""
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        service.client().delete_realtime_endpoint(MLModelId="ml-1")
+        assert run.execute("delete")["EndpointStatus"] == "NONE"
+        assert service.requests.count("DeleteRealtimeEndpoint") == 1
+
+    def test_an_unknown_or_deleted_model_is_success(self, service):
+        """A teardown must not fail the run because its model is not there."""
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        service.client().delete_realtime_endpoint(MLModelId="ml-1")
+        service.client().delete_ml_model(MLModelId="ml-1")
+        assert run.execute("delete")["EndpointStatus"] == "NONE"
+        assert Run(ml_model_id="ml-0").execute("delete") == {"MLModelId": "ml-0"}
+
+    @pytest.mark.parametrize("tags", [True, False])
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_deletes_after_a_create_that_was_killed(self, service, at_next_sleep, tags, when):
+        """Killed in Create, before its answer: the claim written before it says that what came of it is this run's."""
+        if not tags:
+            deny(service, *TAGS)
+        run = Run(delete_on_failure=False)
+        service.faults.add("reset", operation="CreateRealtimeEndpoint", when=when, count=1)
+
+        def killed():
+            raise KeyboardInterrupt
+
+        at_next_sleep(killed)
+        with pytest.raises(KeyboardInterrupt):
+            run.execute("create")
+        assert status(service) == ("UPDATING" if when == "after" else "NONE")
+        run.execute("delete")
+        assert status(service) == "NONE"
+        assert service.requests.count("DeleteRealtimeEndpoint") == (when == "after")
+
+    def test_each_mapped_create_is_known_by_its_model(self, service, service_clock):
+        """One delete task deletes its own model's endpoint, whichever map index made it."""
+        service.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+        service_clock.advance(3600)
+        one, two = Run(wait_for_completion=False), Run(wait_for_completion=False, ml_model_id="ml-2")
+        one.execute("create", map_index=0)
+        two.execute("create", map_index=1)
+        two.execute("delete", map_index=1)
+        assert (status(service), status(service, "ml-2")) == ("UPDATING", "NONE")
+        one.execute("delete", map_index=0)
+        assert status(service) == "NONE"
+
+    def test_where_the_endpoint_cannot_be_looked_at_it_is_deleted(self, service, caplog):
+        """AWS's policy for managing endpoints allows Create and Delete alone; the log says what could not be told."""
+        deny(service, *TAGS, "GetMLModel")
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        run.execute("delete")
+        assert "it cannot be told whether it is still the one that was made" in caplog.text
+        service.faults.clear()
+        assert status(service) == "NONE"
+
+    def test_where_nothing_may_be_looked_at_what_was_there_is_kept(self, theirs):
+        """Create's own answer says that it did not make the endpoint: CreatedAt is before AWS's Date."""
+        deny(theirs, *TAGS, "GetMLModel")
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        assert run.execute("delete") == {"MLModelId": "ml-1"}
+        theirs.faults.clear()
+        assert status(theirs) == "READY"
+
+    def test_without_created_by_it_deletes_whatever_there_is(self, theirs):
+        """As AWS's operation does, with no look at tags."""
+        MachineLearningDeleteRealtimeEndpointOperator(task_id="delete", ml_model_id="ml-1").execute({})
+        assert called(theirs) == ["DeleteRealtimeEndpoint"]
+
+    def test_a_delete_that_failed_is_retried(self, service):
+        """The claim stays until the endpoint is gone."""
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        service.faults.add(
+            "error", operation="DeleteRealtimeEndpoint", code="AccessDeniedException", status=400, count=1
+        )
+        with pytest.raises(AirflowException, match="IAM action machinelearning:DeleteRealtimeEndpoint"):
+            run.execute("delete")
+        service.faults.clear()
+        run.execute("delete")
+        assert status(service) == "NONE"
+
+
+class TestTeardown:
+    def test_runs_whatever_became_of_create(self):
+        """Airflow's own rule for a teardown with setups would skip it when create has failed."""
+        run = Run()
+        delete = run.delete.as_teardown(setups=run.create)
+        assert delete is run.delete
+        assert (delete.trigger_rule, delete.is_teardown, run.create.is_setup) == ("all_done", True, True)
+        assert run.delete.upstream_task_ids == {"create"}
+
+    def test_without_created_by_it_is_airflows_own(self):
+        """It would delete what it did not make."""
+        delete = MachineLearningDeleteRealtimeEndpointOperator(task_id="delete", ml_model_id="ml-1")
+        assert delete.as_teardown().trigger_rule == "all_done_setup_success"
+
+
+class TestCreate:
+    def test_without_waiting_it_makes_no_get(self, service):
+        """Create's own answer says whether it made the endpoint; tags hold it from before Create on."""
+        Run(wait_for_completion=False).execute("create")
+        assert called(service) == ["DescribeTags", "AddTags", "CreateRealtimeEndpoint", "AddTags"]
+        (claim,) = claims(service)
+        assert (claim.dag_id, claim.task_id, claim.run_id, claim.state) == ("dag", "create", "run", "created")
+
+    def test_the_claim_stands_before_create(self, service):
+        """A task that is killed in Create has written down that it may make the endpoint."""
+        deny(service, "CreateRealtimeEndpoint")
+        seen = []
+        run = Run(delete_on_failure=False)
+        ask = run.create.request_endpoint
+        run.create.request_endpoint = lambda claim: seen.extend(claims(service)) or ask(claim)
+        with pytest.raises(AirflowException):
+            run.execute("create")
+        assert [claim.state for claim in seen] == ["creating"]
+        assert not claims(service)
+
+    def test_where_the_time_is_not_said_the_endpoint_counts_as_made(self, theirs, monkeypatch, caplog):
+        """Then the delete task deletes it, and the log says that it could not be told."""
+        monkeypatch.setattr("airflow_ml_provider.claims._date_of", lambda answer: "")
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        assert "whether this task made it cannot be told" in caplog.text
+        run.execute("delete")
+        assert status(theirs) == "NONE"
+
+    def test_a_retry_knows_what_an_earlier_try_made(self, service, service_clock):
+        """On every Airflow, also where the earlier try was killed: the tag says it."""
+        Run(wait_for_completion=False).execute("create")
+        service_clock.advance(30)
+        service.service.fail("RealtimeEndpoint", "ml-1")
+        service.faults.clear()
+        run = Run(if_exists="fail", waiter_delay=10, waiter_max_attempts=2)
+        with pytest.raises(AirflowException, match="deadline"):
+            run.execute("create")
+        assert status(service) == "NONE"
+
+    def test_a_retry_that_does_not_wait_keeps_its_claim(self, service, service_clock):
+        """Its Create shows an endpoint from before it, which is its own all the same."""
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        service_clock.advance(300)
+        run.execute("create")
+        run.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_an_endpoint_that_failed_and_is_made_anew_is_this_tasks(self, service, service_clock):
+        """Create restarts one that FAILED: CreatedAt shows that it is another."""
+        service.service.fail("RealtimeEndpoint", "ml-1")
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        service_clock.advance(200)
+        assert status(service) == "FAILED"
+        run.execute("create")
+        run.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_claims_on_endpoints_that_are_gone_are_erased(self, service, service_clock):
+        """A model can have few tags, and a Dag without a delete task would add one with every run."""
+        for number in range(3):
+            Run(run_id=f"run {number}", wait_for_completion=False, has_delete=False).execute("create")
+            service_clock.advance(10)
+            service.client().delete_realtime_endpoint(MLModelId="ml-1")
+        assert [claim.run_id for claim in claims(service)] == ["run-2"]
+
+    def test_a_model_full_of_tags_is_no_failure(self, service):
+        """Where no tag can be added Airflow keeps the claim."""
+        tags = [{"Key": f"tag {number}", "Value": ""} for number in range(50)]
+        service.client().add_tags(ResourceId="ml-1", ResourceType="MLModel", Tags=tags)
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        run.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_errors_that_pass_are_asked_again(self, service):
+        """Throttling of the calls about tags is no denial."""
+        for operation in TAGS:
+            service.faults.add("throttling", operation=operation, count=2)
+        run = Run()
+        run.execute("create")
+        assert len(claims(service)) == 1
+        assert not run.xcoms
+        run.execute("delete")
+        assert not claims(service)
+
+
+class TestTwoCreators:
+    def test_who_fails_leaves_the_endpoint_to_who_waits_for_it(self, service, at_next_sleep):
+        """The other one came later, uses what it found, and deletes it in the end."""
+        one, two = Run("one", waiter_delay=10, waiter_max_attempts=3), Run("two", wait_for_completion=False)
+        at_next_sleep(lambda: two.execute("create"))
+        with pytest.raises(AirflowException, match="deadline"):
+            one.execute("create")
+        assert status(service) == "UPDATING"
+        assert [(claim.run_id, claim.state) for claim in claims(service)] == [("two", "using")]
+        two.execute("delete")
+        assert status(service) == "NONE"
+
+    @pytest.mark.parametrize("seconds", [0, 20])
+    @pytest.mark.parametrize("first", ["one", "two"])
+    def test_the_last_one_deletes(self, service, service_clock, seconds, first):
+        """In whatever order the runs end, and whether both asked in one second or not."""
+        runs = {name: Run(name, wait_for_completion=False) for name in ("one", "two")}
+        runs["one"].execute("create")
+        service_clock.advance(seconds)
+        runs["two"].execute("create")
+        last = {"one": "two", "two": "one"}[first]
+        runs[first].execute("delete")
+        assert status(service) == "UPDATING"
+        assert runs[first].kept == [f"task create of Dag dag in run {last} uses it"]
+        runs[last].execute("delete")
+        assert status(service) == "NONE"
+        assert not claims(service)
+
+    def test_two_that_leave_at_once_leave_no_endpoint(self, service):
+        """Each has said that it leaves before it asks who else is there."""
+        one, two = Run("one", wait_for_completion=False), Run("two", wait_for_completion=False)
+        one.execute("create")
+        two.execute("create")
+        erase = ownership.Register.write
+
+        def meanwhile(self, *owners):
+            erase(self, *owners)
+            if owners[0].run_id == "one":
+                two.execute("delete")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ownership.Register, "write", meanwhile)
+            one.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_a_use_that_nobody_would_end_ends_with_create(self, service, service_clock):
+        """A Dag without a delete task cannot keep another's endpoint alive for ever."""
+        one, two = Run("one", wait_for_completion=False), Run("two", wait_for_completion=False, has_delete=False)
+        one.execute("create")
+        service_clock.advance(20)
+        two.execute("create")
+        assert [claim.run_id for claim in claims(service)] == ["one"]
+
+    def test_what_others_delete_while_this_waits_is_created_once_more(self, service, service_clock, at_next_sleep):
+        """They had looked before this task said that it uses their endpoint."""
+        one, two = Run("one", wait_for_completion=False), Run("two")
+        one.execute("create")
+        service_clock.advance(20)
+        at_next_sleep(partial(service.client().delete_realtime_endpoint, MLModelId="ml-1"))
+        assert two.execute("create")["EndpointStatus"] == "READY"
+        one.execute("delete")
+        assert status(service) == "READY"
+        two.execute("delete")
+        assert status(service) == "NONE"
+
+
+def test_the_register_of_another_model_is_another(service):
+    """A claim is found by its model."""
+    wait = SimpleNamespace(resource_id="ml-1")
+    assert ownership.Register(None, wait)._kept_as == "airflow-endpoint:ml-1"

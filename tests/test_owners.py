@@ -1,0 +1,93 @@
+"""A claim on an endpoint as a tag: within AWS's limits, readable for people, and read back as it was."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from airflow_ml_provider.owners import Owner, in_utc, key_of, owner_of, parse
+from airflow_ml_provider.service_model import service_model
+
+AT = "2026-11-24T10:00:05.123000+00:00"
+RUN = "scheduled__2026-11-24T00:00:00+00:00"
+
+
+def endpoint(created_at):
+    return {"MLModelId": "ml-1", "EndpointStatus": "READY", "CreatedAt": created_at}
+
+
+def test_a_tag_is_readable():
+    """Who reads it in AWS's console sees the state, the time, Dag, task, run and map index."""
+    tag = replace(owner_of("deploy", "group.create", RUN, 3), state="created", at=AT).to_tag()
+    assert re.fullmatch("airflow-endpoint:[0-9a-f]{16}:3", tag["Key"])
+    assert tag["Value"] == f"created={AT} dag=deploy task=group.create run={RUN} map=3"
+
+
+@pytest.mark.parametrize("state", ["creating", "created", "using"])
+@pytest.mark.parametrize("leaving", [False, True])
+@pytest.mark.parametrize("map_index", [-1, 0, 1023])
+def test_it_is_read_back_as_it_was(state, leaving, map_index):
+    """Nothing that decides about an endpoint is lost in a tag."""
+    owner = replace(owner_of("deploy", "create", RUN, map_index), state=state, at=AT, leaving=leaving)
+    assert parse(owner.to_tag()) == owner
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "überprüfung", "a~b c%d=e\n", "日本語"])
+def test_any_name_makes_a_tag_that_aws_takes(name):
+    """The service model says how long keys and values may be, and which characters they may hold."""
+    owner = replace(owner_of(name, name, name, 1023), state="creating", at=AT, leaving=True)
+    for member, text in owner.to_tag().items():
+        shape = service_model().shape_for(f"Tag{member}")
+        assert shape.metadata["min"] <= len(text) <= shape.metadata["max"]
+        assert all(letter.isalnum() or letter in " _.:/=+-@" for letter in text)
+    assert parse(owner.to_tag()) == owner
+
+
+def test_the_key_tells_names_apart_that_look_alike():
+    """Names that are cut or changed for the value make keys of their own."""
+    assert len({owner_of(*names).key for names in (("a~", "t", "r"), ("a-", "t", "r"), ("a", "-t", "r"))}) == 3
+    assert owner_of("d", "t", "r", 0).key == key_of("d", "t", "r") + ":0"
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        {"Key": "cost centre", "Value": f"created={AT}"},
+        {"Key": "airflow-endpoint:0", "Value": "something else"},
+        {"Key": "airflow-endpoint:0", "Value": "created=yesterday dag=d"},
+        {"Key": "airflow-endpoint:0", "Value": "created=2026-11-24T10:00:05"},
+        {"Key": "airflow-endpoint:0"},
+        {"Key": "airflow-endpoint:0", "Value": None},
+    ],
+)
+def test_other_tags_are_no_claims(tag):
+    """A tag of somebody else, or one that somebody has changed, is nobody's claim."""
+    assert parse(tag) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "at", "created_at", "covered"),
+    [
+        ("created", AT, AT, True),
+        ("created", AT, "2026-11-24T12:00:05.123000+02:00", True),
+        ("using", AT, "2026-11-24T10:00:05.124000+00:00", False),
+        ("creating", AT, AT, True),
+        ("creating", AT, "2026-11-24T10:01:05+00:00", True),
+        ("creating", AT, "2026-11-24T10:01:06+00:00", False),
+        ("creating", AT, "2026-11-24T10:00:05+00:00", False),
+        ("creating", "", "2026-11-24T10:00:05+00:00", True),
+        ("created", AT, None, False),
+        ("creating", "", None, False),
+    ],
+)
+def test_which_endpoint_a_claim_covers(state, at, created_at, covered):
+    """The one of its CreatedAt, in any time zone; before Create's answer is known, one created within a call's time."""
+    assert Owner("key", state=state, at=at).covers(endpoint(created_at)) is covered
+
+
+def test_times_in_tags_are_utc():
+    """botocore's times have the offset of the worker's own time zone."""
+    assert in_utc("2026-11-24T12:00:05.123000+02:00") == AT
+    assert in_utc("2026-11-24T12:00:05.123000+02:00", after=-1) == "2026-11-24T10:00:04.123000+00:00"
