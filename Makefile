@@ -37,11 +37,11 @@ install: $(VENV)/installed  ## Make the environment: .venv, or .venv-3.0.6 with 
 
 .PHONY: demo
 demo: install  ## Train, deploy, wait, predict and take down on this machine, through Airflow
-	$(BIN)/python scripts/demo.py
+	@exec $(BIN)/python scripts/demo.py
 
 .PHONY: up
-up: install  ## Run Airflow with its UI beside Amazon ML Local, until Ctrl-C
-	@exec $(BIN)/python scripts/up.py
+up: install  ## Run Airflow with its UI on PORT beside Amazon ML Local on SERVICE_PORT, until Ctrl-C
+	@exec $(BIN)/python scripts/up.py $(addprefix --port ,$(PORT)) $(addprefix --service-port ,$(SERVICE_PORT))
 
 .PHONY: test
 test: install  ## Run the tests; AIRFLOW=3.0.6 runs them there, as with every target below

@@ -19,7 +19,12 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    params={"ml_model_id": Param("their-model", type="string"), "record": Param({}, type="object")},
+    params={
+        "ml_model_id": Param("their-model", type="string", description="the id of their model"),
+        "record": Param(
+            {"age": 42, "months": 3, "calls": 5}, type="object", description="what to predict for: variable to value"
+        ),
+    },
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
     render_template_as_native_obj=True,
     doc_md=__doc__,

@@ -22,9 +22,13 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     params={
-        "ml_model_id": Param("ml-1", type="string"),
-        "source_uri": Param("s3://amazon-ml-demo/records.csv", type="string"),
-        "output_uri": Param("s3://amazon-ml-demo/predictions.csv", type="string"),
+        "ml_model_id": Param("ml-1", type="string", description="the id of a trained model"),
+        "source_uri": Param(
+            "s3://amazon-ml-demo/records.csv", type="string", description="a CSV file with a header and a column id"
+        ),
+        "output_uri": Param(
+            "s3://amazon-ml-demo/predictions.csv", type="string", description="where the predictions are to go"
+        ),
     },
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
     doc_md=__doc__,

@@ -23,9 +23,13 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     params={
-        "ml_model_id": Param("ml-1", type="string"),
-        "source_uri": Param("s3://amazon-ml-demo/records/", type="string"),
-        "output_uri": Param("s3://amazon-ml-demo/predictions.csv", type="string"),
+        "ml_model_id": Param("their-model", type="string", description="the id of a model whose endpoint is READY"),
+        "source_uri": Param(
+            "s3://amazon-ml-demo/records/", type="string", description="a folder of CSV files with a column id"
+        ),
+        "output_uri": Param(
+            "s3://amazon-ml-demo/predictions-mapped.csv", type="string", description="where the predictions are to go"
+        ),
     },
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
     doc_md=__doc__,

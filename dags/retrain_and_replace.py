@@ -49,9 +49,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params={
-        "bucket": Param("amazon-ml-demo", type="string"),
-        "prefix": Param("weekly", type="string"),
-        "rows": Param(None, type=["null", "integer"], description="how many rows there are by now; default is all"),
+        "bucket": Param("amazon-ml-demo", type="string", description="the S3 bucket for the data; it has to exist"),
+        "prefix": Param("weekly", type="string", description="what the keys of the data begin with"),
+        "rows": Param(None, type=["null", "integer"], description="how many rows there are by now; none means all"),
     },
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10), "waiter_delay": 5, "waiter_max_attempts": 360},
     doc_md=__doc__,

@@ -1,32 +1,64 @@
-"""Run dags/realtime_endpoint.py through Airflow against Amazon ML Local, and show what happens."""
+"""Run dags/realtime_endpoint.py through Airflow against Amazon ML Local, and explain what happens."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypedDict
 
-from processes import BIN, ROOT, Processes, airflow_environment, free_port, start_local_service
+from processes import BIN, ROOT, Processes, airflow_environment, free_port, only_one, start_local_service
+from rich.console import Console
 
 HOME = ROOT / ".demo"
 DAG_ID = "realtime_endpoint"
 BUCKET = "amazon-ml-demo"
+AIRFLOW_LOG = "airflow"
+INTERRUPTED = 130
+READING = "Airflow reads the Dag"
 
-# What of Airflow's log the user sees: which task starts, and what the tasks themselves say.
-TASK_STARTS = re.compile(r"\[DAG TEST\] starting task_id=(\w+)")
-OUR_LOGGERS = r"airflow\.task(?:\.operators\.airflow_ml_provider[^]]*)?"
-TASK_SAYS = re.compile(rf"\[(?:info|warning|error) *\] (.*?) +\[{OUR_LOGGERS}\]")
+INTRODUCTION = """\
+A Dag trains a model, deploys it behind a realtime endpoint, waits until that is READY, predicts, and takes it down.
+Airflow and Amazon ML Local run on this machine; nothing is sent to AWS.
+The data: 569 tumours with 30 measurements each (scikit-learn's breast cancer set); 1 is benign, 0 is malignant.
+"""
+STEPS = {
+    "upload": "put the rows and their schema into S3",
+    "sample": "take ten rows that the model will not see while it is trained",
+    "training_data": "make a data source of the first 70 % of the rows",
+    "evaluation_data": "make a data source of the other 30 %",
+    "train": "train a model that tells 1 from 0",
+    "evaluate": "evaluate the model on the rows it has not seen",
+    "create_endpoint": "create the realtime endpoint, and wait until it is READY",
+    "predict": "predict the ten rows at the endpoint",
+    "compare": "predict all unseen rows, and compare with the evaluation",
+    "delete_endpoint": "delete the endpoint",
+}
+METRIC = """
+AUC over {rows} unseen rows: {endpoint_auc:.4f} at the endpoint, {evaluation_auc:.4f} by the evaluation.
+It is the share of pairs, one benign and one malignant, in which the benign one scores higher: 0.5 is chance, 1 perfect.
+"""
+# What a third party wrote down of AWS's prices: dollars a prediction, and an hour for each 10 MB of the model.
+PREDICTION, HOUR, HOUR_BYTES = 0.0001, 0.001, 10_000_000
+COST = """
+The endpoint is gone: its status is {status}. On AWS the {predictions} predictions would have cost ${predicting:.4f},
+and the endpoint ${hour:.3f} for each hour until it is deleted (a third party's figures; AWS bills training too).
 
-Say = Callable[[str], None]
+The Dag is dags/{dag_id}.py, Airflow's log .demo/logs/{log}.log.
+`make up` runs Airflow with its UI and all example Dags beside Amazon ML Local.
+"""
+
+
+class Compared(TypedDict):
+    """What the task ``compare`` returns."""
+
+    rows: int
+    endpoint_auc: float
+    evaluation_auc: float
 
 
 class Found(TypedDict):
@@ -34,106 +66,116 @@ class Found(TypedDict):
 
     predict: list[dict[str, dict[str, float] | str]]
     sample: dict[str, list[str]]
-    compare: dict[str, float]
+    compare: Compared
+    delete_endpoint: dict[str, str]
 
 
-@contextlib.contextmanager
-def output_to(path: Path) -> Iterator[Say]:
-    """Send the output of this process to a file, and give a function that still speaks to the user."""
-    began = time.monotonic()
-    with path.open("w") as log, os.fdopen(os.dup(1), "w") as screen:
-        kept = [(number, os.dup(number)) for number in (1, 2)]
+class Progress:
+    """Show each step: a spinner while it lasts, on a terminal, and a line once it has ended."""
 
-        def say(text: str) -> None:
-            print(f"{time.monotonic() - began:6.1f} s  {text}", file=screen, flush=True)
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, soft_wrap=True)
+        self.status = self.console.status("")
+        self.began = 0.0
 
-        for number, _ in kept:
-            os.dup2(log.fileno(), number)
+    def begin(self, text: str) -> None:
+        """Show a step that begins."""
+        self.began = time.monotonic()
+        self.status.update(text)
+        self.status.start()
+
+    def end(self, text: str, sign: str = "[green]✓[/]") -> None:
+        """Show a step that has ended, and how long it took."""
+        self.status.stop()
+        self.console.print(f"{sign} {time.monotonic() - self.began:5.1f} s  {text}")
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Show a step from begin to end."""
+        self.begin(text)
         try:
-            yield say
+            yield
+            self.end(text)
         finally:
-            sys.stdout.flush()
-            for number, copy in kept:
-                os.dup2(copy, number)
-                os.close(copy)
+            self.status.stop()
+
+    def error(self, text: str) -> None:
+        """Show an error's text as it is."""
+        self.console.print(f"           {text}", style="red", markup=False)
 
 
-@contextlib.contextmanager
-def followed(path: Path, say: Say) -> Iterator[None]:
-    """Tell the user what matters of a log file while it is written."""
-    ended = threading.Event()
-
-    def follow() -> None:
-        with path.open() as log:
-            last_round = False
-            while not last_round:
-                last_round = ended.wait(0.2)
-                for line in log:
-                    tell(line, say)
-
-    thread = threading.Thread(target=follow)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-def tell(line: str, say: Say) -> None:
-    """Tell the user what a line of Airflow's log says of the Dag's tasks."""
-    if starts := TASK_STARTS.search(line):
-        say(f"task {starts[1]}")
-    elif says := TASK_SAYS.search(line):
-        say(f"     {says[1]}")
-
-
-def run_dag() -> Found:
-    """Run the Dag in this process, and return what its tasks gave to XCom.
+def run_dag(processes: Processes, env: dict[str, str], progress: Progress) -> Found:
+    """Run the Dag in a process of its own, and return what its tasks gave to XCom.
 
     :raises SystemExit: when the run does not end in success.
     """
-    from airflow.dag_processing.dagbag import DagBag
+    command = [sys.executable, str(ROOT / "scripts" / "run_dag.py"), DAG_ID, json.dumps({"bucket": BUCKET})]
+    process = processes.start(AIRFLOW_LOG, *command, *Found.__annotations__, env=env, stdout=subprocess.PIPE)
+    progress.begin(READING)
+    ended: dict[str, object] = {}
+    for line in process.stdout or ():
+        event = json.loads(line)
+        if "run" in event:
+            ended = event
+        elif "read" in event:
+            progress.end(READING)
+        else:
+            show(event, progress)
+    progress.status.stop()
+    if ended.get("run") == "success":
+        return ended["xcoms"]
+    if not ended:
+        progress.error(processes.tail(AIRFLOW_LOG))
+    raise SystemExit(f"The Dag run has failed; Airflow's log is {processes.logs / AIRFLOW_LOG}.log")
 
-    sys.path.append(str(ROOT / "dags"))  # as Airflow's Dag processor and its workers do
-    bag = DagBag(str(ROOT / "dags" / f"{DAG_ID}.py"))
-    if bag.import_errors:
-        raise SystemExit("\n".join(bag.import_errors.values()))
-    run = bag.get_dag(DAG_ID).test(run_conf={"bucket": BUCKET})
-    if run.state != "success":
-        states = {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
-        raise SystemExit(f"The Dag run ended {run.state}: {json.dumps(states)}. The log is in {HOME / 'logs'}")
-    return {name: run.get_task_instance(name).xcom_pull(task_ids=name) for name in Found.__annotations__}
+
+def show(event: dict[str, str], progress: Progress) -> None:
+    """Show what has happened to a task."""
+    text = f"{event['task']:16} {STEPS.get(event['task'], '')}"
+    if event["state"] == "running":
+        progress.begin(text)
+    elif event["state"] == "success":
+        progress.end(text)
+    else:
+        progress.end(text, "[red]✗[/]")
+        progress.error(event["error"])
 
 
-def show(found: Found) -> None:
-    """Print the predictions beside the truth, both metrics, and where to go from here."""
-    print("\n  predicted   score of 1   truth")
+def explain(found: Found, progress: Progress) -> None:
+    """Print the predictions beside the truth, both metrics, what it would have cost, and where to go from here."""
+    say = progress.console.print
+    say("\n  predicted   score of 1   truth")
     for prediction, truth in zip(found["predict"], found["sample"]["truth"], strict=True):
         (score,) = prediction["predictedScores"].values()
-        print(f"  {prediction['predictedLabel']:>9}   {score:10.4f}   {truth:>5}")
-    compared = found["compare"]
-    print(f"\n  AUC over {compared['rows']} unseen rows: {compared['endpoint_auc']:.4f} at the endpoint, ", end="")
-    print(f"{compared['evaluation_auc']:.4f} by the evaluation")
-    print(f"\nThe Dag: dags/{DAG_ID}.py. Airflow's log: .demo/logs/airflow.log.")
-    print("`make up` runs Airflow with its UI and the example Dags beside Amazon ML Local.")
+        say(f"  {prediction['predictedLabel']:>9}   {score:10.4f}   {truth:>5}")
+    say(METRIC.format(**found["compare"]), end="")
+    predictions = found["compare"]["rows"] + len(found["predict"])
+    say(
+        COST.format(
+            status=found["delete_endpoint"]["EndpointStatus"],
+            predictions=predictions,
+            predicting=predictions * PREDICTION,
+            hour=HOUR,
+            dag_id=DAG_ID,
+            log=AIRFLOW_LOG,
+        ),
+        end="",
+    )
 
 
 def main() -> None:
-    """Start the service, run the Dag, print the result."""
-    shutil.rmtree(HOME, ignore_errors=True)
-    with Processes(HOME / "logs") as processes:
-        url = start_local_service(processes, "--bucket", BUCKET)
-        os.environ.clear()
-        os.environ.update(airflow_environment(HOME / "airflow", url, free_port()))
-        log = HOME / "logs" / "airflow.log"
-        with output_to(log) as say, followed(log, say):
-            say(f"Amazon ML Local answers at {url}, with S3 beside it")
-            say("Airflow prepares its database")
-            subprocess.run([BIN / "airflow", "db", "migrate"], check=True)
-            say(f"Airflow runs dags/{DAG_ID}.py")
-            found = run_dag()
-    show(found)
+    """Start the service, run the Dag, explain the result."""
+    progress = Progress()
+    with only_one(HOME, "make demo", INTERRUPTED), Processes(HOME / "logs") as processes:
+        shutil.rmtree(HOME / "airflow", ignore_errors=True)
+        progress.console.print(INTRODUCTION)
+        with progress.step("Amazon ML Local starts, with S3 beside it"):
+            url = start_local_service(processes, "--bucket", BUCKET)
+        env = airflow_environment(HOME / "airflow", url, free_port())
+        with progress.step("Airflow makes its database"):
+            processes.run("database", str(BIN / "airflow"), "db", "migrate", env=env)
+        found = run_dag(processes, env, progress)
+        explain(found, progress)
 
 
 if __name__ == "__main__":

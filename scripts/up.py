@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
+import argparse
+import sys
 import time
-from types import FrameType
 
-from processes import BIN, ROOT, Processes, airflow_environment, free_port, start_local_service
+from processes import BIN, ROOT, Processes, airflow_environment, check_port, only_one, start_local_service
 
 HOME = ROOT / ".up"
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+# The log servers would listen on all interfaces; on one machine the logs are read as files.
+COMPONENTS = {
+    "api-server": (),
+    "scheduler": ("--skip-serve-logs",),
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),
+}
+ENDED = 0  # a signal is how it is meant to end
 STARTING_SECONDS = 180
 
 
 def main() -> None:
     """Start everything, say where it is, and end all of it on Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    with Processes(HOME / "logs") as processes:
-        try:
-            run(processes)
-        except KeyboardInterrupt:
-            print("\nStopping …", flush=True)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parser = argparse.ArgumentParser("make up", description=__doc__)
+    parser.add_argument("--port", type=int, default=8080, help="of Airflow's UI (%(default)s)")
+    parser.add_argument("--service-port", type=int, default=5012, help="of Amazon ML Local (%(default)s)")
+    options = parser.parse_args()
+    with only_one(HOME, "make up", ENDED), Processes(HOME / "logs") as processes:
+        run(processes, options.port, options.service_port)
 
 
-def run(processes: Processes) -> None:
+def run(processes: Processes, port: int, service_port: int) -> None:
     """Start the service, then Airflow, and watch over them."""
-    url = start_local_service(processes, "--bucket", "amazon-ml-demo")
+    check_port(port, "`make up PORT=8081`")
+    check_port(service_port, "`make up SERVICE_PORT=5013`")
+    url = start_local_service(processes, "--bucket", "amazon-ml-demo", port=service_port)
     print(f"Amazon ML Local: {url}", flush=True)
-    port = free_port()
     env = airflow_environment(HOME / "airflow", url, port)
-    print("Airflow: preparing its database …", flush=True)
-    subprocess.run([BIN / "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
-    for component in COMPONENTS:
-        processes.start(component, str(BIN / "airflow"), component, env=env)
+    processes.start("seed", sys.executable, str(ROOT / "scripts" / "seed.py"), env=env)
+    print("Airflow: making its database …", flush=True)
+    processes.run("database", str(BIN / "airflow"), "db", "migrate", env=env)
+    print("Airflow: starting …", flush=True)
+    for component, arguments in COMPONENTS.items():
+        processes.start(component, str(BIN / "airflow"), component, *arguments, env=env)
+    processes.finish("seed")
     processes.wait_for("api-server", f"http://127.0.0.1:{port}/api/v2/monitor/health", STARTING_SECONDS)
     print(f"Airflow: http://127.0.0.1:{port} (no login)\nLogs:    {processes.logs}\nCtrl-C ends all of it.", flush=True)
     watch(processes)
@@ -47,10 +56,6 @@ def watch(processes: Processes) -> None:
             if process.poll() is not None:
                 raise SystemExit(f"{name} ended with code {process.returncode}:\n{processes.tail(name)}")
         time.sleep(0.5)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

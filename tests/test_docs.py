@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from airflow_ml_provider.compat import AIRFLOW_3
-
 ROOT = Path(__file__).parent.parent
 PACKAGES = (ROOT / "airflow_ml_provider", ROOT / "local" / "amazon_ml_local")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "local" / "README.md"])
@@ -82,14 +80,3 @@ def test_readme_names_every_command():
     targets = set(re.findall(r"^([a-z0-9.-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     pages = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     assert set(re.findall(r"\bmake ((?:test|demo|up|help|lock|bench|install)[a-z0-9.-]*)", pages)) <= targets
-
-
-def test_the_readmes_dag_is_a_dag():
-    """The first screen's Dag parses on this Airflow: three tasks, the last a teardown."""
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    names: dict[str, object] = {}
-    if not AIRFLOW_3:
-        code = re.sub(r"^.*# on Airflow 2.11: (.*)$", r"\1", code, flags=re.MULTILINE)
-    exec(compile(code, "README.md", "exec"), names)
-    assert names["predict"].upstream_task_ids == {"create"}
-    assert names["delete"].is_teardown

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from airflow_ml_provider.compat import AIRFLOW_3
+
 DAGS = Path(__file__).parent.parent.parent / "dags"
 
 
@@ -15,6 +17,13 @@ def endpoints(service):
     """Give the status of each model's endpoint."""
     models = service.client().describe_ml_models()["Results"]
     return {model["MLModelId"]: model["EndpointInfo"]["EndpointStatus"] for model in models}
+
+
+def point_to(dag, ml_model):
+    """Let every task work with a model of the test's, which knows x alone."""
+    for task in dag.tasks:
+        task.ml_model_id = ml_model
+    dag.get_task("predict").record = {"x": 35}
 
 
 @pytest.mark.core
@@ -66,6 +75,26 @@ def test_external_endpoint(run_dag, amazon_ml_local, ml_model):
     run = run_dag(DAGS / "external_endpoint.py", look_often, ml_model_id=ml_model, record={"x": 35})
     assert run.state == "success", run.states()
     assert run.xcom("ready", "EndpointStatus") == "READY"
+    assert run.xcom("predict")["predictedLabel"] == "1"
+    assert endpoints(amazon_ml_local) == {ml_model: "READY"}
+
+
+def test_deploy_and_predict(run_dag, amazon_ml_local, ml_model):
+    """The plainest Dag: the prediction comes after READY, and no endpoint stays."""
+    run = run_dag(DAGS / "deploy_and_predict.py", lambda dag: point_to(dag, ml_model))
+    assert run.state == "success", run.states()
+    assert run.xcom("ready", "EndpointStatus") == "READY"
+    assert run.xcom("predict")["predictedLabel"] == "1"
+    assert endpoints(amazon_ml_local) == {ml_model: "NONE"}
+
+
+@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 has no AssetWatcher")
+def test_endpoint_events(run_dag, amazon_ml_local, ml_model):
+    """What the event trigger starts predicts at the endpoint that has become READY, and leaves it alone."""
+    amazon_ml_local.service.durations.set(realtime_endpoint=0)
+    amazon_ml_local.client().create_realtime_endpoint(MLModelId=ml_model)
+    run = run_dag(DAGS / "endpoint_events.py", lambda dag: point_to(dag, ml_model))
+    assert run.state == "success", run.states()
     assert run.xcom("predict")["predictedLabel"] == "1"
     assert endpoints(amazon_ml_local) == {ml_model: "READY"}
 

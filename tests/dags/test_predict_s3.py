@@ -10,7 +10,6 @@ pytestmark = pytest.mark.core
 
 DAGS = Path(__file__).parent.parent.parent / "dags"
 VALUES = [*range(10), *range(30, 40)] * 4
-OUTPUT = "predictions.csv"
 
 
 @pytest.fixture
@@ -24,9 +23,9 @@ def put(s3, bucket, key, first, last):
     s3.put_object(Bucket=bucket, Key=key, Body=body)
 
 
-def predicted(s3, bucket):
-    """Give the ids and labels of the output."""
-    lines = s3.get_object(Bucket=bucket, Key=OUTPUT)["Body"].read().decode().splitlines()
+def predicted(s3, bucket, key):
+    """Return the ids and labels of the output."""
+    lines = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode().splitlines()
     assert lines[0] == "id,predictedLabel,predictedScore"
     return [tuple(line.split(",")[:2]) for line in lines[1:]]
 
@@ -40,7 +39,7 @@ def test_predict_s3(run_dag, amazon_ml_local, s3, bucket):
     put(s3, bucket, "records.csv", 0, len(VALUES))
     run = run_dag(DAGS / "predict_s3.py")
     assert run.state == "success", run.states()
-    assert predicted(s3, bucket) == expected()
+    assert predicted(s3, bucket, "predictions.csv") == expected()
     assert run.xcom("predict")["rows"] == len(VALUES)
     assert amazon_ml_local.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["EndpointStatus"] == "NONE"
 
@@ -51,8 +50,8 @@ def test_predict_s3_mapped(run_dag, amazon_ml_local, s3, bucket, service_clock):
     service_clock.advance(3600)
     put(s3, bucket, "records/1.csv", 0, 50)
     put(s3, bucket, "records/2.csv", 50, len(VALUES))
-    run = run_dag(DAGS / "predict_s3_mapped.py")
+    run = run_dag(DAGS / "predict_s3_mapped.py", ml_model_id="ml-1")
     assert run.state == "success", run.states()
-    assert predicted(s3, bucket) == expected()
+    assert predicted(s3, bucket, "predictions-mapped.csv") == expected()
     assert [run.xcom("predict", map_index=place)["rows"] > 0 for place in range(4)] == [True] * 4
     assert run.xcom("join")["rows"] == len(VALUES)

@@ -1,0 +1,145 @@
+"""``make up``: the UI, the play button of every example Dag, and the end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+
+import boto3
+import psutil
+import pytest
+
+from scripts.processes import ROOT, free_port
+from tests.system.commands import Command, running
+from tests.system.conftest import until
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+SECONDS = 600  # for all Dags at once
+BUTTONS = sorted(path.stem for path in (ROOT / "dags").glob("*.py") if path.stem != "example_data")
+
+
+class Up(Command):
+    """``make up`` on ports of its own, and its API."""
+
+    def __init__(self) -> None:
+        self.port, self.service_port = free_port(), free_port()
+        super().__init__("up.py", "--port", str(self.port), "--service-port", str(self.service_port))
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.token = ""
+
+    def call(self, method: str, path: str, body: object = None):
+        """Call Airflow's API as its UI does, and return the answer."""
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)
+
+    def press(self, dag_id: str) -> str:
+        """Press the play button, with the parameters as they are; return the path of the run."""
+        self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+        run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
+        return f"/api/v2/dags/{dag_id}/dagRuns/{run['dag_run_id']}"
+
+    def failed(self, path: str) -> dict[str, str]:
+        """Return the state of each task of a run that is not success."""
+        tasks = self.call("GET", f"{path}/taskInstances?limit=100")["task_instances"]
+        return {task["task_id"]: task["state"] for task in tasks if task["state"] not in ("success", "skipped")}
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    command = Up()
+    try:
+        command.read_until("Ctrl-C ends")
+        command.token = command.call("GET", "/auth/token")["access_token"]
+        until(lambda: command.call("GET", "/api/v2/dags")["total_entries"] == len(BUTTONS), 120)
+        yield command
+    finally:
+        command.process.terminate()
+        command.process.wait(60)
+
+
+def test_it_listens_on_loopback_alone(up):
+    """Nobody else in the network reaches it."""
+    addresses = {
+        connection.laddr.ip
+        for process in [psutil.Process(up.process.pid), *psutil.Process(up.process.pid).children(recursive=True)]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses == {"127.0.0.1"}
+
+
+def test_every_play_button(up):
+    """Each example Dag succeeds with the parameters that it comes with."""
+    runs = {dag_id: up.press(dag_id) for dag_id in BUTTONS}
+
+    def states() -> dict[str, str]:
+        return {dag_id: up.call("GET", path)["state"] for dag_id, path in runs.items()}
+
+    until(lambda: not {"queued", "running"} & set(states().values()), SECONDS, states)
+    assert states() == dict.fromkeys(BUTTONS, "success"), {name: up.failed(path) for name, path in runs.items()}
+
+
+def test_every_parameter_is_described(up):
+    """The form behind the play button says what each parameter is."""
+    for dag_id in BUTTONS:
+        for name, param in (up.call("GET", f"/api/v2/dags/{dag_id}/details")["params"] or {}).items():
+            assert param["description"] or param["schema"].get("description"), (dag_id, name)
+
+
+def test_the_event_trigger_starts_its_dag(up):
+    """An endpoint that becomes READY again starts a run, without a button."""
+    up.call("PATCH", "/api/v2/dags/endpoint_events", {"is_paused": False})
+    client = boto3.client(
+        "machinelearning",
+        endpoint_url=f"http://127.0.0.1:{up.service_port}",
+        region_name="us-east-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+
+    def started() -> list[str]:
+        runs = up.call("GET", "/api/v2/dags/endpoint_events/dagRuns?limit=100")["dag_runs"]
+        return [run["state"] for run in runs if run["run_type"].startswith("asset")]
+
+    def again() -> bool:
+        client.delete_realtime_endpoint(MLModelId="their-model")
+        client.create_realtime_endpoint(MLModelId="their-model")
+        try:
+            until(lambda: bool(started()), 45)
+        except AssertionError:
+            return False
+        return True
+
+    until(again, 180)
+    until(lambda: started()[0] == "success", 120, started)
+
+
+def test_a_second_one_and_a_taken_port(up):
+    """A second one says that one runs; another process on its port is named before anything starts."""
+    with running("up.py") as second:
+        second.read_until(f"make up runs already here, as process {up.process.pid}.")
+
+
+def test_it_ends_within_seconds(up):
+    """Ctrl-C ends everything: the last test of this module."""
+    assert len(up.living()) >= 6
+    assert up.end(signal.SIGINT) < 5
+    assert up.process.returncode == 0
+    assert up.living() == []
+
+
+def test_a_taken_port_is_named():
+    """Nothing is started when somebody listens on the port, and the message says how to choose another."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with running("up.py", "--port", str(port), "--service-port", str(free_port())) as command:
+            command.read_until(f"Port {port} of 127.0.0.1 is taken: choose another by `make up PORT=8081`")
+            assert command.process.wait(30) == 1
