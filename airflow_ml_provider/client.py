@@ -132,6 +132,11 @@ class MachineLearningClientHook(AwsBaseHook):
                 region_name=region_name, config=config, deferrable=deferrable
             )
         except NoRegionError:
+            if self.conn_config.conn_type not in (None, "aws"):
+                raise AirflowException(
+                    f"aws_conn_id: the connection {self.aws_conn_id!r} is of type {self.conn_config.conn_type!r}; it "
+                    f"must be of type 'aws'"
+                ) from None
             raise AirflowException(
                 f"region_name: neither the argument nor the connection {self.aws_conn_id!r} names a region; "
                 f"Amazon Machine Learning exists in us-east-1 and eu-west-1."

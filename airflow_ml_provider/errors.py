@@ -16,6 +16,17 @@ class MachineLearningError(AirflowException):
     """Base of the exceptions that this package adds to Airflow's and botocore's."""
 
 
+class RequestFailed(MachineLearningError):
+    """Raised when AWS refuses a request or cannot be reached; ``code`` is AWS's name of the error.
+
+    The message holds the cause's own, so it is raised without a chain, which would show the cause once more.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class DeadlinePassed(MachineLearningError):
     """Raised when a call still failed with transient errors at its deadline."""
 

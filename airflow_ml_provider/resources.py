@@ -85,6 +85,14 @@ def describe(resource: Resource, answer: Mapping[str, object]) -> Description:
     return {resource.id_member: thing.get(resource.id_member), **cast("Description", info)}
 
 
+def highlight(seen: Description) -> str:
+    """Return what a log line should show of a finished thing: an endpoint's URL, an evaluation's metrics."""
+    if url := seen.get("EndpointUrl"):
+        return str(url)
+    performance = cast("Mapping[str, Mapping[str, str]]", seen.get("PerformanceMetrics") or {})
+    return ", ".join(f"{name} {value}" for name, value in (performance.get("Properties") or {}).items())
+
+
 def endpoint_info(answer: Mapping[str, object]) -> RealtimeEndpoint:
     """Give the endpoint's info out of a Create, Delete or Get answer, in plain JSON types."""
     info = answer.get("RealtimeEndpointInfo") or answer.get("EndpointInfo")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.payloads import Description, Outcome
-from airflow_ml_provider.resources import WAITERS, Resource, WaiterName, describe
+from airflow_ml_provider.resources import WAITERS, Resource, WaiterName, describe, highlight
 
 if TYPE_CHECKING:
     from botocore.waiter import AcceptorConfig, SingleWaiterConfig
@@ -102,7 +102,7 @@ def judge(wait: Wait, answer: Mapping[str, object]) -> Outcome | None:
     if state == "retry":
         return None
     if state == "success":
-        return _outcome("success", wait, seen, "")
+        return _outcome("success", wait, seen, highlight(seen))
     return _outcome("failure", wait, seen, _why(wait, answer, state))
 
 
@@ -153,7 +153,7 @@ def _outcome(
 
 def spent(wait: Wait) -> str:
     """Say how long the wait has lasted and how many calls it has made."""
-    return f"{now() - wait.started:.0f} s and {wait.calls} calls"
+    return f"{now() - wait.started:.0f} s and {wait.calls} call{'s' * (wait.calls != 1)}"
 
 
 def look(wait: Wait, get: Callable[[], Mapping[str, object]]) -> Outcome | None:

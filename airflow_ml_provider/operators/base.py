@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 AWS_FIELDS = ("aws_conn_id", "region_name", "verify")
 
 
+def check_flag(argument: str, value: object) -> None:
+    """Raise a TypeError unless the value is a boolean."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{argument}: {value!r} is a {type(value).__name__}; it must be True or False")
+
+
+def check_number(argument: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    """Raise a TypeError unless the value is of these kinds of number.
+
+    :param wanted: the kinds in words.
+    """
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise TypeError(f"{argument}: {value!r} is a {type(value).__name__}; it must be {wanted}")
+
+
 class MachineLearningBase(BaseOperator):
     """Hold the four AWS arguments of every operator and sensor, and make the hook when a task runs.
 
@@ -114,9 +129,14 @@ class MachineLearningBase(BaseOperator):
         """Give the call that asks for what is awaited."""
         return lambda: self.hook.get(wait.resource, wait.resource_id, wait.deadline)
 
+    told = ""
+
     def tell(self, wait: Wait) -> None:
-        """Log what was last seen of what is awaited."""
-        self.log.info("%s: %s", wait, wait.error or wait.status)
+        """Log what was last seen of what is awaited, when that is new."""
+        seen = wait.error or wait.status
+        if seen != self.told:
+            self.told = seen
+            self.log.info("%s: %s", wait, seen)
 
     def defer_wait(self, wait: Wait, method_name: str, **carried: JSON) -> NoReturn:
         """Leave the wait to the triggerer, which resumes the task with an Event.

@@ -40,8 +40,8 @@ def deterministic_id(context: Context) -> str:
 
 
 def code(error: AirflowException) -> str:
-    """Give AWS's name of the error behind a failure; empty when AWS was not the cause."""
-    return errors.code(error.__cause__) if error.__cause__ else ""
+    """Return AWS's name of the error behind a failure; empty when AWS was not the cause."""
+    return error.code if isinstance(error, errors.RequestFailed) else ""
 
 
 class MachineLearningCreateOperator(MachineLearningWaitingOperator):
@@ -136,8 +136,10 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         :raises AirflowException: when it did not end well.
         """
         hint = ". The id stays taken: mend the cause, then use if_exists='replace' or another id"
-        added = hint if outcome["kind"] == "failure" else ""
-        return super().concluded({**outcome, "message": outcome["message"] + added})
+        message = outcome["message"]
+        if outcome["kind"] == "failure":
+            message = message.rstrip(".") + hint
+        return super().concluded({**outcome, "message": message})
 
 
 class MachineLearningGetOperator(MachineLearningOperator):

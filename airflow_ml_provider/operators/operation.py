@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from airflow_ml_provider import errors
 from airflow_ml_provider.compat import AirflowException, conf
-from airflow_ml_provider.errors import DeadlinePassed
-from airflow_ml_provider.operators.base import MachineLearningBase
+from airflow_ml_provider.operators.base import MachineLearningBase, check_flag, check_number
 from airflow_ml_provider.payloads import JSON, Description
 from airflow_ml_provider.resources import WaiterName
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def failures(what: str) -> Iterator[None]:
-    """Turn botocore's errors, and a deadline that came first, into an AirflowException that says what failed."""
+    """Turn botocore's errors, and a deadline that came first, into a RequestFailed that says what failed."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
     try:
         yield
-    except (BotoCoreError, ClientError, ResponseParserError, DeadlinePassed) as error:
-        raise AirflowException(f"{what}: {error}") from error
+    except (BotoCoreError, ClientError, ResponseParserError, errors.DeadlinePassed) as error:
+        raise errors.RequestFailed(f"{what}: {error}", errors.code(error)) from None
 
 
 class MachineLearningOperator(MachineLearningBase):
@@ -78,7 +78,11 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if waiter_delay <= 0:
+        check_flag("wait_for_completion", wait_for_completion)
+        check_flag("deferrable", deferrable)
+        check_number("waiter_delay", waiter_delay, (int, float), "a number")
+        check_number("waiter_max_attempts", waiter_max_attempts, int, "a whole number")
+        if not waiter_delay > 0:
             raise ValueError(f"waiter_delay: {waiter_delay} s; it must be above 0")
         if waiter_max_attempts < 1:
             raise ValueError(f"waiter_max_attempts: {waiter_max_attempts}; it must be at least 1")

@@ -13,7 +13,7 @@ from airflow_ml_provider.compat import (
     PokeReturnValue,
     conf,
 )
-from airflow_ml_provider.operators.base import MachineLearningBase
+from airflow_ml_provider.operators.base import MachineLearningBase, check_flag
 from airflow_ml_provider.payloads import Description, Event
 from airflow_ml_provider.resources import WaiterName
 
@@ -43,6 +43,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_flag("deferrable", deferrable)
         self.deferrable = deferrable
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -99,6 +100,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         :raises AirflowFailException: when waiting longer makes no sense.
         """
         if outcome["kind"] == "success":
+            self.log.info("%s", outcome["message"])
             return outcome["description"]
         raise (AirflowSensorTimeout if outcome["kind"] == "timeout" else AirflowFailException)(outcome["message"])
 

@@ -69,7 +69,7 @@ def test_a_final_verdict_fails_at_once(kind, deferrable, make, amazon_ml_local, 
     amazon_ml_local.service.fail(kind, "new", message="The data is broken")
     make(kind)
     service_clock.advance(3600)
-    expected = f"{kind} new in us-east-1: status FAILED after 0 s and 1 calls: The data is broken"
+    expected = f"{kind} new in us-east-1: status FAILED after 0 s and 1 call: The data is broken"
     with pytest.raises(AirflowFailException, match=expected):
         finish(sensor(kind, deferrable=deferrable), service_clock)
 

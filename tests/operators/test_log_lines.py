@@ -1,0 +1,112 @@
+"""What a reader of a task's log meets."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+import pytest
+
+from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.operators.base import MachineLearningBase
+from airflow_ml_provider.operators.evaluation import MachineLearningCreateEvaluationOperator
+from airflow_ml_provider.operators.ml_model import (
+    MachineLearningCreateMLModelOperator,
+    MachineLearningGetMLModelOperator,
+)
+from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
+from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+
+
+@pytest.fixture
+def lines(caplog, monkeypatch):
+    """Return the messages that our own classes have logged so far; a plain logger stands in for Airflow's."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(MachineLearningBase, "log", logging.getLogger("operator"), raising=False)
+    return lambda: [record.getMessage() for record in caplog.records if record.name == "operator"]
+
+
+def create(**arguments):
+    return MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id="ml-1", **arguments)
+
+
+def test_a_wait_ends_with_the_endpoints_url(amazon_ml_local, ml_model, lines):
+    """The last line has the URL, and one call is no "calls"."""
+    url = create(waiter_delay=5).execute({})["EndpointUrl"]
+    assert lines()[-1].endswith(f": {url}")
+    sensor = MachineLearningRealtimeEndpointSensor(task_id="ready", ml_model_id="ml-1")
+    sensor.execute({})
+    assert f"RealtimeEndpoint ml-1 in us-east-1: status READY after 0 s and 1 call: {url}" in lines()
+
+
+def test_a_status_that_has_not_changed_is_told_once(amazon_ml_local, ml_model, lines):
+    """A wait of many looks says each status once."""
+    amazon_ml_local.service.durations.set(ml_model=600)
+    MachineLearningCreateMLModelOperator(
+        task_id="train",
+        ml_model_id="new",
+        ml_model_type="BINARY",
+        training_data_source_id="ds-1",
+        waiter_delay=10,
+        waiter_max_attempts=100,
+    ).execute({})
+    told = [line.rpartition(": ")[2] for line in lines()]
+    assert told.count("INPROGRESS") == 1
+
+
+def test_an_evaluation_ends_with_its_metric(amazon_ml_local, ml_model, lines):
+    """The last line has the metric and its value."""
+    MachineLearningCreateEvaluationOperator(
+        task_id="evaluate", evaluation_id="ev-1", ml_model_id="ml-1", evaluation_data_source_id="ds-1"
+    ).execute({})
+    assert "BinaryAUC 0.98" in lines()[-1]
+
+
+def test_a_failure_ends_in_one_full_stop(amazon_ml_local, ml_model):
+    """The hint follows the service's sentence."""
+    amazon_ml_local.service.fail("MLModel", "new", message="Fits no model type.")
+    train = MachineLearningCreateMLModelOperator(
+        task_id="train", ml_model_id="new", ml_model_type="BINARY", training_data_source_id="ds-1"
+    )
+    with pytest.raises(AirflowException, match=r"model type\. The id stays taken"):
+        train.execute({})
+
+
+def test_the_cause_stands_once(amazon_ml_local):
+    """A traceback shows AWS's words one time."""
+    get = MachineLearningGetMLModelOperator(task_id="get", ml_model_id="nosuch")
+    with pytest.raises(AirflowException, match="No MLModel with id nosuch exists") as raised:
+        get.execute({})
+    assert "".join(traceback.format_exception(raised.value)).count("No MLModel with id nosuch exists") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"waiter_delay": "30"}, "waiter_delay: '30' is a str; it must be a number"),
+        ({"waiter_delay": True}, "waiter_delay: True is a bool; it must be a number"),
+        ({"waiter_max_attempts": 2.5}, "waiter_max_attempts: 2.5 is a float; it must be a whole number"),
+        ({"deferrable": "yes"}, "deferrable: 'yes' is a str; it must be True or False"),
+        ({"wait_for_completion": 1}, "wait_for_completion: 1 is a int; it must be True or False"),
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_named(arguments, message):
+    """It is refused when the Dag file is read, by name."""
+    with pytest.raises(TypeError, match=message):
+        create(**arguments)
+
+
+def test_a_sensors_deferrable_is_checked_too():
+    """A sensor refuses text as an operator does."""
+    with pytest.raises(TypeError, match="deferrable: 'no' is a str"):
+        MachineLearningRealtimeEndpointSensor(task_id="ready", ml_model_id="ml-1", deferrable="no")
+
+
+def test_a_connection_of_another_type_is_named(monkeypatch):
+    """A connection that is none of AWS's is what is wrong, not a missing region."""
+    monkeypatch.setenv("AIRFLOW_CONN_WEB", "http://example.org")
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    get = MachineLearningGetMLModelOperator(task_id="get", ml_model_id="ml-1", aws_conn_id="web")
+    with pytest.raises(AirflowException, match="the connection 'web' is of type 'http'; it must be of type 'aws'"):
+        get.execute({})
