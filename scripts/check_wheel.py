@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from environments import CONSTRAINTS, REQUIREMENTS, ROOT, Environment, read_environments
@@ -45,19 +48,42 @@ def check_contents(package: str) -> None:
         raise SystemExit(f"{wheel(package).name}: missing {sorted(missing)}, stray {stray}")
 
 
-def resolve(environment: Environment, extra: str, floors: str = "") -> None:
-    """Resolve the provider's wheel under an environment's official constraints: no pin may have to change.
+def resolve(environment: Environment, wanted: str) -> set[str]:
+    """Resolve requirements with our wheels under an environment's official constraints: no pin may have to change.
 
-    :param floors: further requirements, one a line
     :raises SystemExit: with what the resolver says
     """
-    wanted = f"airflow-ml-provider{extra} @ {wheel('airflow_ml_provider').as_uri()}\n"
-    wanted += f"apache-airflow=={environment.lock}\n{floors}"
-    command = [BIN / "uv", "pip", "compile", "--quiet", "--python-version", environment.python, "--find-links", DIST]
-    command += ["--constraint", CONSTRAINTS / f"{environment.lock}.txt", "--output-file", os.devnull, "-"]
+    command = [BIN / "uv", "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--find-links", DIST, "-"]
+    command += ["--python-version", environment.python, "--constraint", CONSTRAINTS / f"{environment.lock}.txt"]
     resolved = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
     if resolved.returncode:
         raise SystemExit(f"Under the constraints of {environment.lock}, pins would change:\n{resolved.stderr}")
+    return {line for line in resolved.stdout.splitlines() if not line.startswith("-")}
+
+
+def check_pins(environment: Environment) -> None:
+    """Check that the provider adds itself alone to Airflow with its amazon provider, and that ``[local]`` fits too."""
+    airflow = f"apache-airflow=={environment.lock}\napache-airflow-providers-amazon\nboto3\n"
+    ours = f"airflow-ml-provider @ {wheel('airflow_ml_provider').as_uri()}"
+    added = resolve(environment, airflow + ours) - resolve(environment, airflow)
+    if added != {ours}:
+        raise SystemExit(f"On Airflow {environment.lock} the provider brings more than itself: {sorted(added)}")
+    resolve(environment, airflow + ours.replace(" @", "[local] @"))
+    print(f"resolves under the constraints of {environment.lock}, with [local] too", flush=True)
+
+
+def check_page(environments: dict[str, Environment]) -> None:
+    """Resolve the requirements of docs/installing.md for the Airflow that the page names, with our folder for MWAA's.
+
+    ``--no-index`` is left out: check_pins knows that there is nothing to fetch beside the wheel.
+    """
+    text = (ROOT / "docs" / "installing.md").read_text()
+    (lock,) = set(re.findall(r"constraints-([\d.]+)/", text))
+    for snippet in re.findall(r"```requirements\n(.*?)```", text, re.DOTALL):
+        kept = textwrap.dedent(re.sub(r" *--(no-index|constraint).*\n", "", snippet))
+        wanted = f"apache-airflow=={lock}\n{kept}".replace("/usr/local/airflow/plugins", str(DIST))
+        resolve(environments[lock], wanted)
+    print("the requirements of docs/installing.md resolve", flush=True)
 
 
 def install(folder: Path, *arguments: str | Path) -> Path:
@@ -94,11 +120,10 @@ def main() -> None:
     """Check the wheels in dist/."""
     for package in CONTENTS:
         check_contents(package)
-    for environment in ENVIRONMENTS:
-        if (CONSTRAINTS / f"{environment.lock}.txt").exists():
-            for extra in ("", "[local]"):
-                resolve(environment, extra)
-            print(f"resolves under the constraints of {environment.lock}, with [local] too", flush=True)
+    constrained = {each.lock: each for each in ENVIRONMENTS if (CONSTRAINTS / f"{each.lock}.txt").exists()}
+    with ThreadPoolExecutor() as pool:  # uv waits for the index most of the time
+        list(pool.map(check_pins, constrained.values()))
+    check_page(constrained)
     with tempfile.TemporaryDirectory() as folder:
         check_provider(Path(folder, "provider"))
         check_local(Path(folder, "local"))
