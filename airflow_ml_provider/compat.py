@@ -63,6 +63,7 @@ __all__ = [
     "conf",
     "dag",
     "get_async_connection",
+    "is_run_active",
     "mask_secret",
     "redact",
     "task",
@@ -143,3 +144,13 @@ async def get_async_connection(conn_id: str) -> Connection:
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(BaseHook.get_connection)(conn_id)
+
+
+def is_run_active(context: Context, dag_id: str, run_id: str) -> bool:
+    """Return whether a Dag run is queued or running; one that this Airflow does not know is not."""
+    states = ["queued", "running"]
+    if AIRFLOW_3:
+        return bool(context["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id], states=states))
+    from airflow.models.dagrun import DagRun
+
+    return any(run.state in states for run in DagRun.find(dag_id=dag_id, run_id=run_id))

@@ -29,6 +29,7 @@ def get_provider_info() -> dict[str, object]:
                 "python-modules": [
                     "airflow_ml_provider.operators.batch_prediction",
                     "airflow_ml_provider.operators.data_source",
+                    "airflow_ml_provider.operators.endpoints_report",
                     "airflow_ml_provider.operators.evaluation",
                     "airflow_ml_provider.operators.ml_model",
                     "airflow_ml_provider.operators.prediction",

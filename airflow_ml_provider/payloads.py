@@ -21,6 +21,54 @@ class RealtimeEndpoint(TypedDict):
     CreatedAt: NotRequired[str]
 
 
+class BilledEndpoint(TypedDict):
+    """An endpoint that costs money: ``Hours`` since it was created, US dollars an hour, US dollars so far.
+
+    ``DagId``, ``TaskId``, ``RunId`` and ``MapIndex`` (-1 for a task that is not mapped) identify the task that made
+    it, where its tag says so.
+    """
+
+    AwsConnId: str | None
+    RegionName: str
+    MLModelId: str
+    Name: str
+    EndpointStatus: str
+    CreatedAt: str
+    Hours: float
+    HourlyPrice: float
+    Cost: float
+    DagId: NotRequired[str]
+    TaskId: NotRequired[str]
+    RunId: NotRequired[str]
+    MapIndex: NotRequired[int]
+
+
+class ReportedEndpoint(BilledEndpoint, total=False):
+    """A billed endpoint in a report: whether it is older than ``max_age``, and what was done about it."""
+
+    Forgotten: bool
+    Action: Literal["kept", "to delete", "deleted", "not deleted"]
+    Reason: str
+
+
+class UnreachedRegion(TypedDict):
+    """A connection and region that could not be asked, and why."""
+
+    AwsConnId: str | None
+    RegionName: str | None
+    Message: str
+
+
+class EndpointsReport(TypedDict):
+    """The endpoints that cost money at a moment, over all connections and regions that were asked."""
+
+    ReportedAt: str
+    Endpoints: list[ReportedEndpoint]
+    Unreached: list[UnreachedRegion]
+    HourlyPrice: float
+    Cost: float
+
+
 class Prediction(TypedDict):
     """What Predict answers, under AWS's names: scores are float32, a class's or the value's members may be absent."""
 

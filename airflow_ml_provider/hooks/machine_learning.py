@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 from airflow_ml_provider import errors, waiting
 from airflow_ml_provider.client import MachineLearningClientHook
 from airflow_ml_provider.compat import AirflowException
-from airflow_ml_provider.payloads import Prediction, RealtimeEndpoint
+from airflow_ml_provider.payloads import BilledEndpoint, Prediction, RealtimeEndpoint
+from airflow_ml_provider.prices import PRICE_PER_10_MB
 from airflow_ml_provider.records import Record, encode
 from airflow_ml_provider.resources import endpoint_info
 
@@ -103,6 +104,19 @@ class MachineLearningHook(MachineLearningClientHook):
             timeout=timeout,
             return_refused=return_refused,
         )
+
+    def realtime_endpoints(self, *, price_per_10_mb: float = PRICE_PER_10_MB) -> list[BilledEndpoint]:
+        """Return every realtime endpoint of the connection's account and region that costs money, the oldest first.
+
+        Needs DescribeMLModels; with DescribeTags each endpoint says which Dag, task and run made it.
+
+        :param price_per_10_mb: US dollars an hour for each 10 MB of a model. The default is a third party's figure.
+        :returns: for each endpoint that is not NONE its model's id and name, ``EndpointStatus``, ``CreatedAt``
+            (ISO 8601), hours, price and cost so far, and its task where a tag names it.
+        """
+        from airflow_ml_provider.billing import realtime_endpoints
+
+        return realtime_endpoints(self, price_per_10_mb)
 
     def read_batch_prediction(self, batch_prediction_id: str) -> Iterator[BatchRow | None]:
         """Read the result of a batch prediction back, row by row in the order of its input.

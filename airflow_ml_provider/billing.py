@@ -1,0 +1,88 @@
+"""List the realtime endpoints that cost money now, with what they cost and which task made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, cast
+
+from airflow_ml_provider import errors
+from airflow_ml_provider.owners import parse
+from airflow_ml_provider.prices import PRICE_PER_10_MB, hourly_price
+from airflow_ml_provider.resources import endpoint_info
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.client import MachineLearningClientHook
+    from airflow_ml_provider.owners import Owner
+    from airflow_ml_provider.payloads import BilledEndpoint, RealtimeEndpoint
+
+
+def realtime_endpoints(
+    hook: MachineLearningClientHook, price_per_10_mb: float = PRICE_PER_10_MB
+) -> list[BilledEndpoint]:
+    """Return every endpoint that is not NONE, the oldest first; ``MachineLearningHook`` documents it."""
+    found = [_billed(hook, model, now, price_per_10_mb) for model, now in _models(hook)]
+    return sorted(found, key=lambda one: one.get("CreatedAt", ""))
+
+
+def _models(hook: MachineLearningClientHook) -> Iterator[tuple[Mapping[str, object], datetime]]:
+    """Yield each model that has an endpoint, and AWS's own time of the answer."""
+    pages = hook.conn.get_paginator("describe_ml_models").paginate(FilterVariable="RealtimeEndpointStatus", NE="NONE")
+    for page in pages:
+        now = _answered_at(cast("Mapping[str, object]", page))
+        for model in page["Results"]:
+            if model.get("EndpointInfo", {}).get("EndpointStatus", "NONE") != "NONE":
+                yield cast("Mapping[str, object]", model), now
+
+
+def _answered_at(answer: Mapping[str, object]) -> datetime:
+    """Return the ``Date`` of an answer; this machine's time where a proxy has removed it."""
+    metadata = cast("Mapping[str, Mapping[str, str]]", answer.get("ResponseMetadata", {}))
+    date = metadata.get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date) if date else datetime.now(UTC)
+
+
+def _billed(
+    hook: MachineLearningClientHook, model: Mapping[str, object], now: datetime, price_per_10_mb: float
+) -> BilledEndpoint:
+    endpoint = endpoint_info(model)
+    price = hourly_price(cast("int", model.get("SizeInBytes") or 0), price_per_10_mb)
+    hours = _hours(endpoint, now)
+    found: BilledEndpoint = {
+        "AwsConnId": hook.aws_conn_id,
+        "RegionName": hook.conn_region_name,
+        "MLModelId": endpoint["MLModelId"],
+        "Name": str(model.get("Name") or ""),
+        "EndpointStatus": endpoint["EndpointStatus"],
+        "CreatedAt": endpoint.get("CreatedAt", ""),
+        "Hours": round(hours, 2),
+        "HourlyPrice": round(price, 6),
+        "Cost": round(hours * price, 4),
+    }
+    if owner := _owner(hook, endpoint):
+        found |= {"DagId": owner.dag_id, "TaskId": owner.task_id, "RunId": owner.run_id, "MapIndex": owner.map_index}
+    return found
+
+
+def _hours(endpoint: RealtimeEndpoint, now: datetime) -> float:
+    created_at = endpoint.get("CreatedAt")
+    if not created_at:
+        return 0.0
+    return max(0.0, (now - datetime.fromisoformat(created_at)).total_seconds() / 3600)
+
+
+def _owner(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint) -> Owner | None:
+    """Return the claim of the task that made the endpoint; None where no tag says so or tags may not be read."""
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = hook.conn.describe_tags(ResourceId=endpoint["MLModelId"], ResourceType="MLModel")
+    except ClientError as error:
+        if errors.code(error) not in errors.ACCESS_DENIED | {"ResourceNotFoundException"}:
+            raise
+        hook.log.info("The task that made the endpoint of MLModel %s is unknown: %s", endpoint["MLModelId"], error)
+        return None
+    owners = [parse(cast("Mapping[str, str]", tag)) for tag in answer["Tags"]]
+    claims = [owner for owner in owners if owner and owner.covers(endpoint)]
+    return min(claims, key=lambda owner: owner.state != "created", default=None)

@@ -1,0 +1,42 @@
+"""The report of endpoints in Dag runs: Airflow knows which runs are over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.core
+
+DAGS = Path(__file__).parent.parent.parent / "dags"
+FEATURES = Path(__file__).parent / "features"
+
+
+def status(amazon_ml_local, ml_model):
+    return amazon_ml_local.client().get_ml_model(MLModelId=ml_model)["EndpointInfo"]["EndpointStatus"]
+
+
+def test_an_endpoint_that_a_run_has_left_is_deleted(run_dag, amazon_ml_local, ml_model, service_clock):
+    """The example Dag finds it a day later, names the run, and deletes it when told to."""
+
+    def delete(dag):
+        dag.get_task("report").is_dry_run = False
+
+    left = run_dag(FEATURES / "endpoint_left.py", ml_model_id=ml_model)
+    assert left.state == "success", left.states()
+    service_clock.advance(2 * 24 * 3600)
+    run = run_dag(DAGS / "endpoints_report.py", delete)
+    assert run.state == "success", run.states()
+    (found,) = run.xcom("report")["Endpoints"]
+    assert (found["DagId"], found["TaskId"], found["Action"]) == ("endpoint_left", "create", "deleted")
+    assert status(amazon_ml_local, ml_model) == "NONE"
+
+
+def test_an_endpoint_of_a_run_that_goes_on_is_kept(run_dag, amazon_ml_local, ml_model):
+    """The run that the tag names is still running, so the endpoint is in use."""
+    run = run_dag(FEATURES / "endpoint_in_use.py", ml_model_id=ml_model)
+    assert run.state == "success", run.states()
+    (found,) = run.xcom("report")["Endpoints"]
+    assert (found["Action"], found["DagId"]) == ("kept", "endpoint_in_use")
+    assert "is not over" in found["Reason"]
+    assert status(amazon_ml_local, ml_model) == "READY"

@@ -1,0 +1,200 @@
+"""The report of endpoints that cost money: what is listed, what is deleted, and what is kept."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_ml_provider import compat
+from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+from airflow_ml_provider.operators.endpoints_report import MachineLearningEndpointsReportOperator
+from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
+
+HOUR = 3600
+
+
+class TaskInstance(SimpleNamespace):
+    """A task instance of the run ``run``, in an Airflow in which the runs of ``active`` are not over."""
+
+    active: tuple[str, ...] = ()
+
+    def get_dr_count(self, *, dag_id, run_ids, states):
+        return sum(run_id in self.active for run_id in run_ids)
+
+    def xcom_push(self, key, value):
+        json.dumps(value)
+
+    def xcom_pull(self, **_):
+        return None
+
+
+@pytest.fixture
+def context(monkeypatch):
+    """The context of a task; ``context["ti"].active`` names the runs that are not over."""
+    ti = TaskInstance(dag_id="deploy", task_id="create", run_id="run", map_index=-1)
+    monkeypatch.setattr(compat, "AIRFLOW_3", True)
+    return {"ti": ti}
+
+
+@pytest.fixture
+def made(context, ml_model, service_clock):
+    """An endpoint of ml-1 that a task of the Dag ``deploy`` has made, two hours ago."""
+    MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id=ml_model).execute(context)
+    service_clock.advance(2 * HOUR)
+
+
+def report(context, **arguments):
+    return MachineLearningEndpointsReportOperator(task_id="report", **arguments).execute(context)
+
+
+def statuses(amazon_ml_local):
+    items = amazon_ml_local.client().describe_ml_models()["Results"]
+    return {item["MLModelId"]: item["EndpointInfo"]["EndpointStatus"] for item in items}
+
+
+def test_the_hook_lists_what_costs_money(made):
+    """Each endpoint that is not NONE comes with its model, age by AWS's clock, cost, and the task that made it."""
+    (found,) = MachineLearningHook().realtime_endpoints(price_per_10_mb=0.5)
+    assert found == {
+        "AwsConnId": "aws_default",
+        "RegionName": "us-east-1",
+        "MLModelId": "ml-1",
+        "Name": found["Name"],
+        "EndpointStatus": "READY",
+        "CreatedAt": found["CreatedAt"],
+        "Hours": pytest.approx(2, abs=0.1),
+        "HourlyPrice": 0.5,
+        "Cost": pytest.approx(1, abs=0.05),
+        "DagId": "deploy",
+        "TaskId": "create",
+        "RunId": "run",
+        "MapIndex": -1,
+    }
+
+
+def test_a_model_without_an_endpoint_costs_nothing(ml_model):
+    """Nothing is listed whose EndpointStatus is NONE."""
+    assert MachineLearningHook().realtime_endpoints() == []
+
+
+def test_without_a_tag_the_maker_is_unknown(endpoint):
+    """An endpoint that no task of Airflow claims is listed without Dag, task and run."""
+    (found,) = MachineLearningHook().realtime_endpoints()
+    assert "DagId" not in found
+
+
+def test_without_permission_for_tags_the_maker_is_unknown(made, amazon_ml_local):
+    """DescribeTags is of use, not needed."""
+    amazon_ml_local.faults.add("error", code="AccessDeniedException", operation="DescribeTags")
+    (found,) = MachineLearningHook().realtime_endpoints()
+    assert "DagId" not in found
+
+
+def test_the_report_is_plain_json_with_the_sums(made, context):
+    """The report can be an XCom, and adds up price and cost."""
+    found = report(context, price_per_10_mb=0.5)
+    assert json.loads(json.dumps(found)) == found
+    assert (found["HourlyPrice"], found["Cost"]) == (0.5, pytest.approx(1, abs=0.05))
+    assert found["Unreached"] == []
+
+
+def test_the_log_shows_a_table(made, context, caplog, capsys):
+    """A line for each endpoint: model, status, hours, cost, the task that made it."""
+    caplog.set_level("INFO")
+    report(context)
+    log = caplog.text + capsys.readouterr().out  # Airflow 2 logs by logging, Airflow 3 to the standard output
+    assert "1 realtime endpoints cost" in log
+    assert "deploy.create run" in log
+
+
+@pytest.mark.parametrize(("hours", "forgotten"), [(1, True), (3, False)])
+def test_max_age_marks_the_forgotten(made, context, hours, forgotten):
+    """An endpoint is forgotten from that age on."""
+    (found,) = report(context, max_age=timedelta(hours=hours))["Endpoints"]
+    assert found["Forgotten"] is forgotten
+
+
+def test_a_dry_run_deletes_nothing(made, context, amazon_ml_local):
+    """Which is the default: the report says what would be deleted."""
+    (found,) = report(context, delete_older_than=timedelta(hours=1))["Endpoints"]
+    assert found["Action"] == "to delete"
+    assert statuses(amazon_ml_local)["ml-1"] == "READY"
+
+
+def test_what_is_older_is_deleted(made, context, amazon_ml_local):
+    """An endpoint whose run is over is deleted from that age on."""
+    (found,) = report(context, delete_older_than=timedelta(hours=1), dry_run=False)["Endpoints"]
+    assert found["Action"] == "deleted"
+    assert statuses(amazon_ml_local)["ml-1"] == "NONE"
+
+
+def kept(context, amazon_ml_local, **arguments):
+    (found,) = report(context, **{"delete_older_than": timedelta(hours=1), "dry_run": False} | arguments)["Endpoints"]
+    assert found["Action"] == "kept"
+    assert statuses(amazon_ml_local)["ml-1"] == "READY"
+    return found
+
+
+def test_what_is_younger_is_kept(made, context, amazon_ml_local):
+    """Below ``delete_older_than`` nothing is deleted."""
+    kept(context, amazon_ml_local, delete_older_than=timedelta(hours=3))
+
+
+def test_a_listed_model_is_kept(made, context, amazon_ml_local):
+    """``keep_ml_model_ids`` wins over the age."""
+    assert "keep_ml_model_ids" in kept(context, amazon_ml_local, keep_ml_model_ids=["ml-1"])["Reason"]
+
+
+def test_an_endpoint_of_a_run_that_is_not_over_is_kept(made, context, amazon_ml_local):
+    """The tag names the run, and Airflow says whether it is over."""
+    context["ti"].active = ("run",)
+    assert "run run of Dag deploy is not over" in kept(context, amazon_ml_local)["Reason"]
+
+
+def test_an_endpoint_in_its_place_is_kept(made, context, amazon_ml_local, service_clock, monkeypatch):
+    """One that was created after the list was made is another endpoint."""
+    listed = MachineLearningEndpointsReportOperator.listed
+
+    def replaced(self, hook):
+        found = listed(self, hook)
+        amazon_ml_local.client().delete_realtime_endpoint(MLModelId="ml-1")
+        service_clock.advance(10)
+        amazon_ml_local.client().create_realtime_endpoint(MLModelId="ml-1")
+        service_clock.advance(HOUR)
+        return found
+
+    monkeypatch.setattr(MachineLearningEndpointsReportOperator, "listed", replaced)
+    assert "in its place" in kept(context, amazon_ml_local)["Reason"]
+
+
+def test_a_delete_that_is_refused_fails_the_task(made, context, amazon_ml_local):
+    """The task says which endpoint still costs money, and why."""
+    amazon_ml_local.faults.add("error", code="AccessDeniedException", operation="DeleteRealtimeEndpoint")
+    with pytest.raises(AirflowException, match=r"still costing money: ml-1 in us-east-1: .*AccessDenied"):
+        report(context, delete_older_than=timedelta(hours=1), dry_run=False)
+
+
+def test_a_connection_that_cannot_be_asked_does_not_stop_the_others(made, context, caplog):
+    """The report says which connection it was, and why; the others are listed."""
+    found = report(context, aws_conn_ids=["nowhere", "aws_default"])
+    assert [one["MLModelId"] for one in found["Endpoints"]] == ["ml-1"]
+    (unreached,) = found["Unreached"]
+    assert unreached["AwsConnId"] == "nowhere"
+    assert "does not exist" in unreached["Message"]
+
+
+def test_several_regions_are_asked(made, context):
+    """Each connection is asked in each region."""
+    found = report(context, region_names=["us-east-1", "eu-west-1"])
+    assert [one["RegionName"] for one in found["Endpoints"]] == ["us-east-1"]
+    assert found["Unreached"] == []
+
+
+def test_when_nothing_can_be_asked_the_task_fails(ml_model, context):
+    """A report of nothing would look as if nothing cost money."""
+    with pytest.raises(AirflowException, match="does not exist"):
+        report(context, aws_conn_ids=["nowhere"])
