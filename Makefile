@@ -62,7 +62,7 @@ test-system: install  ## Run the tests with Airflow's real processes
 	$(BIN)/python -m pytest -m system tests/system
 
 .PHONY: test-clients
-test-clients: install  ## Drive Amazon ML Local with the aws CLI, the JavaScript SDK and Postgres
+test-clients: install  ## Drive Amazon ML Local with the aws CLI, the JavaScript SDK, Postgres and pages in Chromium
 	$(BIN)/python -m pytest -m clients tests/clients
 
 .PHONY: lint
