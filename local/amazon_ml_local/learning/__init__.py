@@ -1,6 +1,6 @@
 """What Amazon ML Local knows of learning: tables, recipes, models, metrics, batch predictions.
 
-Importing it costs nothing: numpy and scikit-learn come with the first name that needs them.
+Importing it costs nothing: numpy, pyarrow and scikit-learn come with the first name that needs them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from amazon_ml_local.learning.parameters import validate_training_parameters
 from amazon_ml_local.learning.rearrangement import validate_rearrangement
 from amazon_ml_local.learning.recipe import validate_recipe
 from amazon_ml_local.learning.schema import validate_schema
-from amazon_ml_local.learning.sql import read_sql_table
-from amazon_ml_local.learning.table import DataSource, Table, read_table
+from amazon_ml_local.learning.table import DataSource, Table
 
 if TYPE_CHECKING:
     from amazon_ml_local.learning.batch import BatchCounts, batch_predict
     from amazon_ml_local.learning.evaluation import evaluate
     from amazon_ml_local.learning.model import Model, Prediction
+    from amazon_ml_local.learning.reading import make_table, read_table
+    from amazon_ml_local.learning.sql import read_sql_table
     from amazon_ml_local.learning.training import train
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Table",
     "batch_predict",
     "evaluate",
+    "make_table",
     "read_sql_table",
     "read_table",
     "train",
@@ -46,6 +48,9 @@ MODULES = {
     "Prediction": "model",
     "batch_predict": "batch",
     "evaluate": "evaluation",
+    "make_table": "reading",
+    "read_sql_table": "sql",
+    "read_table": "reading",
     "train": "training",
 }
 

@@ -8,20 +8,29 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from io import StringIO
-from itertools import takewhile
+from io import BytesIO, StringIO
+from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from amazon_ml_local.learning.errors import LearningError
+from amazon_ml_local.learning.log import silent
 from amazon_ml_local.learning.values import binary
 from amazon_ml_local.storage import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from amazon_ml_local.learning.columns import Texts
+    from amazon_ml_local.learning.log import Log
     from amazon_ml_local.learning.model import Model
     from amazon_ml_local.learning.table import Table
     from amazon_ml_local.storage import Storage
+
+
+COMPRESSION = 6
+LINES_AT_ONCE = 20_000
 
 
 class BatchCounts(NamedTuple):
@@ -32,7 +41,13 @@ class BatchCounts(NamedTuple):
 
 
 def batch_predict(
-    model: Model, table: Table, threshold: float | None, batch_prediction_id: str, output_uri: str, storage: Storage
+    model: Model,
+    table: Table,
+    threshold: float | None,
+    batch_prediction_id: str,
+    output_uri: str,
+    storage: Storage,
+    log: Log = silent,
 ) -> BatchCounts:
     """Write a result file per input file, and the manifest that maps one to the other.
 
@@ -42,21 +57,20 @@ def batch_predict(
     :raises LearningError: a result cannot be written.
     """
     folder = f"{output_uri.rstrip('/')}/batch-prediction"
-    known = _known(model, table)
-    header = _line([*known, *_answer_columns(model)])
-    lines = _lines(model, table, threshold, list(known.values()))
+    lines = _lines(model, table, threshold)
+    header = next(lines)
     manifest = {}
     names = _names([file.uri for file in table.files])
     try:
         for file, name in zip(table.files, names, strict=True):
             result = f"{folder}/result/{batch_prediction_id}-{name}.gz"
-            body = "".join([header, *lines[file.first : file.last]])
-            storage.write(result, gzip.compress(body.encode(), mtime=0))
+            storage.write(result, _compressed(header, islice(lines, file.last - file.first)))
             manifest[file.uri] = result
+            log(f"{result}: {file.last - file.first:,} lines")
         storage.write(f"{folder}/{batch_prediction_id}.manifest", json.dumps(manifest).encode())
     except StorageError as error:
         raise LearningError(f"The predictions cannot be written. {error}") from error
-    return BatchCounts(len(table.rows), len(table.rows) - len(table.records))
+    return BatchCounts(table.number_of_rows, len(table.unreadable))
 
 
 def scientific(value: float) -> str:
@@ -78,38 +92,54 @@ def _answer_columns(model: Model) -> Sequence[str]:
     return columns[model.model_type]
 
 
-def _known(model: Model, table: Table) -> dict[str, list[str]]:
+def _known(model: Model, table: Table) -> dict[str, Texts]:
     """Return the columns that come from the input: the row's id and its true label, as far as the data has them.
 
-    A BINARY label is told as 0 or 1 whatever its spelling, so that it compares with the answer (our choice).
+    A BINARY label is written as 0 or 1 whatever its spelling, so that it compares with the answer (our choice).
     """
     known = {"tag": table.schema.row_id, "trueLabel": model.target}
-    columns = table.schema.columns
-    texts = {
-        name: [row[columns[attribute]] for row in table.records]
-        for name, attribute in known.items()
-        if attribute in columns
-    }
-    if "trueLabel" in texts and model.model_type == "BINARY":
-        texts["trueLabel"] = ["".join(binary(text)) for text in texts["trueLabel"]]
-    return texts
+    return {name: table.texts(attribute) for name, attribute in known.items() if attribute in table.schema.kinds}
 
 
-def _lines(model: Model, table: Table, threshold: float | None, known: list[list[str]]) -> list[str]:
-    """Return each row's line; blank for a row that could not be read."""
-    answers = map(_answer(model, threshold), model.scores(table).tolist())
-    lines = iter([_line([*before, *answer]) for *before, answer in zip(*known, answers, strict=True)])
-    return [next(lines) if row else "\n" for row in table.rows]
+def _lines(model: Model, table: Table, threshold: float | None) -> Iterator[str]:
+    """Return the header, then each row's line; a blank one for a row that could not be read."""
+    known = _known(model, table)
+    yield _line([*known, *_answer_columns(model)])
+    columns = [_column(name, texts, model) for name, texts in known.items()]
+    answers = map(_answer(model, threshold), chain.from_iterable(map(np.ndarray.tolist, model.scores_by_block(table))))
+    readable = map(",".join, zip(*columns, answers, strict=True))
+    place = 0
+    for unreadable in table.unreadable:
+        yield from (f"{line}\n" for line in islice(readable, unreadable - place))
+        yield "\n"
+        place = unreadable + 1
+    yield from (f"{line}\n" for line in readable)
 
 
-def _answer(model: Model, threshold: float | None) -> Callable[[list[float]], list[str]]:
+def _column(name: str, texts: Texts, model: Model) -> Iterator[str]:
+    is_binary = name == "trueLabel" and model.model_type == "BINARY"
+    cells = ["".join(binary(text)) if is_binary else _line([text]).rstrip("\n") for text in texts.values]
+    return map(cells.__getitem__, texts.codes.tolist())
+
+
+def _answer(model: Model, threshold: float | None) -> Callable[[list[float]], str]:
     least = 0.5 if threshold is None else threshold
     if model.model_type == "BINARY":
-        return lambda scores: ["1" if scores[0] >= least else "0", scientific(scores[0])]
-    return lambda scores: [scientific(score) for score in scores]
+        return lambda scores: f"{'1' if scores[0] >= least else '0'},{scientific(scores[0])}"
+    return lambda scores: ",".join(map(scientific, scores))
 
 
 def _line(values: Sequence[str]) -> str:
     out = StringIO()
     csv.writer(out, lineterminator="\n").writerow(values)
+    return out.getvalue()
+
+
+def _compressed(header: str, lines: Iterator[str]) -> bytes:
+    """Return a gzip file without a time in it: the same lines make the same bytes."""
+    out = BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=COMPRESSION, mtime=0) as file:
+        file.write(header.encode())
+        while some := "".join(islice(lines, LINES_AT_ONCE)):
+            file.write(some.encode())
     return out.getvalue()

@@ -1,37 +1,144 @@
-"""A table's columns, read as their kinds say: numbers, or texts of which each stands once."""
+"""A table's columns: numbers as arrays of doubles, texts as codes of distinct texts, both held by Arrow."""
 
 from __future__ import annotations
 
-from array import array
-from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from amazon_ml_local.learning.values import number
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from amazon_ml_local.learning.values import LARGEST, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
-# Of short texts in these characters alone, what float() takes is a number; anything else needs a closer look.
-USUAL, LONGEST = "0123456789.+-", 100
+    from numpy.typing import NDArray
+
+    from amazon_ml_local.learning.schema import Schema
+
+Floats: TypeAlias = "NDArray[np.float64]"
+Codes: TypeAlias = "NDArray[np.int32]"
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+# Spellings of "missing" that Arrow may know beforehand: number() takes none of them for a number either.
+MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "Null", "null", "None", "none", "?", "-"]
+BLOCK = 65_536
+
+
+class Distinct:
+    """The distinct texts of a column, made into Python's strings only while they are looked at."""
+
+    def __init__(self, texts: pa.StringArray) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __iter__(self) -> Iterator[str]:
+        for first in range(0, len(self), BLOCK):
+            yield from self._texts[first : first + BLOCK].to_pylist()
 
 
 class Texts(NamedTuple):
     """A column of texts: each distinct text once, and the place among them of each row's."""
 
-    values: list[str]
-    codes: array[int]
+    values: Distinct
+    codes: Codes
 
 
-def texts(column: Iterable[str]) -> Texts:
-    """Return a column of texts."""
-    places: dict[str, int] = {}
-    codes = array("q", [places.setdefault(text, len(places)) for text in column])
-    return Texts(list(places), codes)
+class Columns:
+    """Read records into columns, piece by piece.
+
+    A number's text is kept too where it is to be shown again: for the target and the row's id.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        shown = {schema.target, schema.row_id}
+        numeric = {name for name, kind in schema.kinds.items() if kind == "NUMERIC"}
+        self._texts: dict[str, list[pa.Array]] = {
+            name: [] for name in schema.kinds if name not in numeric or name in shown
+        }
+        self._numbers: dict[str, list[Floats]] = {name: [] for name in numeric - shown}
+        self._mixed: set[str] = set()
+
+    def add(self, body: bytes) -> None:
+        """Add the records of a piece of CSV."""
+        if not body or body.isspace():
+            return
+        table = self._read(body)
+        for name, texts in self._texts.items():
+            texts.extend(table[name].chunks)
+        for name, numbers in self._numbers.items():
+            numbers.extend(map(_numbers, table[name].chunks))
+
+    def finish(self, taken: NDArray[np.bool_] | None) -> pa.Table:
+        """Return the columns of the rows that are taken, all where None, as Table keeps them."""
+        columns = {}
+        for name in self.schema.kinds:
+            if name in self._texts:
+                texts = _joined_texts(self._texts.pop(name), taken)
+                columns[f"text:{name}"] = texts
+                if self.schema.kinds[name] == "NUMERIC":
+                    columns[f"number:{name}"] = pa.array(numbers_of(texts))
+            else:
+                columns[f"number:{name}"] = pa.array(_joined(self._numbers.pop(name), taken))
+        return pa.table(columns)
+
+    def _read(self, body: bytes) -> pa.Table:
+        """Return a piece as Arrow reads it; a column in which not all is a number comes as texts."""
+        while True:
+            types = {name: TEXT for name in self.schema.kinds}
+            types |= {name: pa.float64() for name in self._numbers if name not in self._mixed}
+            try:
+                return csv.read_csv(
+                    pa.py_buffer(body),
+                    csv.ReadOptions(column_names=list(self.schema.kinds)),
+                    csv.ParseOptions(newlines_in_values=False),
+                    csv.ConvertOptions(check_utf8=False, column_types=types, null_values=MISSING),
+                )
+            except pa.ArrowInvalid as error:
+                found = re.search(r"column #(\d+)", str(error))
+                wrong = {list(self.schema.kinds)[int(found[1])]} if found else set(self._numbers)
+                if wrong <= self._mixed:
+                    raise
+                self._mixed |= wrong
 
 
-def numbers(column: Sequence[str]) -> array[float]:
-    """Return a column of numbers, NaN where a text shows none."""
-    if not "".join(column).strip(USUAL) and max(map(len, column), default=0) <= LONGEST:
-        with suppress(ValueError):
-            return array("d", map(float, column))
-    return array("d", map(number, column))
+def numbers_of(texts: pa.DictionaryArray) -> Floats:
+    """Return the numbers that texts show, NaN where a text shows none."""
+    shown = np.fromiter(map(number, Distinct(texts.dictionary)), np.float64, len(texts.dictionary))
+    return shown[texts.indices.to_numpy()] if len(shown) else np.empty(0)
+
+
+def texts_of(numbers: Floats) -> Texts:
+    """Return numbers as texts, empty where missing."""
+    distinct, codes = np.unique(numbers, return_inverse=True)
+    shown = ["" if value != value else repr(value).removesuffix(".0") for value in distinct.tolist()]
+    return Texts(Distinct(pa.array(shown, pa.string())), codes.astype(np.int32))
+
+
+def _numbers(chunk: pa.Array) -> Floats:
+    if pa.types.is_dictionary(chunk.type):
+        return numbers_of(chunk)
+    numbers = chunk.to_numpy(zero_copy_only=False)
+    if not np.abs(numbers).max(initial=0.0) <= LARGEST:
+        numbers = np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
+    return numbers
+
+
+def _joined(parts: Sequence[Floats], taken: NDArray[np.bool_] | None) -> Floats:
+    joined = np.concatenate(parts) if parts else np.empty(0)
+    return joined if taken is None else joined[taken]
+
+
+def _joined_texts(parts: list[pa.Array], taken: NDArray[np.bool_] | None) -> pa.DictionaryArray:
+    joined = pa.chunked_array(parts, TEXT).unify_dictionaries()
+    if not joined.num_chunks:
+        return pa.array([], TEXT)
+    codes = np.concatenate([chunk.indices.to_numpy() for chunk in joined.chunks])
+    if taken is not None:
+        codes = codes[taken]
+    return pa.DictionaryArray.from_arrays(codes, joined.chunk(0).dictionary)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from amazon_ml_local.learning.errors import LearningError
+from amazon_ml_local.learning.log import silent
 from amazon_ml_local.learning.target import Truth, read_truth
 
 if TYPE_CHECKING:
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from amazon_ml_local.learning.log import Log
     from amazon_ml_local.learning.model import Model, ModelType
     from amazon_ml_local.learning.table import Table
 
 
-def evaluate(model: Model, table: Table, threshold: float | None = None) -> dict[str, str]:
+def evaluate(
+    model: Model, table: Table, threshold: float | None = None, log: Log = silent
+) -> dict[str, str]:
     """Return AWS's metric of the model on the table's rows that have a target.
 
     BinaryAUC: area under the ROC curve. RegressionRMSE: root of the mean squared error. MulticlassAvgFScore: mean of
@@ -30,7 +34,9 @@ def evaluate(model: Model, table: Table, threshold: float | None = None) -> dict
     truth = read_truth(table, model.target, model.model_type)
     known = ~np.isnan(truth.values)
     name, metric = METRICS[model.model_type]
-    return {name: str(metric(model, Truth(truth.labels, truth.values[known]), model.scores(table)[known]))}
+    metrics = {name: str(metric(model, Truth(truth.labels, truth.values[known]), model.scores(table)[known]))}
+    log(f"{np.count_nonzero(known):,} records with a target: {name} {metrics[name]}")
+    return metrics
 
 
 def _auc(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
@@ -50,9 +56,16 @@ def _rmse(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
 def _f_score(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
     from sklearn.metrics import f1_score
 
-    answers = [model.labels[place] for place in scores.argmax(axis=1)]
-    labels = sorted({*model.labels, *truth.labels})
-    return float(f1_score(truth.texts(), answers, labels=labels, average="macro", zero_division=0))
+    labels = list(dict.fromkeys([*model.labels, *truth.labels]))
+    places = np.array([labels.index(label) for label in truth.labels])
+    scored = f1_score(
+        places[truth.values.astype(int)],
+        scores.argmax(axis=1),
+        labels=range(len(labels)),
+        average="macro",
+        zero_division=0,
+    )
+    return float(scored)
 
 
 METRICS: Mapping[ModelType, tuple[str, Callable[..., float]]] = {

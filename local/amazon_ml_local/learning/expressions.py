@@ -47,6 +47,10 @@ class Name:
     name: str
 
 
+class Unquoted(Name):
+    """What stands without quotes though it begins with no letter: it can only be a function's parameter."""
+
+
 @dataclass(frozen=True)
 class Call:
     """A function of the language applied to something, as it stands in a recipe."""
@@ -76,7 +80,7 @@ class _Parser:
         self.where, self.text, self.position = where, text, 0
 
     def whole(self) -> Expression:
-        expression = self._expression()
+        expression = self._named(self._expression())
         if self.text[self.position :].strip():
             raise self._wrong("expected the end")
         return expression
@@ -85,8 +89,10 @@ class _Parser:
         if depth > MOST_NESTED:
             raise self._wrong(f"more than {MOST_NESTED} functions inside each other")
         name, quoted = self._name()
-        if quoted or not self._skip("("):
+        if quoted:
             return Name(name)
+        if not self._skip("("):
+            return Name(name) if name[0].isalpha() else Unquoted(name)
         arguments: list[Expression] = [self._expression(depth + 1)]
         while self._skip(","):
             arguments.append(self._expression(depth + 1))
@@ -96,14 +102,20 @@ class _Parser:
 
     def _call(self, name: str, arguments: list[Expression]) -> Call:
         if name in GROUPING:
-            return Call(name, tuple(arguments))
+            return Call(name, tuple(map(self._named, arguments)))
         if name not in FUNCTIONS:
             raise self._wrong(f"{name!r} is no function; known are {', '.join([*GROUPING, *FUNCTIONS])}")
         function = FUNCTIONS[name]
         parameter = self._parameter(name, arguments.pop(), function.parameter) if function.parameter else None
         if not function.least_inputs <= len(arguments) <= function.most_inputs:
             raise self._wrong(f"{name} has the wrong number of arguments")
-        return Call(name, tuple(arguments), parameter)
+        return Call(name, tuple(map(self._named, arguments)), parameter)
+
+    def _named(self, expression: Expression) -> Expression:
+        """Return the expression, which must not be an unquoted name that begins with no letter."""
+        if isinstance(expression, Unquoted):
+            raise self._wrong(f"the name {expression.name!r} needs quotes, since it does not begin with a letter")
+        return expression
 
     def _parameter(self, name: str, argument: Expression, allowed: range) -> int:
         text = argument.name if isinstance(argument, Name) else ""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from itertools import chain
-from typing import TYPE_CHECKING
+from array import array
+from functools import reduce
+from itertools import chain, compress
+from operator import add
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -23,10 +26,37 @@ from amazon_ml_local.learning.steps import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
     from amazon_ml_local.learning.recipe import Term
     from amazon_ml_local.learning.steps import Floats, Integers
+
+    Matrix: TypeAlias = "csr_matrix | Floats"
+
+
+class Single(NamedTuple):
+    """At most one feature a row: its place, and its value, which is 0 where the row lacks it."""
+
+    places: int | NDArray[np.int32]
+    values: float | Floats
+
+
+class Bags(NamedTuple):
+    """Any number of features a row, all of value 1: the places by distinct value, and the value of each row."""
+
+    places: NDArray[np.int32]
+    starts: NDArray[np.intp]
+    codes: Integers
+
+    def matrix(self, width: int) -> csr_matrix:
+        """Return a row of the features for each row of data."""
+        from scipy.sparse import csr_matrix
+
+        distinct = csr_matrix(
+            (np.ones(len(self.places)), self.places, self.starts), shape=(len(self.starts) - 1, width)
+        )
+        return distinct[self.codes]
 
 
 class Features:
@@ -37,21 +67,32 @@ class Features:
     """
 
     def __init__(self, terms: Sequence[Term], data: Data) -> None:
-        self._data = data
-        self._number_steps: dict[Term, NumberStep] = {}
-        self._word_steps: dict[Term, WordStep] = {}
-        self.blocks: list[Scale | Vocabulary] = []
-        self.names: list[str] = []
+        self.blocks: list[Number | Vocabulary] = []
+        self.width = 0
+        steps = _Steps(data)
         for term in terms:
-            self.blocks.append(self._block(term))
-            self.names += self.blocks[-1].names
-        del self._data
+            block = (
+                Number(steps.numbers(term), data, self.width)
+                if term.kind == "NUMERIC"
+                else Vocabulary(steps.words(term), data, self.width)
+            )
+            self.blocks.append(block)
+            self.width += len(block.names)
 
-    def matrix(self, data: Data) -> csr_matrix:
-        """Return one row of features per row of data."""
-        from scipy.sparse import hstack
+    @property
+    def names(self) -> list[str]:
+        """Return the pattern of each place: a word, or nothing for a number."""
+        return [name for block in self.blocks for name in block.names]
 
-        return hstack([block.column(data) for block in self.blocks], format="csr")
+    def matrix(self, data: Data) -> Matrix:
+        """Return one row of features per row of data: an array where most features of a row are there, else sparse."""
+        entries = [block.entries(data) for block in self.blocks if block.names]
+        if 2 * len(entries) >= self.width and not any(isinstance(entry, Bags) for entry in entries):
+            return self._dense(entries, len(data))
+        single = [entry for entry in entries if not isinstance(entry, Bags)]
+        bags = [entry.matrix(self.width) for entry in entries if isinstance(entry, Bags)]
+        matrices = [self._sparse(single, len(data)), *bags] if single else bags
+        return reduce(add, matrices)
 
     def row(self, record: Mapping[str, str]) -> tuple[list[int], list[float]]:
         """Return the places and the values of the features that one record has."""
@@ -61,81 +102,107 @@ class Features:
             block.row(record, places, values)
         return places, values
 
-    def _block(self, term: Term) -> Scale | Vocabulary:
-        if term.kind == "NUMERIC":
-            return Scale(Normalize(self._numbers(term), self._data), len(self.names))
-        return Vocabulary(self._words(term), self._data, len(self.names))
+    def _dense(self, entries: list[Single], rows: int) -> Floats:
+        matrix = np.zeros((rows, self.width))
+        for places, values in entries:
+            if isinstance(places, int):
+                matrix[:, places] = values
+            else:
+                matrix[np.arange(rows), places] = values
+        return matrix
 
-    def _numbers(self, term: Term) -> NumberStep:
-        if term not in self._number_steps:
-            self._number_steps[term] = (
+    def _sparse(self, entries: list[Single], rows: int) -> csr_matrix:
+        from scipy.sparse import csr_matrix
+
+        shape = rows, len(entries)
+        places, values = np.empty(shape, np.int32), np.empty(shape)
+        for column, entry in enumerate(entries):
+            places[:, column], values[:, column] = entry
+        starts = np.arange(0, places.size + 1, len(entries), dtype=np.int64 if places.size > 2**31 - 1 else np.int32)
+        return csr_matrix((values.reshape(-1), places.reshape(-1), starts), shape=(rows, self.width))
+
+
+class _Steps:
+    """Make the steps that lead to terms, each once."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+        self._numbers: dict[Term, NumberStep] = {}
+        self._words: dict[Term, WordStep] = {}
+
+    def numbers(self, term: Term) -> NumberStep:
+        if term not in self._numbers:
+            self._numbers[term] = (
                 NumberVariable(term.variable)
                 if term.function == "variable"
-                else Normalize(self._numbers(term.inputs[0]), self._data)
+                else Normalize(self.numbers(term.inputs[0]), self._data)
             )
-        return self._number_steps[term]
+        return self._numbers[term]
 
-    def _words(self, term: Term) -> WordStep:
-        if term not in self._word_steps:
-            self._word_steps[term] = self._word_step(term)
-        return self._word_steps[term]
+    def words(self, term: Term) -> WordStep:
+        if term not in self._words:
+            self._words[term] = self._word_step(term)
+        return self._words[term]
 
     def _word_step(self, term: Term) -> WordStep:
         match term.function:
             case "variable":
                 return WordVariable(term.variable, term.kind)
             case "quantile_bin":
-                return QuantileBin(self._numbers(term.inputs[0]), term.parameter or 0, self._data)
+                return QuantileBin(self.numbers(term.inputs[0]), term.parameter or 0, self._data)
             case "cartesian":
-                return Cartesian(list(map(self._words, term.inputs)))
-        return Rewrite(term, self._words(term.inputs[0]))
+                return Cartesian(list(map(self.words, term.inputs)))
+        return Rewrite(term, self.words(term.inputs[0]))
 
 
-class Scale:
-    """Give the learner a number as it learns best: with mean 0 and variance 1; missing is the mean."""
+class Number:
+    """Show the learner a number as the recipe leaves it; a missing one as the mean of the training rows."""
 
-    def __init__(self, step: Normalize, first: int) -> None:
-        self.step, self.place, self.names = step, first, [""]
+    def __init__(self, step: NumberStep, data: Data, place: int) -> None:
+        numbers = step.column(data)
+        present = numbers[~np.isnan(numbers)]
+        self.step, self.place, self.names = step, place, [""]
+        self.mean = float(present.mean()) if present.size else 0.0
 
-    def column(self, data: Data) -> csr_matrix:
-        numbers = np.nan_to_num(data.numbers(self.step))
-        rows = np.arange(len(numbers) + 1)
-        return _matrix(numbers, np.zeros_like(rows[1:]), rows, 1)
+    def entries(self, data: Data) -> Single:
+        return Single(self.place, np.nan_to_num(self.step.column(data), nan=self.mean))
 
     def row(self, record: Mapping[str, str], places: list[int], values: list[float]) -> None:
         value = self.step.row(record)
-        if not math.isnan(value):
-            places.append(self.place)
-            values.append(value)
+        places.append(self.place)
+        values.append(self.mean if math.isnan(value) else value)
 
 
 class Vocabulary:
-    """Give the learner a 1 for each word that a row has, however often."""
+    """Show the learner a 1 for each word that a row has, however often."""
 
     def __init__(self, step: WordStep, data: Data, first: int) -> None:
-        values, codes = data.words(step)
-        present = (values[code] for code in np.flatnonzero(np.bincount(codes)).tolist())
+        values, codes = step.column(data)
+        present = np.bincount(codes, minlength=len(values)) > 0
+        words = chain.from_iterable(compress(values, present.tolist()))
         self.step, self.first = step, first
-        self.names = list(dict.fromkeys(chain.from_iterable(present)))
-        self.places = {word: first + place for place, word in enumerate(self.names)}
+        self.places = {word: first + place for place, word in enumerate(dict.fromkeys(words))}
 
-    def column(self, data: Data) -> csr_matrix:
-        values, codes = data.words(self.step)
-        rows = [
-            [self.places[word] - self.first for word in dict.fromkeys(words) if word in self.places] for words in values
-        ]
-        places = list(chain.from_iterable(rows))
-        starts = np.concatenate(([0], np.cumsum(list(map(len, rows)), dtype=np.intp)))
-        return _matrix(np.ones(len(places)), places, starts, len(self.names))[codes]
+    @property
+    def names(self) -> list[str]:
+        return list(self.places)
+
+    def entries(self, data: Data) -> Single | Bags:
+        values, codes = self.step.column(data)
+        places, starts = array("i"), array("q", [0])
+        for words in values:
+            places.extend(self.places[word] for word in dict.fromkeys(words) if word in self.places)
+            starts.append(len(places))
+        flat, ends = np.array(places, np.int32), np.array(starts, np.intp)
+        sizes = np.diff(ends)
+        if sizes.max(initial=0) > 1:
+            return Bags(flat, ends, codes)
+        place = np.full(len(sizes), self.first, np.int32)
+        place[sizes == 1] = flat
+        return Single(place[codes], 1.0 if sizes.all() else sizes.astype(float)[codes])
 
     def row(self, record: Mapping[str, str], places: list[int], values: list[float]) -> None:
         for word in dict.fromkeys(self.step.row(record)):
             if word in self.places:
                 places.append(self.places[word])
                 values.append(1.0)
-
-
-def _matrix(values: Floats, places: Sequence[int] | Integers, starts: Integers, width: int) -> csr_matrix:
-    from scipy.sparse import csr_matrix
-
-    return csr_matrix((values, places, starts), shape=(len(starts) - 1, width))

@@ -1,55 +1,118 @@
 """How a model learns: stochastic gradient descent from scikit-learn over the recipe's features.
 
 AWS names the learners: logistic, multinomial logistic and linear regression by SGD. BINARY and REGRESSION take
-SGDClassifier and SGDRegressor. MULTICLASS takes LogisticRegression's SAGA, a stochastic gradient method too, because
-SGDClassifier knows one class against the rest only; SAGA always draws rows at random, so sgd.shuffleType does not
-matter to it. The learning rate, which AWS sets by the data in a way it does not tell, is a quarter of the inverse of
-the loss's curvature: plain and binned data converge in a few passes, and weights are averaged over the steps.
+SGDClassifier and SGDRegressor, five of them at rates a hundredth to a hundred times the steady one, as a recorded log of
+AWS has it, each falling with the root of the number of steps; the one with the least loss on every tenth row, which they do not see, sets the rate at which all rows are
+learned. How AWS chooses is not known. MULTICLASS takes LogisticRegression's SAGA, a stochastic gradient method too,
+because SGDClassifier knows one class against the rest only; SAGA sets its rate itself and always draws rows at random,
+so sgd.shuffleType does not matter to it.
 """
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from amazon_ml_local.learning.model import Learned
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
+    from amazon_ml_local.learning.features import Matrix
+    from amazon_ml_local.learning.log import Log
     from amazon_ml_local.learning.model import ModelType
     from amazon_ml_local.learning.parameters import TrainingParameters
     from amazon_ml_local.learning.steps import Floats
 
-Matrix: TypeAlias = "csr_matrix | Floats"
 SEED = 0
+RATES = (0.01, 0.1, 1.0, 10.0, 100.0)
+# With fewer rows than this there are too few to hold some back: learners are judged on what they have seen.
+FEW_ROWS, HELD_BACK = 200, 10
 # Below it the inverse overflows.
 LEAST = 1e-300
 FILTERS = Lock()
 
 
-def _linear(matrix: Matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:
+class Rows(NamedTuple):
+    """What is learned from: features, targets and weights of the training rows."""
+
+    matrix: Matrix
+    values: Floats
+    weights: Floats
+
+
+class Loss(NamedTuple):
+    """What a learner makes small: scikit-learn's name of it, its value, and its greatest second derivative."""
+
+    name: str
+    value: Callable[[Floats, Floats], Floats]
+    curvature: float
+
+
+SQUARED = Loss("squared_error", lambda raw, values: (raw - values) ** 2, 1.0)
+LOGISTIC = Loss("log_loss", lambda raw, values: np.logaddexp(0.0, raw) - values * raw, 0.25)
+
+
+def _linear(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
     from sklearn.linear_model import SGDRegressor
 
-    mean, deviation = values.mean(), values.std() or 1.0
-    learner = SGDRegressor(**sgd_settings(matrix, settings, curvature=1.0))
-    learner.fit(matrix, (values - mean) / deviation, sample_weight=weighing)
-    return Learned(learner.coef_[:, np.newaxis] * deviation, learner.intercept_ * deviation + mean)
+    mean, deviation = rows.values.mean(), rows.values.std() or 1.0
+    scaled = rows._replace(values=(rows.values - mean) / deviation)
+    weights, intercepts = _best(partial(SGDRegressor, loss=SQUARED.name), SQUARED, scaled, settings, log)
+    return Learned(weights * deviation, intercepts * deviation + mean)
 
 
-def _logistic(matrix: Matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:
+def _logistic(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
     from sklearn.linear_model import SGDClassifier
 
-    learner = SGDClassifier(loss="log_loss", **sgd_settings(matrix, settings, curvature=0.25))
-    learner.fit(matrix, values, sample_weight=weighing)
-    return Learned(learner.coef_.T, learner.intercept_)
+    return _best(partial(SGDClassifier, loss=LOGISTIC.name), LOGISTIC, rows, settings, log)
 
 
-def _multinomial(matrix: Matrix, values: Floats, weighing: Floats | None, settings: TrainingParameters) -> Learned:
+def _best(learner: Callable[..., Any], loss: Loss, rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
+    """Return what is learned at the best of several rates; weights of 0 if none of them stays finite."""
+    steady = steady_rate(rows.matrix, loss.curvature, settings.l2)
+    holds_back = len(rows.values) >= FEW_ROWS
+    judged = np.arange(0, len(rows.values), HELD_BACK if holds_back else 1)
+    seen = rows.weights.copy()
+    if holds_back:
+        seen[judged] = 0.0
+    judges = Rows(rows.matrix[judged], rows.values[judged], rows.weights[judged])
+    best, least, found = 0.0, np.inf, Learned(np.zeros((rows.matrix.shape[1], 1)), np.zeros(1))
+    for number, rate in enumerate(RATES, start=1):
+        learned = _fit(learner(**sgd_settings(settings, rate * steady)), rows._replace(weights=seen))
+        value = _mean_loss(loss, learned, judges) if learned else np.inf
+        log(f"Learner {number} of {len(RATES)}, rate {rate:g} x {steady:.4g}: {loss.name} {value:.6g}")
+        if learned and value < least:
+            best, least, found = rate, value, learned
+    log(f"The rate {best:g} x {steady:.4g} is kept")
+    if not holds_back or not best:
+        return found
+    return _fit(learner(**sgd_settings(settings, best * steady)), rows) or found
+
+
+def _fit(learner: Any, rows: Rows) -> Learned | None:
+    """Return what a learner finds, or None when its weights grow beyond all bounds."""
+    try:
+        learner.fit(rows.matrix, rows.values, sample_weight=rows.weights)
+    except ValueError as error:
+        if "overflow" not in str(error):
+            raise
+        return None
+    return Learned(learner.coef_.reshape(-1, 1), learner.intercept_)
+
+
+def _mean_loss(loss: Loss, learned: Learned, rows: Rows) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses = loss.value((rows.matrix @ learned.weights + learned.intercepts)[:, 0], rows.values)
+        mean = np.average(losses, weights=rows.weights if rows.weights.any() else None)
+    return float(mean) if np.isfinite(mean) else np.inf
+
+
+def _multinomial(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -59,23 +122,31 @@ def _multinomial(matrix: Matrix, values: Floats, weighing: Floats | None, settin
     learner = LogisticRegression(
         **needed,
         solver="saga",
-        C=max(1 / (strength * len(values)), LEAST) if strength else np.inf,
+        C=max(1 / (strength * len(rows.values)), LEAST) if strength else np.inf,
         l1_ratio=1.0 if settings.l1 else 0.0,
         max_iter=settings.passes,
         random_state=SEED,
+        **_mixed_penalty(LogisticRegression),
     )
     # To stop at sgd.maxPasses is what was asked for. The filters are the process's own, so one change at a time.
     with FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        learner.fit(matrix, values, sample_weight=weighing)
+        learner.fit(rows.matrix, rows.values, sample_weight=rows.weights)
     weights, intercepts = learner.coef_.T, learner.intercept_
+    log(f"One learner that sets its rate itself: {int(learner.n_iter_.max())} passes")
     if weights.shape[1] == 1:
         weights = np.hstack([np.zeros_like(weights), weights])
         intercepts = np.concatenate([[0.0], intercepts])
     return Learned(weights, intercepts)
 
 
-Learner: TypeAlias = "Callable[[Matrix, Floats, Floats | None, TrainingParameters], Learned]"
+def _mixed_penalty(learner: Any) -> dict[str, str]:
+    """Return what lets `l1_ratio` count: scikit-learn before 1.8 heeds it with this penalty alone, later without."""
+    default = inspect.signature(learner).parameters.get("penalty")
+    return {"penalty": "elasticnet"} if default and default.default == "l2" else {}
+
+
+Learner: TypeAlias = "Callable[[Rows, TrainingParameters, Log], Learned]"
 LEARNERS: Mapping[ModelType, Learner] = {
     "REGRESSION": _linear,
     "BINARY": _logistic,
@@ -83,16 +154,21 @@ LEARNERS: Mapping[ModelType, Learner] = {
 }
 
 
-def sgd_settings(matrix: Matrix, settings: TrainingParameters, curvature: float) -> dict[str, object]:
-    """Return the arguments for scikit-learn's SGD learners.
+def steady_rate(matrix: Matrix, curvature: float, l2: float) -> float:
+    """Return a learning rate at which no step overshoots.
 
     :param curvature: the greatest second derivative of the loss.
+    :param l2: the amount of regularization, which adds to it.
     """
     from sklearn.utils.extmath import row_norms
 
     squares = row_norms(matrix, squared=True) + 1
     # Beyond 1 / the largest curvature a step overshoots; a quarter of the mean one is enough where rows are alike.
-    rate = 1 / (curvature * max(4 * float(squares.mean()), float(squares.max())))
+    return 1 / (curvature * max(4 * float(squares.mean()), float(squares.max())) + l2)
+
+
+def sgd_settings(settings: TrainingParameters, rate: float) -> dict[str, object]:
+    """Return the arguments for scikit-learn's SGD learners, which begin at this rate."""
     return {
         "penalty": "l1" if settings.l1 else "l2" if settings.l2 else None,
         "alpha": settings.l1 or settings.l2,
@@ -100,8 +176,9 @@ def sgd_settings(matrix: Matrix, settings: TrainingParameters, curvature: float)
         "tol": None,
         "shuffle": settings.shuffle,
         "random_state": SEED,
-        "learning_rate": "constant",
+        "learning_rate": "invscaling",
         "eta0": rate,
+        "power_t": 0.5,
         # The mean of sparse weights over all steps isn't sparse.
         "average": not settings.l1,
     }

@@ -1,74 +1,197 @@
-"""From a CSV file to records: one line each, as AWS's developer guide asks ("Input File Format Requirements")."""
+"""From a CSV file to records: one line each, as AWS's developer guide asks ("Input File Format Requirements").
+
+Lines are found, judged and put into one plain form here, by numpy over pieces of a file; Arrow reads that form. Only a
+line that numpy cannot judge (a stray quote, another number of values) goes through Python's csv module.
+"""
 
 from __future__ import annotations
 
 import csv
-from itertools import accumulate
+from io import StringIO
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
 
 from amazon_ml_local.learning.errors import LearningError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+Places: TypeAlias = "NDArray[np.intp]"
+Flags: TypeAlias = "NDArray[np.bool_]"
+
+# AWS's limit of an observation.
+MOST_BYTES = 100 * 1024
 # Our choice, AWS's limit is unknown: with more unreadable records than this the data source fails.
 MOST_INVALID_SHARE = 0.1
 MOST_INVALID = 10_000
+PIECE_BYTES = 8 * 1024 * 1024
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NEWLINE, QUOTE, COMMA, BLANK = b'\n",\x20'
+AROUND_QUOTES = np.frombuffer(b'\n,"', np.uint8)
 
 
-def parse_csv(uri: str, body: bytes, has_header: bool, width: int) -> tuple[list[list[str]], list[int]]:
-    """Return a file's records and their byte offsets. Blank lines are no records; an unreadable one has no values.
+class Records(NamedTuple):
+    """The records of a piece of a file.
+
+    :ivar body: the readable ones as CSV that every reader reads alike.
+    :ivar offsets: where in the file each record begins, readable or not.
+    :ivar readable: which of them are readable.
+    """
+
+    body: bytes
+    offsets: Places
+    readable: Flags
+
+
+class LineReader:
+    """Read the records of one CSV file, and count those that cannot be read.
 
     :param width: how many values a record must have.
-    :raises LearningError: the file is no UTF-8 text, or too many records are unreadable.
     """
-    raw = body.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)
-    starts = list(accumulate(map(len, raw), initial=0))
-    lines = _decode(uri, raw)
-    numbers = [n for n, line in enumerate(lines) if line.strip()][has_header:]
-    rows = _split([lines[n] for n in numbers])
-    wrong = [place for place, row in enumerate(rows) if len(row) != width]
-    if wrong:
-        _judge(uri, wrong, rows, numbers, width)
-        for place in wrong:
-            rows[place] = []
-    return rows, [starts[n] for n in numbers]
+
+    def __init__(self, uri: str, file: BinaryIO, has_header: bool, width: int) -> None:
+        self.uri, self.file, self.has_header, self.width = uri, file, has_header, width
+        self.size = self.total = self.wrong = 0
+        self._first_wrong: tuple[int, str] = (0, "")
+
+    def __iter__(self) -> Iterator[Records]:
+        """Return the records piece by piece.
+
+        :raises LearningError: the file is no UTF-8 text, or too many records are unreadable.
+        """
+        header = self.has_header
+        for start, piece in _pieces(self.file):
+            self.size = start + len(piece)
+            body = piece if b"\r" not in piece else piece.replace(b"\r", b"\n")
+            self._check_text(start, body)
+            if header:
+                body, header = _without_header(body)
+            if body and not body.isspace():
+                yield self._records(start, body)
+        self._judge()
+
+    def _records(self, start: int, body: bytes) -> Records:
+        starts, ends = _lines(body)
+        judged = _irregular(body, starts, ends, self.width)
+        kept, readable = np.ones(len(starts), bool), np.ones(len(starts), bool)
+        parts, last = [], 0
+        for place in np.flatnonzero(judged).tolist():
+            first, end = int(starts[place]), int(ends[place])
+            parts.append(body[last:first])
+            line, last = body[first:end], end + 1
+            kept[place] = bool(line.decode().strip())
+            values = _values(line)
+            readable[place] = len(values) == self.width and len(line) <= MOST_BYTES
+            if readable[place] and kept[place]:
+                parts.append(_plain(values))
+            elif kept[place]:
+                self._count_wrong(start + first, line, values)
+        body = b"".join([*parts, body[last:]]) if parts else body
+        self.total += int(kept.sum())
+        return Records(body, starts[kept] + start, readable[kept])
+
+    def _check_text(self, start: int, body: bytes) -> None:
+        try:
+            if not body.isascii():
+                body.decode()
+        except UnicodeDecodeError as error:
+            number = self._line_number(start + error.start)
+            raise LearningError(f"{self.uri}, line {number}: not UTF-8 text. Save the file as UTF-8 CSV.") from None
+
+    def _count_wrong(self, offset: int, line: bytes, values: list[str]) -> None:
+        if not self.wrong:
+            what = f"{len(values)} values where the schema has {self.width} attributes" if values else "a broken quote"
+            too_long = f"{len(line):,} bytes, more than the {MOST_BYTES:,} of an observation"
+            self._first_wrong = offset, what if len(line) <= MOST_BYTES else too_long
+        self.wrong += 1
+
+    def _judge(self) -> None:
+        if self.wrong <= min(MOST_INVALID, MOST_INVALID_SHARE * self.total):
+            return
+        offset, what = self._first_wrong
+        raise LearningError(
+            f"{self.uri}, line {self._line_number(offset)}: {what}. {self.wrong} of {self.total} records cannot be "
+            "read; correct the file, or the schema if all lines look like this."
+        )
+
+    def _line_number(self, offset: int) -> int:
+        """Return the number of the line that holds a byte, counted from one."""
+        self.file.seek(0)
+        before = self.file.read(offset)
+        return before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n") + 1
 
 
-def _decode(uri: str, raw: list[bytes]) -> list[str]:
+def _pieces(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Return whole lines of a file, some megabytes at a time, and where they begin; each ends with a line's end."""
+    start, rest = 0, b""
+    while block := file.read(PIECE_BYTES):
+        if start == 0 and not rest and block.startswith(BYTE_ORDER_MARK):
+            start, block = len(BYTE_ORDER_MARK), block.removeprefix(BYTE_ORDER_MARK)
+        end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+        if end:
+            piece, rest = rest + block[:end], block[end:]
+            yield start, piece
+            start += len(piece)
+        else:
+            rest += block
+    if rest:
+        yield start, rest + b"\n"
+
+
+def _without_header(body: bytes) -> tuple[bytes, bool]:
+    """Return the lines with the first that is not blank made blank, and whether that one is still to come."""
+    starts, ends = _lines(body)
+    for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        if body[first:end].decode().strip():
+            return b"\n" * end + body[end:], False
+    return b"", True
+
+
+def _lines(body: bytes) -> tuple[Places, Places]:
+    """Return where the lines that are not empty begin and end."""
+    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == NEWLINE)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    filled = ends > starts
+    return starts[filled], ends[filled]
+
+
+def _irregular(body: bytes, starts: Places, ends: Places, width: int) -> Flags:
+    """Return which lines need a closer look: for their quotes, their number of values, their size or a blank."""
+    text = np.frombuffer(body, np.uint8)
+    commas = np.flatnonzero(text == COMMA)
+    irregular = (ends - starts > MOST_BYTES) | (text[starts] <= BLANK)
+    if b'"' in body:
+        quotes = np.flatnonzero(text == QUOTE)
+        odd = _between(quotes, starts, ends) % 2 == 1
+        quotes = quotes[~odd[np.searchsorted(ends, quotes)]]
+        opening, closing = quotes[0::2], quotes[1::2]
+        before = np.where(opening > 0, text[opening - 1], NEWLINE)
+        stray = ~np.isin(before, AROUND_QUOTES) | ~np.isin(text[closing + 1], AROUND_QUOTES)
+        odd[np.searchsorted(ends, opening[stray])] = True
+        irregular |= odd
+        commas = commas[np.searchsorted(quotes, commas) % 2 == 0]
+    irregular |= _between(commas, starts, ends) != width - 1
+    return irregular
+
+
+def _between(places: Places, starts: Places, ends: Places) -> Places:
+    """Return how many of the places each line holds."""
+    return np.searchsorted(places, ends) - np.searchsorted(places, starts)
+
+
+def _values(line: bytes) -> list[str]:
+    """Return a line's values; none if a quote in it is broken. No value reaches over a line's end."""
     try:
-        return [line.decode() for line in raw]
-    except UnicodeDecodeError:
-        number = next(n for n, line in enumerate(raw, start=1) if not _is_text(line))
-        raise LearningError(f"{uri}, line {number}: not UTF-8 text. Save the file as UTF-8 CSV.") from None
-
-
-def _is_text(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _split(lines: list[str]) -> list[list[str]]:
-    """Return each line's values; a line with a broken quote has none. No value reaches over a line's end."""
-    try:
-        rows = list(csv.reader(lines, strict=True))
-    except csv.Error:
-        rows = []
-    return rows if len(rows) == len(lines) else [_values(line) for line in lines]
-
-
-def _values(line: str) -> list[str]:
-    try:
-        return next(csv.reader([line], strict=True))
+        return next(csv.reader([line.decode()], strict=True))
     except csv.Error:
         return []
 
 
-def _judge(uri: str, wrong: list[int], rows: list[list[str]], numbers: list[int], width: int) -> None:
-    if len(wrong) <= min(MOST_INVALID, MOST_INVALID_SHARE * len(rows)):
-        return
-    first = rows[wrong[0]]
-    what = f"{len(first)} values where the schema has {width} attributes" if first else "a broken quote"
-    raise LearningError(
-        f"{uri}, line {numbers[wrong[0]] + 1}: {what}. {len(wrong)} of {len(rows)} records cannot be read; "
-        "correct the file, or the schema if all lines look like this."
-    )
+def _plain(values: list[str]) -> bytes:
+    out = StringIO()
+    csv.writer(out, lineterminator="\n").writerow(values)
+    return out.getvalue().encode()

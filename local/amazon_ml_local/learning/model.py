@@ -9,7 +9,7 @@ import numpy as np
 from amazon_ml_local.learning.steps import Data
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from amazon_ml_local.learning.steps import Floats
     from amazon_ml_local.learning.table import Table
 
+LARGEST = float(np.finfo(np.float32).max)
+BLOCK_ROWS = 65_536
 ModelType: TypeAlias = Literal["REGRESSION", "BINARY", "MULTICLASS"]
 
 
@@ -39,7 +41,7 @@ class Learned(NamedTuple):
 class Model:
     """Predict the target of a record.
 
-    :param labels: the classes in alphabetical order; none for REGRESSION.
+    :param labels: the classes in the order of their first appearance, 0 before 1 for BINARY; none for REGRESSION.
     :param learned: weights and intercepts: one column per class, or one in all for REGRESSION and BINARY.
     """
 
@@ -93,14 +95,20 @@ class Model:
 
     def scores(self, table: Table) -> NDArray[np.float32]:
         """Return a row of scores for each readable row of a table: the value, the score of "1", or each class's."""
-        return self._scores(self.features.matrix(Data(table)) @ self.weights + self.intercepts)
+        return np.concatenate(list(self.scores_by_block(table)))
+
+    def scores_by_block(self, table: Table) -> Iterator[NDArray[np.float32]]:
+        """Return the scores of some rows after the other, so that they need not all be in memory."""
+        for first in range(0, max(len(table), 1), BLOCK_ROWS):
+            matrix = self.features.matrix(Data(table, slice(first, first + BLOCK_ROWS)))
+            yield self._scores(matrix @ self.weights + self.intercepts)
 
     def _scores(self, raw: NDArray[np.float64]) -> NDArray[np.float32]:
+        raw = np.nan_to_num(np.clip(raw, -LARGEST, LARGEST))
         match self.model_type:
             case "BINARY":
                 raw = 1 / (1 + np.exp(-np.clip(raw, -700, 700)))
             case "MULTICLASS":
                 raw = np.exp(raw - raw.max(axis=1, keepdims=True))
                 raw = raw / raw.sum(axis=1, keepdims=True)
-        largest = np.finfo(np.float32).max
-        return np.clip(raw, -largest, largest).astype(np.float32)
+        return raw.astype(np.float32)

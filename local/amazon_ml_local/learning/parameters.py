@@ -1,4 +1,4 @@
-"""The training parameters of a model: sgd.*"""
+"""The training parameters of a model: algorithm and sgd.*"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULTS = {
+    "algorithm": "sgd",
     "sgd.maxMLModelSizeInBytes": "33554432",
     "sgd.maxPasses": "10",
     "sgd.shuffleType": "none",
@@ -35,6 +36,8 @@ def parse_parameters(parameters: Mapping[str, str]) -> TrainingParameters:
     if unknown := sorted(set(parameters) - set(DEFAULTS)):
         raise LearningError(f"Unknown training parameters: {', '.join(unknown)}. Known: {', '.join(DEFAULTS)}.")
     given = DEFAULTS | dict(parameters)
+    if given["algorithm"] != "sgd":
+        raise LearningError(f"algorithm must be 'sgd', not {given['algorithm']!r}.")
     if given["sgd.shuffleType"] not in ("auto", "none"):
         raise LearningError(f"sgd.shuffleType must be 'auto' or 'none', not {given['sgd.shuffleType']!r}.")
     l1, l2 = (_amount(given, f"sgd.l{norm}RegularizationAmount") for norm in (1, 2))

@@ -10,7 +10,8 @@ from amazon_ml_local.learning.errors import LearningError
 from amazon_ml_local.learning.schema import json_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import numpy as np
+    from numpy.typing import NDArray
 
 MEMBERS = {"percentBegin", "percentEnd", "complement", "strategy", "strategyParams", "randomSeed"}
 
@@ -19,23 +20,27 @@ MEMBERS = {"percentBegin", "percentEnd", "complement", "strategy", "strategyPara
 class Split:
     """A share of the rows, from `begin` to `end` percent, or all but it."""
 
-    begin: float = 0.0
-    end: float = 100.0
+    begin: int = 0
+    end: int = 100
     random: bool = False
     seed: str = ""
     complement: bool = False
 
-    def takes(self, offsets: Sequence[int]) -> list[bool]:
+    def takes(self, offsets: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return for each row, given by its byte offset, whether it belongs to the share.
 
         Sequential: by the row's place. Random: AWS draws a number between 0 and 100 from the seed and the byte
         offset; how is unknown, so the rows chosen here are others than AWS's, but the same every time.
         """
+        import numpy as np
+
         if self.random:
-            places = [_draw(self.seed, offset) for offset in offsets]
-            return [(self.begin <= place < self.end) != self.complement for place in places]
-        first, last = (round(len(offsets) * percent / 100) for percent in (self.begin, self.end))
-        return [(first <= place < last) != self.complement for place in range(len(offsets))]
+            places, begin, end = _draw(self.seed, offsets), self.begin, self.end
+        else:
+            places = np.arange(len(offsets))
+            begin, end = (round(len(offsets) * percent / 100) for percent in (self.begin, self.end))
+        taken: NDArray[np.bool_] = ((begin <= places) & (places < end)) != self.complement
+        return taken
 
 
 def parse_rearrangement(text: str | None) -> Split:
@@ -51,7 +56,7 @@ def parse_rearrangement(text: str | None) -> Split:
         raise LearningError(f"DataRearrangement has unknown members: {', '.join(unknown)}.")
     begin, end = _percent(splitting, "percentBegin", 0), _percent(splitting, "percentEnd", 100)
     if begin > end:
-        raise LearningError(f"DataRearrangement: percentBegin {begin:g} is above percentEnd {end:g}.")
+        raise LearningError(f"DataRearrangement: percentBegin {begin} is above percentEnd {end}.")
     strategy = splitting.get("strategy", "sequential")
     if strategy not in ("sequential", "random"):
         raise LearningError(f"DataRearrangement: strategy {strategy!r} is neither 'sequential' nor 'random'.")
@@ -63,14 +68,11 @@ def validate_rearrangement(text: str) -> None:
     parse_rearrangement(text)
 
 
-def _percent(splitting: dict[str, object], name: str, default: float) -> float:
-    try:
-        percent = float(str(splitting.get(name, default)))
-    except ValueError:
-        percent = -1.0
-    if not 0 <= percent <= 100:
-        raise LearningError(f"DataRearrangement: {name} must be a number from 0 to 100.")
-    return percent
+def _percent(splitting: dict[str, object], name: str, default: int) -> int:
+    text = str(splitting.get(name, default)).strip()
+    if not text.isdecimal() or int(text) > 100:
+        raise LearningError(f"DataRearrangement: {name} must be a whole number from 0 to 100.")
+    return int(text)
 
 
 def _complement(splitting: dict[str, object]) -> bool:
@@ -86,6 +88,12 @@ def _seed(splitting: dict[str, object]) -> str:
     return str(splitting.get("randomSeed", nested))
 
 
-def _draw(seed: str, offset: int) -> float:
-    digest = blake2b(f"{seed}:{offset}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64 * 100
+def _draw(seed: str, offsets: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return a number from 0 to 100 for each offset: SplitMix64, started by the seed."""
+    import numpy as np
+
+    start = int.from_bytes(blake2b(seed.encode(), digest_size=8).digest(), "big")
+    state = offsets.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(start)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (state ^ (state >> np.uint64(31))) / 2.0**64 * 100

@@ -50,6 +50,8 @@ def parse_recipe(text: str) -> Recipe:
     document = json_object(text, "The recipe")
     if unknown := sorted(set(document) - set(SECTIONS)):
         raise LearningError(f"The recipe has unknown sections: {', '.join(unknown)}. Known: {', '.join(SECTIONS)}.")
+    if (found := list(document)) != [section for section in SECTIONS if section in document]:
+        raise LearningError(f"The recipe's sections stand in the order {', '.join(found)}; write {', '.join(SECTIONS)}.")
     outputs = document.get("outputs")
     if not isinstance(outputs, list) or not outputs:
         raise LearningError('The recipe\'s outputs must be a list with at least one entry, such as "ALL_INPUTS".')
@@ -88,9 +90,9 @@ def default_recipe(inputs: Mapping[str, Kind], rows: int) -> str:
     """Return the recipe that is used when none is given: numeric variables binned, all else as it is.
 
     The numbers of bins are those of the recipes that AWS generated (public examples: groups NUMERIC_VARS_QB_10 to
-    _500). How AWS chose among them is unknown; here each bin holds at least 200 of the training rows.
+    _500). How AWS chose among them is unknown; here each of more than 10 bins holds at least 200 of the training rows.
     """
-    bins = max((bins for bins in (10, 20, 50, 100, 200, 500) if rows / bins >= 200), default=5)
+    bins = max((bins for bins in (10, 20, 50, 100, 200, 500) if rows / bins >= 200), default=10)
     output = {kind: f"ALL_{kind}" for kind in KINDS} | {"NUMERIC": f"quantile_bin(ALL_NUMERIC,{bins})"}
     outputs = [output[kind] for kind in KINDS if kind in inputs.values()]
     return json.dumps({"groups": {}, "assignments": {}, "outputs": outputs})

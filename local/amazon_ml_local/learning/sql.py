@@ -10,19 +10,22 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from amazon_ml_local.learning.errors import LearningError
-from amazon_ml_local.learning.table import DataSource, Table, make_table
+from amazon_ml_local.learning.log import silent
+from amazon_ml_local.learning.reading import make_table, schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sqlalchemy.engine import URL
 
+    from amazon_ml_local.learning.log import Log
+    from amazon_ml_local.learning.table import DataSource, Table
     from amazon_ml_local.storage import Storage
 
 Rows = Sequence[Iterable[object]]
@@ -31,17 +34,21 @@ QUERY_SECONDS = 60
 STEPS_BETWEEN_LOOKS = 10_000  # of SQLite's virtual machine
 
 
-def read_sql_table(source: DataSource, storage: Storage) -> Table:
+def read_sql_table(source: DataSource, storage: Storage, log: Log = silent) -> Table:
     """Return the rows that a data source's query selects, its columns in the order of the schema's attributes.
 
     :param source: needs `query`, `database_url` (SQLAlchemy's form) and `schema` or `schema_location_s3`; a
         `location_s3` is the name under which batch predictions report these rows.
     :raises LearningError: what is wrong with the query, the schema or the data; never with a password in it.
     """
-    out = StringIO()
+    source = {**source, "schema": schema_text(source, storage)}
+    file = BytesIO()
+    out = TextIOWrapper(file, "utf-8", newline="")
     rows = _select(source["database_url"], source["query"])
+    log(f"The database answered the query with {len(rows):,} rows")
     csv.writer(out, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
-    return make_table({source.get("location_s3", "query"): out.getvalue().encode()}, source, storage, has_header=False)
+    out.detach().seek(0)
+    return make_table({source.get("location_s3", "query"): file}, source, has_header=False, log=log)
 
 
 def _select(database_url: str, query: str) -> Rows:

@@ -15,71 +15,78 @@ import numpy as np
 from amazon_ml_local.learning.values import READ, WORDS, number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 
     from numpy.typing import NDArray
 
+    from amazon_ml_local.learning.columns import Distinct
     from amazon_ml_local.learning.recipe import Term
     from amazon_ml_local.learning.schema import Kind
     from amazon_ml_local.learning.table import Table
     from amazon_ml_local.learning.values import Words
 
 Floats: TypeAlias = "NDArray[np.float64]"
-Integers: TypeAlias = "NDArray[np.intp]"
+Integers: TypeAlias = "NDArray[np.intp] | NDArray[np.int32]"
 # Our bound, so that one record of two long texts doesn't keep the service busy for a minute.
 MOST_PAIRS = 100_000
+
+
+class Values(Protocol):
+    """The distinct values of a column, each made when it is looked at, which may happen more than once."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __iter__(self) -> Iterator[Words]:
+        """Return them in order."""
+
+
+class Made:
+    """The values that a function makes of other columns' values."""
+
+    def __init__(self, make: Callable[..., Words], *sources: Sized) -> None:
+        self._make, self._sources = make, sources
+
+    def __len__(self) -> int:
+        return len(self._sources[0])
+
+    def __iter__(self) -> Iterator[Words]:
+        return map(self._make, *self._sources)
 
 
 class Column(NamedTuple):
     """Words by row: each distinct list of words once, and the place among them of each row's."""
 
-    values: Sequence[Words]
+    values: Values
     codes: Integers
 
 
 class Data:
-    """Some rows of a table, and what was already computed of them. A variable that it lacks is missing in every row.
+    """Some rows of a table. A variable that it lacks is missing in every row.
 
-    :param rows: the places of the rows among the table's readable ones; None takes all.
+    :param rows: which of the table's readable rows; None takes all.
     """
 
-    def __init__(self, table: Table, rows: Integers | None = None) -> None:
-        self.table = table
-        self.rows = np.arange(len(table.records)) if rows is None else rows
-        self.is_whole = len(self.rows) == len(table.records)
-        self._numbers: dict[NumberStep, Floats] = {}
-        self._words: dict[WordStep, Column] = {}
+    def __init__(self, table: Table, rows: slice | Integers | None = None) -> None:
+        self.table, self.rows = table, slice(None) if rows is None else rows
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(range(len(self.table))[self.rows]) if isinstance(self.rows, slice) else len(self.rows)
 
     def number_variable(self, name: str) -> Floats:
         """Return a variable's numbers, NaN where missing."""
         if name not in self.table.schema.kinds:
-            return np.full(len(self.rows), np.nan)
-        return np.asarray(self.table.numbers(name), dtype=np.float64)[self.rows]
+            return np.full(len(self), np.nan)
+        numbers: Floats = self.table.numbers(name)[self.rows]
+        return numbers
 
-    def order(self, step: NumberStep) -> Integers:
-        """Return the places of the rows by growing number, missing ones last."""
-        if self.is_whole and isinstance(step, NumberVariable) and step.name in self.table.schema.kinds:
-            return self.table.order(step.name)
-        return np.argsort(self.numbers(step), kind="stable")
-
-    def text_variable(self, name: str) -> tuple[Sequence[str], Integers]:
+    def text_variable(self, name: str) -> tuple[Distinct | list[str], Integers]:
         """Return a variable's distinct texts and the place of each row's, empty where missing."""
         if name not in self.table.schema.kinds:
-            return [""], np.zeros(len(self.rows), np.intp)
+            return [""], np.zeros(len(self), np.intp)
         texts = self.table.texts(name)
-        return texts.values, np.asarray(texts.codes, dtype=np.intp)[self.rows]
-
-    def numbers(self, step: NumberStep) -> Floats:
-        """Return what a step makes of these rows, NaN where missing."""
-        if step not in self._numbers:
-            self._numbers[step] = step.column(self)
-        return self._numbers[step]
-
-    def words(self, step: WordStep) -> Column:
-        """Return what a step makes of these rows, no word where missing."""
-        if step not in self._words:
-            self._words[step] = step.column(self)
-        return self._words[step]
+        return texts.values, texts.codes[self.rows]
 
 
 class NumberStep(Protocol):
@@ -123,7 +130,7 @@ class WordVariable:
 
     def column(self, data: Data) -> Column:
         texts, codes = data.text_variable(self.name)
-        return Column(list(map(self.read, texts)), codes)
+        return Column(Made(self.read, texts), codes)
 
     def row(self, record: Mapping[str, str]) -> Words:
         return self.read(record.get(self.name, ""))
@@ -136,8 +143,8 @@ class Rewrite:
         self.make, self.size, self.source = WORDS[term.function], term.parameter or 0, source
 
     def column(self, data: Data) -> Column:
-        values, codes = data.words(self.source)
-        return Column([self.make(words, self.size) for words in values], codes)
+        values, codes = self.source.column(data)
+        return Column(Made(lambda words: self.make(words, self.size), values), codes)
 
     def row(self, record: Mapping[str, str]) -> Words:
         return self.make(self.source.row(record), self.size)
@@ -150,11 +157,11 @@ class Cartesian:
         self.sources = sources
 
     def column(self, data: Data) -> Column:
-        columns = list(map(data.words, self.sources))
+        columns = [source.column(data) for source in self.sources]
         rows, codes = np.unique([column.codes for column in columns], axis=1, return_inverse=True)
-        sources = [[column.values[code] for code in row] for column, row in zip(columns, rows.tolist(), strict=True)]
-        values = list(map(_pairs, *sources))
-        return Column(values, codes.reshape(-1))
+        made = [list(column.values) for column in columns]
+        sources = [[values[code] for code in row] for values, row in zip(made, rows.tolist(), strict=True)]
+        return Column(Made(_pairs, *sources), codes.reshape(-1))
 
     def row(self, record: Mapping[str, str]) -> Words:
         return _pairs(*(source.row(record) for source in self.sources))
@@ -164,13 +171,13 @@ class Normalize:
     """Shift and scale numbers to the mean 0 and variance 1 that they have over the training rows."""
 
     def __init__(self, source: NumberStep, data: Data) -> None:
-        present = _present(data.numbers(source))
+        present = _present(source.column(data))
         self.source = source
         self.mean = float(present.mean()) if present.size else 0.0
         self.deviation = (float(present.std()) if present.size else 0.0) or 1.0
 
     def column(self, data: Data) -> Floats:
-        return (data.numbers(self.source) - self.mean) / self.deviation
+        return (self.source.column(data) - self.mean) / self.deviation
 
     def row(self, record: Mapping[str, str]) -> float:
         return (self.source.row(record) - self.mean) / self.deviation
@@ -183,20 +190,16 @@ class QuantileBin:
     """
 
     def __init__(self, source: NumberStep, bins: int, data: Data) -> None:
-        present = _present(data.numbers(source)[data.order(source)])
+        present = np.sort(_present(source.column(data)))
         places = np.linspace(0, len(present) - 1, bins + 1)[1:-1]
         edges = np.unique(np.interp(places, np.arange(len(present)), present)) if present.size else present
-        self.source, self.array, self.edges = source, edges, edges.tolist()
+        self.source, self.edges = source, edges.tolist()
 
     def column(self, data: Data) -> Column:
-        order = data.order(self.source)
-        present = _present(data.numbers(self.source)[order])
-        starts = np.searchsorted(present, self.array, side="left")
-        sizes = np.diff(starts, prepend=0, append=len(present))
-        bins = [[str(code)] for code in range(len(sizes))]
-        codes = np.full(len(order), len(bins))
-        codes[order[: len(present)]] = np.repeat(np.arange(len(bins)), sizes)
-        return Column([*bins, []], codes)
+        numbers, missing = self.source.column(data), len(self.edges) + 1
+        codes = np.searchsorted(self.edges, numbers, side="right").astype(np.int32)
+        codes[np.isnan(numbers)] = missing
+        return Column([*([str(code)] for code in range(missing)), []], codes)
 
     def row(self, record: Mapping[str, str]) -> Words:
         value = self.source.row(record)

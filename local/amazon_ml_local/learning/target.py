@@ -24,13 +24,11 @@ class Truth(NamedTuple):
     labels: Sequence[str]
     values: Floats
 
-    def texts(self) -> list[str]:
-        """Return each row's label, empty where missing."""
-        return ["" if math.isnan(value) else self.labels[int(value)] for value in self.values.tolist()]
-
 
 def read_truth(table: Table, target: str, model_type: ModelType) -> Truth:
-    """Return the target of each readable row, labels in alphabetical order.
+    """Return the target of each readable row, labels in the order of their first appearance, 0 before 1 for BINARY.
+
+    A recorded file of a batch had the columns 5,6,7,2,8,3,9,0,1,4: not sorted, which the first appearance explains.
 
     Raises LearningError when the table has no such attribute, or no usable value in it.
     """
@@ -45,13 +43,15 @@ def read_truth(table: Table, target: str, model_type: ModelType) -> Truth:
 
 
 def _numbers(table: Table, target: str) -> Truth:
-    return Truth([], np.asarray(table.numbers(target), dtype=np.float64))
+    return Truth([], table.numbers(target))
 
 
 def _classes(table: Table, target: str, is_binary: bool) -> Truth:
     texts, codes = table.texts(target)
-    names = ["".join(binary(text)) for text in texts] if is_binary else texts
-    labels = sorted(set(names) - {""})
+    present, first = np.unique(codes, return_index=True)
+    names = ["".join(binary(text)) for text in texts] if is_binary else list(texts)
+    shown = dict.fromkeys(names[code] for code in present[np.argsort(first)].tolist())
+    labels = [name for name in (sorted(shown) if is_binary else shown) if name]
     places = {label: float(place) for place, label in enumerate(labels)}
     values = np.array([places.get(name, math.nan) for name in names])
-    return Truth(labels, values[np.asarray(codes, dtype=np.intp)] if texts else values)
+    return Truth(labels, values[codes])

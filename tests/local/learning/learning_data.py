@@ -31,6 +31,13 @@ def table(text: str, attributes: dict[str, str], split: dict[str, object] | None
     return read_table(source, MemoryStorage({URI: text.encode()}))
 
 
+def cells(read: Table) -> list[list[str]]:
+    """Return a table's rows as texts, numbers in their shortest form; an unreadable row is empty."""
+    columns = [[list(values)[code] for code in codes] for values, codes in map(read.texts, read.schema.kinds)]
+    readable = map(list, zip(*columns, strict=True))
+    return [[] if place in read.unreadable else next(readable) for place in range(read.number_of_rows)]
+
+
 def csv_text(rows: list[list[object]]) -> str:
     """Return rows as CSV."""
     out = StringIO()

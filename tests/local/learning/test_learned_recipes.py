@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from scipy.sparse import csr_matrix
 
 from amazon_ml_local.learning import LearningError, train, validate_recipe
 from amazon_ml_local.learning.features import Features
 from amazon_ml_local.learning.recipe import default_recipe, parse_recipe, resolve
 from amazon_ml_local.learning.steps import Data
-from tests.local.learning.learning_data import table
+from tests.local.learning.learning_data import cells, table
 
 ATTRIBUTES = {"t": "TEXT", "u": "TEXT", "c": "CATEGORICAL", "n": "NUMERIC", "m": "NUMERIC", "b": "BINARY"}
 ROWS = [
@@ -32,8 +33,9 @@ def features(recipe: str | dict[str, object]) -> tuple[Features, Data]:
 def words(recipe: str | dict[str, object], row: int = 0) -> set[str]:
     """Return the words that a recipe makes of a row, which the row alone must give too."""
     made, data = features(recipe)
-    found = set(made.matrix(data)[row].indices.tolist())
-    record = dict(zip(ATTRIBUTES, data.table.rows[row], strict=True))
+    values = csr_matrix(made.matrix(data))[row]
+    found = {int(place) for place, value in zip(values.indices, values.data, strict=True) if value}
+    record = dict(zip(ATTRIBUTES, cells(data.table)[row], strict=True))
     assert set(made.row(record)[0]) == found
     return {made.names[place] for place in found}
 
@@ -84,22 +86,23 @@ def test_a_function_gives_what_its_description_says(expression, row, expected):
     assert words(expression, row) == expected
 
 
-@pytest.mark.parametrize("expression", ["normalize(n)", "n"])
-def test_numbers_reach_the_learner_with_mean_0_and_variance_1(expression):
-    """1 … 5 has mean 3 and deviation √2, with normalize and without: the learner scales what the recipe doesn't."""
-    made, data = features(expression)
+def test_only_normalize_gives_numbers_mean_0_and_variance_1():
+    """1 … 5 has mean 3 and deviation √2; without normalize numbers stay as they are (published for Ames housing)."""
+    made, data = features("normalize(n)")
     expected = [-(2**0.5), -(0.5**0.5), 0.0, 0.5**0.5, 2**0.5]
-    assert made.matrix(data).toarray()[:, 0].tolist() == pytest.approx(expected)
+    assert made.matrix(data)[:, 0].tolist() == pytest.approx(expected)
     assert made.row({"n": "5"})[1] == pytest.approx([2**0.5])
-    assert made.row({"n": "none"}) == ([], [])
+    plain, data = features("n")
+    assert plain.matrix(data)[:, 0].tolist() == [1, 2, 3, 4, 5]
+    assert plain.row({"n": "5"}) == ([0], [5.0])
 
 
-def test_missing_numbers_count_as_the_mean():
-    """10, 20, 30, 50 has mean 27.5; the row without a value has 0."""
-    made, data = features("m")
-    column = made.matrix(data).toarray()[:, 0]
-    assert column[3] == 0
-    assert column.sum() == pytest.approx(0)
+@pytest.mark.parametrize(("expression", "mean"), [("m", 27.5), ("normalize(m)", 0)])
+def test_missing_numbers_count_as_the_mean(expression, mean):
+    """10, 20, 30, 50 has mean 27.5, normalized 0: so has the row without a value."""
+    made, data = features(expression)
+    assert made.matrix(data)[3, 0] == pytest.approx(mean)
+    assert made.row({"m": "none"}) == ([0], [pytest.approx(mean)])
 
 
 @pytest.mark.parametrize(
@@ -126,10 +129,10 @@ def test_groups_and_assignments_stand_for_what_they_name(recipe, expected):
 
 
 @pytest.mark.parametrize(
-    ("rows", "bins"), [(10, 5), (1999, 5), (2000, 10), (4000, 20), (41_000, 200), (10_000_000, 500)]
+    ("rows", "bins"), [(10, 10), (1999, 10), (2000, 10), (4000, 20), (41_000, 200), (10_000_000, 500)]
 )
 def test_the_default_recipe_bins_numbers_by_the_number_of_rows(rows, bins):
-    """At least 200 rows a bin; all other kinds as they are, and only kinds that the data has."""
+    """10 to 500 bins, as in recipes that AWS generated, more than 10 with 200 rows each at least; all other kinds as they are, and only kinds that the data has."""
     assert json.loads(default_recipe(ATTRIBUTES, rows))["outputs"] == [
         "ALL_BINARY", "ALL_CATEGORICAL", f"quantile_bin(ALL_NUMERIC,{bins})", "ALL_TEXT",
     ]  # fmt: skip
@@ -145,9 +148,13 @@ def test_the_default_recipe_bins_numbers_by_the_number_of_rows(rows, bins):
         ('{"outputs": []}', "outputs must be a list with at least one entry"),
         ('{"outputs": [1]}', "outputs, entry 1 must be a string"),
         ('{"outputs": ["a"], "extra": {}}', "unknown sections: extra"),
-        ('{"outputs": ["a"], "groups": []}', "groups must be a JSON object"),
-        ('{"outputs": ["a"], "groups": {"ALL_INPUTS": "group(a)"}}', "ALL_INPUTS, which is predefined"),
+        ('{"groups": [], "outputs": ["a"]}', "groups must be a JSON object"),
+        ('{"groups": {"ALL_INPUTS": "group(a)"}, "outputs": ["a"]}', "ALL_INPUTS, which is predefined"),
         ('{"outputs": ["a", "lower(a)"]}', "outputs, entry 2: 'lower' is no function; known are group"),
+        ('{"outputs": ["a"], "groups": {}}', "sections stand in the order outputs, groups; write groups, assignments"),
+        ('{"outputs": ["2a"]}', "the name '2a' needs quotes, since it does not begin with a letter at column 3"),
+        ('{"outputs": ["group(a, 2)"]}', "the name '2' needs quotes"),
+        ('{"outputs": ["ngram(_a, 2)"]}', "the name '_a' needs quotes"),
         ('{"outputs": ["ngram(a)"]}', "ngram must end with an integer from 1 to 10"),
         ('{"outputs": ["ngram(a, 11)"]}', "ngram must end with an integer from 1 to 10"),
         ('{"outputs": ["osb(a, 1)"]}', "osb must end with an integer from 2 to 10"),
@@ -192,4 +199,4 @@ def test_a_model_keeps_the_recipe_that_it_used():
     """The default one too, as AWS's GetMLModel shows it."""
     rows = "\n".join(f"{n},{n % 2}" for n in range(20))
     trained = train(table(rows, {"n": "NUMERIC", "y": "BINARY"}, targetAttributeName="y"), "BINARY")
-    assert json.loads(trained.recipe) == {"groups": {}, "assignments": {}, "outputs": ["quantile_bin(ALL_NUMERIC,5)"]}
+    assert json.loads(trained.recipe) == {"groups": {}, "assignments": {}, "outputs": ["quantile_bin(ALL_NUMERIC,10)"]}

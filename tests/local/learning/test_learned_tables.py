@@ -11,7 +11,7 @@ import pytest
 
 from amazon_ml_local.learning import LearningError, read_sql_table, read_table, validate_schema
 from amazon_ml_local.storage import MemoryStorage
-from tests.local.learning.learning_data import URI, schema, table
+from tests.local.learning.learning_data import URI, cells, schema, table
 
 ATTRIBUTES = {"id": "CATEGORICAL", "age": "NUMERIC", "note": "TEXT", "y": "BINARY"}
 
@@ -35,19 +35,19 @@ def test_both_spellings_of_a_schema_mean_the_same():
     ]
     assert read[0].schema == read[1].schema
     assert read[0].schema.inputs == {}
-    assert read[0].rows == [["1", "2", "3", "4"]]
+    assert cells(read[0]) == [["1", "2", "3", "4"]]
 
 
 def test_values_are_read_by_line_and_quote():
     """Quotes protect commas and quotes; blank lines, a byte order mark and either line end are no matter."""
     text = '\ufeff1,30,"a, ""b""",1\r\n\r\n   \n2,,plain,0\n'
-    assert table(text, ATTRIBUTES).rows == [["1", "30", 'a, "b"', "1"], ["2", "", "plain", "0"]]
+    assert cells(table(text, ATTRIBUTES)) == [["1", "30", 'a, "b"', "1"], ["2", "", "plain", "0"]]
 
 
 @pytest.mark.parametrize("text", ["\n\na,b\n1,2\n", "a,b\n\n1,2"])
 def test_the_header_is_the_first_line_that_is_not_blank(text):
     """A header is skipped where the schema says that there is one."""
-    assert table(text, {"a": "TEXT", "b": "TEXT"}, dataFileContainsHeader=True).rows == [["1", "2"]]
+    assert cells(table(text, {"a": "TEXT", "b": "TEXT"}, dataFileContainsHeader=True)) == [["1", "2"]]
 
 
 def test_numbers_are_read_and_all_else_is_missing():
@@ -63,8 +63,8 @@ def test_a_few_unreadable_records_are_set_aside():
     lines = [f"{n},1,t,1" for n in range(30)]
     lines[3], lines[7], lines[9] = "3,1", '7,"1,t,1', "9,1,t,1,extra"
     read = table("\n".join(lines), ATTRIBUTES)
-    assert [place for place, row in enumerate(read.rows) if not row] == [3, 7, 9]
-    assert len(read.records) == 27
+    assert read.unreadable == [3, 7, 9]
+    assert len(read) == 27
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_bad_schema_says_what_is_wrong(text, message):
 
 def rows(**split: object) -> list[str]:
     """Return the first values of the hundred rows that a split takes."""
-    return [row[0] for row in table("\n".join(map(str, range(100))), {"a": "NUMERIC"}, split).rows]
+    return [row[0] for row in cells(table("\n".join(map(str, range(100))), {"a": "NUMERIC"}, split))]
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_the_seed_decides_a_random_split():
     ("split", "message"),
     [
         ({"percentBegin": 70, "percentEnd": 10}, "percentBegin 70 is above percentEnd 10"),
-        ({"percentEnd": 101}, "percentEnd must be a number from 0 to 100"),
-        ({"percentBegin": "many"}, "percentBegin must be a number from 0 to 100"),
+        ({"percentEnd": 101}, "percentEnd must be a whole number from 0 to 100"),
+        ({"percentBegin": "many"}, "percentBegin must be a whole number from 0 to 100"),
         ({"strategy": "best"}, "strategy 'best' is neither"),
         ({"complement": "perhaps"}, "complement must be true or false"),
         ({"percentage": 3}, "unknown members: percentage"),
@@ -173,7 +173,7 @@ def test_a_folder_is_read_file_by_file():
     )
     for location in ("s3://b/in/", "s3://b/in"):
         read = read_table({"location_s3": location, "schema_location_s3": "s3://b/s.json"}, storage)
-        assert read.rows == [["1"], ["2"], ["3"]]
+        assert cells(read) == [["1"], ["2"], ["3"]]
         assert [(file.uri, file.first, file.last) for file in read.files] == [
             ("s3://b/in/1.csv", 0, 2),
             ("s3://b/in/2.csv", 2, 3),
@@ -189,18 +189,6 @@ def test_missing_data_and_missing_schema_are_told_apart():
         read_table({"location_s3": URI, "schema_location_s3": "s3://b/s"}, MemoryStorage({URI: b"1"}))
 
 
-def test_the_fingerprint_tells_data_schema_and_split_apart():
-    """It is the same for the same input, and another one for another file, schema or split."""
-    same = [table("1\n2\n", {"a": "NUMERIC"}).fingerprint for _ in range(2)]
-    others = [
-        table("1\n3\n", {"a": "NUMERIC"}).fingerprint,
-        table("1\n2\n", {"a": "TEXT"}).fingerprint,
-        table("1\n2\n", {"a": "NUMERIC"}, {"percentEnd": 50}).fingerprint,
-    ]
-    assert same[0] == same[1]
-    assert len({same[0], *others}) == 4
-
-
 def test_a_query_gives_the_same_rows_as_a_file(tmp_path):
     """Values come in the schema's order, NULL is missing, and % and : in the query are its own."""
     path = tmp_path / "db.sqlite"
@@ -211,7 +199,7 @@ def test_a_query_gives_the_same_rows_as_a_file(tmp_path):
         )
     source = {"schema": schema(ATTRIBUTES, dataFileContainsHeader=True), "database_url": f"sqlite:///{path}",
               "query": "select * from t where note not like '%:zz%' order by id"}  # fmt: skip
-    assert read_sql_table(source, MemoryStorage()).rows == [
+    assert cells(read_sql_table(source, MemoryStorage())) == [
         ["1", "30.5", 'two lines, "x"', "1"],
         ["2", "", "12:30 5%", "0"],
     ]

@@ -1,0 +1,25 @@
+"""The log of a job: what it did, and how long that took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+Log: TypeAlias = Callable[[str], None]
+
+
+class JobLog:
+    """Keep lines of text, each with the seconds since the job began."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._start = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        """Add a line."""
+        self.lines.append(f"{time.monotonic() - self._start:10.3f} s  {text}")
+
+
+def silent(text: str) -> None:
+    """Log nothing."""
