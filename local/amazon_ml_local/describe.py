@@ -26,7 +26,7 @@ Key = Callable[["Entity", float], Value]
 # A FilterVariable and the value that it looks at; which of them a kind has stands in the service model.
 FILTERS: dict[str, Key] = {
     "CreatedAt": lambda entity, now: entity.lifecycle.created_at,
-    "LastUpdatedAt": lambda entity, now: entity.updated_at,
+    "LastUpdatedAt": lambda entity, now: entity.last_updated_at(now),
     "Status": lambda entity, now: entity.status(now),
     "Name": lambda entity, now: entity.name or "",
     "IAMUser": lambda entity, now: CREATED_BY,

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from amazon_ml_local.errors import not_found
+from amazon_ml_local.learning.log import JobLog
 from amazon_ml_local.schedule import NEVER, Lifecycle
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Entity:
     score_threshold: float | None = None
     threshold_updated_at: float | None = None
     endpoints: list[Endpoint] = field(default_factory=list)
+    log: JobLog = field(default_factory=JobLog)
 
     def advance_to_now(self, clock: Clock) -> None:
         """Bring the lifecycle up to now. When the clock is frozen, work that is due is waited for."""
@@ -126,6 +128,11 @@ class Entity:
                 entity.lifecycle.end(now)
         if self.endpoints:
             self.endpoints[-1].lifecycle.poll(now)
+
+    def last_updated_at(self, now: float) -> float:
+        """Return the time of its latest change up to ``now``; that of a finished entity is when it finished."""
+        finished_at = self.lifecycle.finished_at
+        return max(self.updated_at, finished_at) if finished_at <= now else self.updated_at
 
     def status(self, now: float) -> EntityStatus:
         """Return its status at the time ``now``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from amazon_ml_local.service import AmazonMLLocal
 from amazon_ml_local.serving.application import Application, environment
@@ -75,6 +75,9 @@ class _Storage:
 
     def read(self, uri: str) -> bytes:
         return self._of(uri).read(uri)
+
+    def copy(self, uri: str, file: IO[bytes]) -> None:
+        self._of(uri).copy(uri, file)
 
     def write(self, uri: str, body: bytes) -> None:
         self._of(uri).write(uri, body)

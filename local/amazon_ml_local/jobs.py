@@ -1,53 +1,49 @@
-"""The work behind an entity: reading, training, evaluating and predicting, in threads of their own."""
+"""When the work of each entity is done: in the order of their creation, in threads of their own."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-from amazon_ml_local.entities import data_location, data_spec
+from amazon_ml_local.processes import lack_of_memory
 from amazon_ml_local.storage import StorageError
+from amazon_ml_local.work import EntityWork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Mapping
 
     from amazon_ml_local.entities import Entity
-    from amazon_ml_local.learning import BatchCounts, DataSource, Model, Table
     from amazon_ml_local.storage import Storage
 
 logger = logging.getLogger(__name__)
 
-WORKERS = 4
+THREADS = 4
 
 
 class JobError(Exception):
     """Work ended without a result; the text is the entity's Message."""
 
 
-class Data(NamedTuple):
-    """What a data source's job made."""
-
-    table: Table
-    schema: str
-
-
 class Jobs:
     """Do the work of entities in the order of their creation, several at a time.
 
-    A job waits for those of its inputs, which were started before it: so there is always one that can go on.
+    A job waits for those of its inputs, which were started before it: so there is always one that can go on. What a
+    job made is kept until its entity is deleted and no other needs it any more; so is a job that is not done yet.
 
     :param databases: URLs for SQLAlchemy by the ``DatabaseName`` of RDS and Redshift data sources
     """
 
     def __init__(self, storage: Storage, databases: Mapping[str, str]) -> None:
-        self.storage, self.databases = storage, databases
+        self.work = EntityWork(storage, databases)
         self._waiting: deque[Entity] = deque()
-        self._workers = 0
-        self._models: dict[Hashable, Future[Model]] = {}
-        self._lock = threading.Lock()
+        self._threads = 0
+        self._users: Counter[Entity] = Counter()
+        self._unwanted: WeakSet[Entity] = WeakSet()
+        self._lock = threading.RLock()
 
     def start(self, entity: Entity) -> None:
         """Do the entity's work in the background; its ``job`` holds the result or a JobError."""
@@ -55,16 +51,26 @@ class Jobs:
             entity.job.set_exception(JobError(entity.lifecycle.failure))
             return
         with self._lock:
+            self._users.update(entity.inputs)
             self._waiting.append(entity)
-            if self._workers < WORKERS:
-                self._workers += 1
-                threading.Thread(target=self._work, name="amazon-ml-local-job", daemon=True).start()
+            if self._threads < THREADS:
+                self._threads += 1
+                threading.Thread(target=self._run_all, name="amazon-ml-local-job", daemon=True).start()
+
+    def discard(self, entity: Entity) -> None:
+        """Forget what the job of a deleted entity made, or end the job, as soon as no other job needs it."""
+        with self._lock:
+            self._unwanted.add(entity)
+            self._discard_if_unused(entity)
 
     def close(self) -> None:
-        """Forget the work that has not begun."""
-        self._waiting.clear()
+        """End all work."""
+        with self._lock:
+            for entity in list(self._waiting):
+                self._cancel(entity, "The service has ended")
+        self.work.processes.close()
 
-    def _work(self) -> None:
+    def _run_all(self) -> None:
         while entity := self._next():
             self._run(entity)
 
@@ -72,34 +78,55 @@ class Jobs:
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()
-            self._workers -= 1
+            self._threads -= 1
             return None
 
     def _run(self, entity: Entity) -> None:
         try:
-            entity.job.set_result(WORK[entity.kind.name](self, entity, *map(_result, entity.inputs)))
-        except Exception as error:
-            entity.job.set_exception(JobError(_message(error, entity)))
+            result, error = self._result(entity), None
+        except Exception as caught:
+            result, error = None, JobError(_message(caught, entity))
+            entity.log(f"FAILED: {error}")
+        self._finish(entity, result, error)
 
-    def train(self, table: Table, entity: Entity, recipe: str | None) -> Model:
-        """Return the model that ``entity`` asks for; what was trained once is not trained again."""
-        from amazon_ml_local.learning import train
+    def _result(self, entity: Entity) -> Any:
+        inputs = list(map(_result, entity.inputs))
+        if entity in self._unwanted and not self._users[entity]:
+            raise JobError("It was deleted")
+        return self.work.do(entity, inputs)
 
-        model_type, parameters = entity.parameters["MLModelType"], entity.parameters.get("Parameters", {})
-        key = (table.fingerprint, model_type, recipe, *sorted(parameters.items()))
+    def _finish(self, entity: Entity, result: Any, error: JobError | None) -> None:
+        if error:
+            entity.job.set_exception(error)
+        else:
+            entity.job.set_result(result)
         with self._lock:
-            known = key in self._models
-            trained = self._models.setdefault(key, Future())
-        if not known:
-            _settle(trained, lambda: train(table, model_type, recipe, parameters))
-        return trained.result()
+            self._users.subtract(entity.inputs)
+            self._users += Counter()  # drops those at zero
+            for each in (entity, *entity.inputs):
+                self._discard_if_unused(each)
+
+    def _discard_if_unused(self, entity: Entity) -> None:
+        if entity not in self._unwanted or self._users[entity]:
+            return
+        if entity.job.done():
+            _forget(entity)
+        elif entity in self._waiting:
+            self._cancel(entity, "It was deleted")
+        else:
+            self.work.processes.kill(entity)
+
+    def _cancel(self, entity: Entity, reason: str) -> None:
+        self._waiting.remove(entity)
+        self._finish(entity, None, JobError(reason))
 
 
-def _settle(future: Future[Model], make: Callable[[], Model]) -> None:
-    try:
-        future.set_result(make())
-    except Exception as error:
-        future.set_exception(error)
+def _forget(entity: Entity) -> None:
+    """Keep of what a job made only what Get tells."""
+    if entity.job.exception() is None and hasattr(entity.job.result(), "without_content"):
+        slim: Future[Any] = Future()
+        slim.set_result(entity.job.result().without_content())
+        entity.job = slim
 
 
 def _result(entity: Entity) -> Any:
@@ -116,66 +143,9 @@ def _message(error: Exception, entity: Entity) -> str:
 
     if isinstance(error, (JobError, LearningError, StorageError)):
         return str(error)
+    if isinstance(error, MemoryError):
+        return lack_of_memory()
     if isinstance(error, ModuleNotFoundError):
         return f"{error}. Amazon ML Local learns with pip install 'amazon-ml-local[s3]'."
     logger.error("the job of %s %s broke", entity.kind.name, entity.id, exc_info=error)
     return f"Amazon ML Local has a defect: {type(error).__name__}. Its log tells more."
-
-
-def _read(jobs: Jobs, entity: Entity) -> Data:
-    from amazon_ml_local.learning import read_sql_table, read_table
-
-    spec = data_spec(entity)
-    schema = spec.get("DataSchema") or _text(jobs, spec.get("DataSchemaLocationS3") or spec["DataSchemaUri"])
-    source: DataSource = {"location_s3": data_location(entity), "schema": schema}
-    if "DataRearrangement" in spec:
-        source["rearrangement"] = spec["DataRearrangement"]
-    if "SelectSqlQuery" not in spec:
-        return Data(read_table(source, jobs.storage), schema)
-    source["query"] = spec["SelectSqlQuery"]
-    source["database_url"] = _database(jobs, spec["DatabaseInformation"]["DatabaseName"])
-    return Data(read_sql_table(source, jobs.storage), schema)
-
-
-def _text(jobs: Jobs, uri: str) -> str:
-    try:
-        return jobs.storage.read(uri).decode()
-    except UnicodeDecodeError:
-        raise JobError(f"{uri} is not text in UTF-8.") from None
-
-
-def _database(jobs: Jobs, name: str) -> str:
-    if name not in jobs.databases:
-        raise JobError(
-            f"Amazon ML Local knows no database {name!r}. Start it with --database {name}=URL, "
-            f"or AmazonMLLocal(databases={{{name!r}: URL}}), where URL is SQLAlchemy's, such as sqlite:///file.db."
-        )
-    return jobs.databases[name]
-
-
-def _train(jobs: Jobs, entity: Entity, data: Data) -> Model:
-    recipe = entity.parameters.get("Recipe")
-    if "RecipeUri" in entity.parameters:
-        recipe = _text(jobs, entity.parameters["RecipeUri"])
-    return jobs.train(data.table, entity, recipe)
-
-
-def _evaluate(jobs: Jobs, entity: Entity, model: Model, data: Data) -> dict[str, str]:
-    from amazon_ml_local.learning import evaluate
-
-    return evaluate(model, data.table, entity.inputs[0].score_threshold)
-
-
-def _predict(jobs: Jobs, entity: Entity, model: Model, data: Data) -> BatchCounts:
-    from amazon_ml_local.learning import batch_predict
-
-    output_uri, threshold = entity.parameters["OutputUri"], entity.inputs[0].score_threshold
-    return batch_predict(model, data.table, threshold, entity.id, output_uri, jobs.storage)
-
-
-WORK: dict[str, Callable[..., Any]] = {
-    "DataSource": _read,
-    "MLModel": _train,
-    "Evaluation": _evaluate,
-    "BatchPrediction": _predict,
-}

@@ -66,6 +66,7 @@ def _delete(kind: Kind, call: OperationCall) -> Parameters:
             raise invalid_input(f"MLModel {entity.id} has a real-time endpoint; delete that first")
         entity.lifecycle.deleted_at = min(entity.lifecycle.deleted_at, now)
         entity.updated_at = max(entity.updated_at, entity.lifecycle.deleted_at)
+        call.state.jobs.discard(entity)
     return {kind.id_member: entity.id}
 
 

@@ -160,7 +160,8 @@ def without_secrets(shape: Shape, value: Any) -> Any:
 
 def serialise(shape: Shape, value: Any) -> Any:
     """Return the JSON form of ``value``; members that ``shape`` does not have, or that are None, are left out."""
-    return SERIALISED.get(shape.type_name, _as_it_is)(shape, value)
+    by_type = SERIALISED.get(shape.type_name, _as_it_is)
+    return SERIALISED.get(shape.name, by_type)(shape, value)
 
 
 def _structure(shape: StructureShape, value: Parameters) -> Parameters:
@@ -177,10 +178,16 @@ def _map(shape: MapShape, value: Parameters) -> Parameters:
 
 
 def _shortest_float32(shape: Shape, value: float) -> float:
-    """Return the float with the fewest digits that is the same 32-bit number, as AWS prints them."""
+    """Return the float with the fewest digits that is the same 32-bit number."""
     wanted = struct.pack("f", value)
     candidates = (float(f"{value:.{digits}g}") for digits in range(6, 9))
     return next((c for c in candidates if struct.pack("f", c) == wanted), float(f"{value:.9g}"))
+
+
+def _widened_float32(shape: Shape, value: float) -> float:
+    """Return the nearest 32-bit number as a double, as recorded of Predict: 0.47380468249320984."""
+    widened: float = struct.unpack("f", struct.pack("f", value))[0]
+    return widened
 
 
 def _milliseconds(shape: Shape, value: float) -> float:
@@ -197,6 +204,8 @@ SERIALISED: dict[str, Callable[[Any, Any], Any]] = {
     "map": _map,
     "float": _shortest_float32,
     "timestamp": _milliseconds,
+    "ScoreValue": _widened_float32,
+    "floatLabel": _widened_float32,
 }
 
 
@@ -206,7 +215,7 @@ def answer(status: int, body: Parameters) -> Response:
 
 
 def raw_answer(status: int, body: bytes, reset: bool = False) -> Response:
-    """Make a response of any body under the protocol's headers."""
+    """Return a response of any body under the protocol's headers."""
     headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": CONTENT_TYPE}
     return Response(status, headers, body, reset)
 

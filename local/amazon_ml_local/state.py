@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from amazon_ml_local.clock import Clock
-from amazon_ml_local.entities import Region
+from amazon_ml_local.entities import KINDS, Region
 from amazon_ml_local.errors import invalid_input
 from amazon_ml_local.schedule import Durations, Lifecycle
 
@@ -84,6 +84,12 @@ class State:
         """Keep a new entity and begin its work."""
         region.add(entity)
         self.jobs.start(entity)
+
+    def numbered(self, number: int) -> Entity | None:
+        """Return the entity with that place in the order of creation, or None."""
+        regions = list(self._regions.values())
+        entities = (entity for region in regions for kind in KINDS for entity in region.all(kind))
+        return next((entity for entity in entities if entity.sequence == number), None)
 
     def next_number(self) -> int:
         """Return the place of a new entity in the order of creation."""

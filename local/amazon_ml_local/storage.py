@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from botocore.client import BaseClient
+
+
+CHUNK_BYTES = 8 * 1024 * 1024
 
 
 class StorageError(Exception):
@@ -19,6 +22,9 @@ class Storage(Protocol):
 
     def read(self, uri: str) -> bytes:
         """Return the object's bytes. Raises StorageError when it is missing or forbidden."""
+
+    def copy(self, uri: str, file: IO[bytes]) -> None:
+        """Append the object's bytes to a file. Raises StorageError when it is missing or forbidden."""
 
     def write(self, uri: str, body: bytes) -> None:
         """Store the bytes under the URI, replacing what was there. Raises StorageError."""
@@ -42,6 +48,10 @@ class MemoryStorage:
             return self.objects[uri]
         except KeyError:
             raise StorageError(f"No object at {uri}. Upload it, or correct the URI.") from None
+
+    def copy(self, uri: str, file: IO[bytes]) -> None:
+        """Append the object's bytes to a file. Raises StorageError when it is missing."""
+        file.write(self.read(uri))
 
     def write(self, uri: str, body: bytes) -> None:
         """Store the bytes under the URI, replacing what was there."""
@@ -70,6 +80,18 @@ class S3Storage:
         bucket, key = split(uri)
         body: bytes = self._call("get_object", uri, Bucket=bucket, Key=key)["Body"].read()
         return body
+
+    def copy(self, uri: str, file: IO[bytes]) -> None:
+        """Append the object's bytes to a file, some at a time. Raises StorageError when it is missing or forbidden."""
+        from botocore.exceptions import BotoCoreError
+
+        bucket, key = split(uri)
+        body = self._call("get_object", uri, Bucket=bucket, Key=key)["Body"]
+        try:
+            for chunk in body.iter_chunks(CHUNK_BYTES):
+                file.write(chunk)
+        except BotoCoreError as error:
+            raise StorageError(f"S3 broke off get_object on {uri}: {error}") from error
 
     def write(self, uri: str, body: bytes) -> None:
         """Store the bytes under the URI, replacing what was there. Raises StorageError."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from amazon_ml_local.entities import data_location, data_spec
+from amazon_ml_local.learning.parameters import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from amazon_ml_local.entities import Entity
-    from amazon_ml_local.jobs import Data
     from amazon_ml_local.learning import BatchCounts, Model
     from amazon_ml_local.protocol import Parameters
+    from amazon_ml_local.work import Data
 
+LOGS = "/_local/logs/"
 MOST_CHARACTERS = 10_240  # of a Message, by the service model
 CREATED_BY = "arn:aws:iam::123456789012:root"  # moto's account
 
@@ -21,7 +23,7 @@ CREATED_BY = "arn:aws:iam::123456789012:root"  # moto's account
 def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Parameters:
     """Return the members of ``entity`` as they were at the time ``now``; None where there is nothing to tell.
 
-    :param url: where whoever asks reaches realtime endpoints
+    :param url: where whoever asks reaches realtime endpoints and logs
     """
     lifecycle, status = entity.lifecycle, entity.status(now)
     started, finished = lifecycle.started_at <= now, lifecycle.finished_at <= now
@@ -29,12 +31,13 @@ def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Paramet
         entity.kind.id_member: entity.id,
         "CreatedByIamUser": CREATED_BY,
         "CreatedAt": lifecycle.created_at,
-        "LastUpdatedAt": entity.updated_at,
+        "LastUpdatedAt": entity.last_updated_at(now),
         "Name": entity.name,
         "Status": status,
         "Message": (entity.failure or "")[:MOST_CHARACTERS] if status == "FAILED" else None,
         "StartedAt": lifecycle.started_at if started else None,
         "FinishedAt": lifecycle.finished_at if finished else None,
+        "LogUri": f"{url}{LOGS}{entity.sequence}" if started else None,
         "ComputeTime": round(1000 * (lifecycle.finished_at - lifecycle.started_at)) if status == "COMPLETED" else None,
         **VIEWS[entity.kind.name](entity, now, _result(entity, now), verbose),
         "EndpointInfo": endpoint_info(entity, now, url),
@@ -99,7 +102,7 @@ def _ml_model(entity: Entity, now: float, model: Model | None, verbose: bool) ->
         "MLModelType": entity.parameters["MLModelType"],
         "Algorithm": "sgd",
         "SizeInBytes": model.size_in_bytes if model else None,
-        "TrainingParameters": dict(model.training_parameters) if model else entity.parameters.get("Parameters"),
+        "TrainingParameters": DEFAULTS | entity.parameters.get("Parameters", {}),
         "ScoreThreshold": entity.score_threshold,
         "ScoreThresholdLastUpdatedAt": entity.threshold_updated_at,
         "Recipe": (model.recipe if model else entity.parameters.get("Recipe")) if verbose else None,

@@ -16,10 +16,10 @@ from amazon_ml_local.learning.schema import validate_schema
 from amazon_ml_local.learning.table import DataSource, Table
 
 if TYPE_CHECKING:
-    from amazon_ml_local.learning.batch import BatchCounts, batch_predict
+    from amazon_ml_local.learning.batch import BatchCounts, predict_rows
     from amazon_ml_local.learning.evaluation import evaluate
     from amazon_ml_local.learning.model import Model, Prediction
-    from amazon_ml_local.learning.reading import make_table, read_table
+    from amazon_ml_local.learning.reading import data_files, make_table, read_table
     from amazon_ml_local.learning.sql import read_sql_table
     from amazon_ml_local.learning.training import train
 
@@ -30,9 +30,10 @@ __all__ = [
     "Model",
     "Prediction",
     "Table",
-    "batch_predict",
+    "data_files",
     "evaluate",
     "make_table",
+    "predict_rows",
     "read_sql_table",
     "read_table",
     "train",
@@ -46,9 +47,10 @@ MODULES = {
     "BatchCounts": "batch",
     "Model": "model",
     "Prediction": "model",
-    "batch_predict": "batch",
+    "data_files": "reading",
     "evaluate": "evaluation",
     "make_table": "reading",
+    "predict_rows": "batch",
     "read_sql_table": "sql",
     "read_table": "reading",
     "train": "training",

@@ -40,37 +40,47 @@ class BatchCounts(NamedTuple):
     invalid: int
 
 
-def batch_predict(
+class Results(NamedTuple):
+    """What a batch prediction makes: its files by URI, the manifest last."""
+
+    counts: BatchCounts
+    files: dict[str, bytes]
+
+    def write(self, storage: Storage) -> None:
+        """Write the files. Raises LearningError when one cannot be written."""
+        try:
+            for uri, body in self.files.items():
+                storage.write(uri, body)
+        except StorageError as error:
+            raise LearningError(f"The predictions cannot be written. {error}") from error
+
+
+def predict_rows(
     model: Model,
     table: Table,
     threshold: float | None,
     batch_prediction_id: str,
     output_uri: str,
-    storage: Storage,
     log: Log = silent,
-) -> BatchCounts:
-    """Write a result file per input file, and the manifest that maps one to the other.
+) -> Results:
+    """Return a result file per input file, and the manifest that maps one to the other.
+
+    A record that could not be read has a blank line.
 
     :param threshold: BINARY only: the least score for answer "1"; None means 0.5.
     :param output_uri: the s3:// folder that gets `batch-prediction/<id>.manifest` and `batch-prediction/result/`.
-    :return: the number of records, and of those that could not be read: a blank line each.
-    :raises LearningError: a result cannot be written.
     """
     folder = f"{output_uri.rstrip('/')}/batch-prediction"
     lines = _lines(model, table, threshold)
     header = next(lines)
-    manifest = {}
-    names = _names([file.uri for file in table.files])
-    try:
-        for file, name in zip(table.files, names, strict=True):
-            result = f"{folder}/result/{batch_prediction_id}-{name}.gz"
-            storage.write(result, _compressed(header, islice(lines, file.last - file.first)))
-            manifest[file.uri] = result
-            log(f"{result}: {file.last - file.first:,} lines")
-        storage.write(f"{folder}/{batch_prediction_id}.manifest", json.dumps(manifest).encode())
-    except StorageError as error:
-        raise LearningError(f"The predictions cannot be written. {error}") from error
-    return BatchCounts(table.number_of_rows, len(table.unreadable))
+    files, manifest = {}, {}
+    for file, name in zip(table.files, _names([file.uri for file in table.files]), strict=True):
+        result = f"{folder}/result/{batch_prediction_id}-{name}.gz"
+        files[result] = _compressed(header, islice(lines, file.last - file.first))
+        manifest[file.uri] = result
+        log(f"{result}: {file.last - file.first:,} lines")
+    files[f"{folder}/{batch_prediction_id}.manifest"] = json.dumps(manifest).encode()
+    return Results(BatchCounts(table.number_of_rows, len(table.unreadable)), files)
 
 
 def scientific(value: float) -> str:
@@ -97,8 +107,8 @@ def _known(model: Model, table: Table) -> dict[str, Texts]:
 
     A BINARY label is written as 0 or 1 whatever its spelling, so that it compares with the answer (our choice).
     """
-    known = {"tag": table.schema.row_id, "trueLabel": model.target}
-    return {name: table.texts(attribute) for name, attribute in known.items() if attribute in table.schema.kinds}
+    known, kinds = {"tag": table.schema.row_id, "trueLabel": model.target}, table.schema.kinds
+    return {name: table.texts(attribute) for name, attribute in known.items() if attribute and attribute in kinds}
 
 
 def _lines(model: Model, table: Table, threshold: float | None) -> Iterator[str]:

@@ -90,7 +90,7 @@ class Columns:
     def _read(self, body: bytes) -> pa.Table:
         """Return a piece as Arrow reads it; a column in which not all is a number comes as texts."""
         while True:
-            types = {name: TEXT for name in self.schema.kinds}
+            types = dict.fromkeys(self.schema.kinds, TEXT)
             types |= {name: pa.float64() for name in self._numbers if name not in self._mixed}
             try:
                 return csv.read_csv(
@@ -110,7 +110,8 @@ class Columns:
 def numbers_of(texts: pa.DictionaryArray) -> Floats:
     """Return the numbers that texts show, NaN where a text shows none."""
     shown = np.fromiter(map(number, Distinct(texts.dictionary)), np.float64, len(texts.dictionary))
-    return shown[texts.indices.to_numpy()] if len(shown) else np.empty(0)
+    codes: Codes = texts.indices.to_numpy()
+    return shown[codes] if len(shown) else np.empty(0)
 
 
 def texts_of(numbers: Floats) -> Texts:
@@ -123,7 +124,7 @@ def texts_of(numbers: Floats) -> Texts:
 def _numbers(chunk: pa.Array) -> Floats:
     if pa.types.is_dictionary(chunk.type):
         return numbers_of(chunk)
-    numbers = chunk.to_numpy(zero_copy_only=False)
+    numbers: Floats = chunk.to_numpy(zero_copy_only=False)
     if not np.abs(numbers).max(initial=0.0) <= LARGEST:
         numbers = np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
     return numbers

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.learning.table import Table
 
 
-def evaluate(
-    model: Model, table: Table, threshold: float | None = None, log: Log = silent
-) -> dict[str, str]:
+def evaluate(model: Model, table: Table, threshold: float | None = None, log: Log = silent) -> dict[str, str]:
     """Return AWS's metric of the model on the table's rows that have a target.
 
     BinaryAUC: area under the ROC curve. RegressionRMSE: root of the mean squared error. MulticlassAvgFScore: mean of

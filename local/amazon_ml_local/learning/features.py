@@ -87,9 +87,9 @@ class Features:
     def matrix(self, data: Data) -> Matrix:
         """Return one row of features per row of data: an array where most features of a row are there, else sparse."""
         entries = [block.entries(data) for block in self.blocks if block.names]
-        if 2 * len(entries) >= self.width and not any(isinstance(entry, Bags) for entry in entries):
-            return self._dense(entries, len(data))
-        single = [entry for entry in entries if not isinstance(entry, Bags)]
+        single = [entry for entry in entries if isinstance(entry, Single)]
+        if 2 * len(single) >= self.width and len(single) == len(entries):
+            return self._dense(single, len(data))
         bags = [entry.matrix(self.width) for entry in entries if isinstance(entry, Bags)]
         matrices = [self._sparse(single, len(data)), *bags] if single else bags
         return reduce(add, matrices)

@@ -1,11 +1,11 @@
 """How a model learns: stochastic gradient descent from scikit-learn over the recipe's features.
 
 AWS names the learners: logistic, multinomial logistic and linear regression by SGD. BINARY and REGRESSION take
-SGDClassifier and SGDRegressor, five of them at rates a hundredth to a hundred times the steady one, as a recorded log of
-AWS has it, each falling with the root of the number of steps; the one with the least loss on every tenth row, which they do not see, sets the rate at which all rows are
-learned. How AWS chooses is not known. MULTICLASS takes LogisticRegression's SAGA, a stochastic gradient method too,
-because SGDClassifier knows one class against the rest only; SAGA sets its rate itself and always draws rows at random,
-so sgd.shuffleType does not matter to it.
+SGDClassifier and SGDRegressor: five of them, as a recorded log of AWS has it, at a hundredth to a hundred times the
+steady rate, which falls with the root of the number of steps. The one with the least loss on every tenth row, which
+they do not see, sets the rate at which all rows are learned; how AWS chooses is not known. MULTICLASS takes
+LogisticRegression's SAGA, a stochastic gradient method too, because SGDClassifier knows one class against the rest
+only; SAGA sets its rate itself and always draws rows at random, so sgd.shuffleType does not matter to it.
 """
 
 from __future__ import annotations
@@ -117,10 +117,7 @@ def _multinomial(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
     from sklearn.linear_model import LogisticRegression
 
     strength = settings.l1 + settings.l2
-    # Below scikit-learn 1.8, which deprecates it, l1_ratio is ignored without this penalty.
-    needed = {} if LogisticRegression().penalty == "deprecated" else {"penalty": "elasticnet"}
     learner = LogisticRegression(
-        **needed,
         solver="saga",
         C=max(1 / (strength * len(rows.values)), LEAST) if strength else np.inf,
         l1_ratio=1.0 if settings.l1 else 0.0,

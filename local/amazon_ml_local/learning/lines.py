@@ -16,7 +16,7 @@ from amazon_ml_local.learning.errors import LearningError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import IO
 
     from numpy.typing import NDArray
 
@@ -53,7 +53,7 @@ class LineReader:
     :param width: how many values a record must have.
     """
 
-    def __init__(self, uri: str, file: BinaryIO, has_header: bool, width: int) -> None:
+    def __init__(self, uri: str, file: IO[bytes], has_header: bool, width: int) -> None:
         self.uri, self.file, self.has_header, self.width = uri, file, has_header, width
         self.size = self.total = self.wrong = 0
         self._first_wrong: tuple[int, str] = (0, "")
@@ -125,7 +125,7 @@ class LineReader:
         return before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n") + 1
 
 
-def _pieces(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _pieces(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Return whole lines of a file, some megabytes at a time, and where they begin; each ends with a line's end."""
     start, rest = 0, b""
     while block := file.read(PIECE_BYTES):

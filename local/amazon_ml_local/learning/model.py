@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypedDict
 
 import numpy as np
@@ -66,6 +67,13 @@ class Model:
         self.features = features
         self.weights = np.ascontiguousarray(learned.weights)
         self.intercepts = learned.intercepts
+
+    def without_content(self) -> Model:
+        """Return what is told of a deleted model."""
+        slim = copy(self)
+        for name in ("features", "weights", "intercepts"):
+            vars(slim).pop(name, None)
+        return slim
 
     def predict(self, record: Mapping[str, str], threshold: float | None = None) -> Prediction:
         """Return the prediction for one record, as AWS's Predict answers it.

@@ -19,7 +19,7 @@ from amazon_ml_local.storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import BinaryIO
+    from typing import IO
 
     from amazon_ml_local.learning.lines import Flags, Places
     from amazon_ml_local.learning.log import Log
@@ -61,7 +61,7 @@ def schema_text(source: DataSource, storage: Storage) -> str:
 
 
 def make_table(
-    files: Mapping[str, BinaryIO], source: DataSource, has_header: bool | None = None, log: Log = silent
+    files: Mapping[str, IO[bytes]], source: DataSource, has_header: bool | None = None, log: Log = silent
 ) -> Table:
     """Return the rows that a data source takes of these CSV files, by URI.
 

@@ -34,11 +34,10 @@ class Split:
         """
         import numpy as np
 
-        if self.random:
-            places, begin, end = _draw(self.seed, offsets), self.begin, self.end
-        else:
-            places = np.arange(len(offsets))
+        begin, end, places = self.begin, self.end, _draw(self.seed, offsets)
+        if not self.random:
             begin, end = (round(len(offsets) * percent / 100) for percent in (self.begin, self.end))
+            places = np.arange(len(offsets), dtype=np.float64)
         taken: NDArray[np.bool_] = ((begin <= places) & (places < end)) != self.complement
         return taken
 

@@ -51,7 +51,9 @@ def parse_recipe(text: str) -> Recipe:
     if unknown := sorted(set(document) - set(SECTIONS)):
         raise LearningError(f"The recipe has unknown sections: {', '.join(unknown)}. Known: {', '.join(SECTIONS)}.")
     if (found := list(document)) != [section for section in SECTIONS if section in document]:
-        raise LearningError(f"The recipe's sections stand in the order {', '.join(found)}; write {', '.join(SECTIONS)}.")
+        raise LearningError(
+            f"The recipe's sections stand in the order {', '.join(found)}; write {', '.join(SECTIONS)}."
+        )
     outputs = document.get("outputs")
     if not isinstance(outputs, list) or not outputs:
         raise LearningError('The recipe\'s outputs must be a list with at least one entry, such as "ALL_INPUTS".')

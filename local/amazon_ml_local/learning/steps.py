@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from itertools import islice, product
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from itertools import islice, product, starmap
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from amazon_ml_local.learning.values import READ, WORDS, number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,14 +44,14 @@ class Values(Protocol):
 class Made:
     """The values that a function makes of other columns' values."""
 
-    def __init__(self, make: Callable[..., Words], *sources: Sized) -> None:
+    def __init__(self, make: Callable[..., Words], *sources: Values | Distinct | list[Any]) -> None:
         self._make, self._sources = make, sources
 
     def __len__(self) -> int:
         return len(self._sources[0])
 
     def __iter__(self) -> Iterator[Words]:
-        return map(self._make, *self._sources)
+        return starmap(self._make, zip(*self._sources, strict=True))
 
 
 class Column(NamedTuple):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, TypedDict
 
 if TYPE_CHECKING:
@@ -100,27 +99,24 @@ class Table:
         """The file that holds the columns, None while they are in memory."""
         return self._file
 
-    def release(self) -> None:
-        """Forget the columns; what is known of the rows stays."""
-        if self._file:
-            self._file.close()
-        self._columns = self._file = None
+    def with_columns(self, file: BinaryIO) -> Table:
+        """Return this table with the columns that another process saved to a file."""
+        return replace(self, _columns=None, _file=file)
+
+    def without_columns(self) -> Table:
+        """Return what is known of the rows."""
+        return replace(self, _columns=None, _file=None)
 
     def __getstate__(self) -> dict[str, object]:
-        """Return what another process of this machine needs, to which the file's descriptor is passed."""
-        return {**vars(self), "_file": self._file.fileno() if self._file else None, "_columns": None}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        vars(self).update(state)
-        if isinstance(self._file, int):
-            self._file = os.fdopen(self._file, "rb", closefd=False)
+        """Return what another process of this machine needs: columns in a file are not copied."""
+        return {**vars(self), "_columns": None} if self._file else vars(self)
 
     def _opened(self) -> pa.Table:
         if self._columns is None:
             import pyarrow as pa
 
             if self._file is None:
-                raise ValueError("The columns of this table are released.")
+                raise ValueError("This table has no columns.")
             self._columns = pa.ipc.open_file(pa.memory_map(f"/dev/fd/{self._file.fileno()}")).read_all()
         return self._columns
 

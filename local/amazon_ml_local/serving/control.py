@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from amazon_ml_local.protocol import Response
+from amazon_ml_local.views import LOGS
 
 if TYPE_CHECKING:
     from amazon_ml_local.protocol import Parameters, Request
@@ -53,6 +54,8 @@ class Control:
     def handle(self, request: Request) -> Response:
         """Answer one request: 200 with the state that it asks for or leaves behind, or 4xx with why not."""
         try:
+            if request.method == "GET" and request.path.startswith(LOGS):
+                return self._log(request.path.removeprefix(LOGS))
             route = self._route(request)
             body = _body(request) if request.method == "POST" else {}
             result = route(body)
@@ -61,6 +64,14 @@ class Control:
         except (ValueError, OverflowError) as error:
             return _json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
         return _json(HTTPStatus.OK, self._state({}) if result is None else result)
+
+    def _log(self, number: str) -> Response:
+        """Return the log of a job, to which its entity's LogUri leads."""
+        entity = self.service.state.numbered(int(number)) if number.isdecimal() else None
+        if entity is None:
+            raise ControlError(f"no job {number}: its entity is not there any more", HTTPStatus.NOT_FOUND)
+        lines = [f"{entity.kind.name} {entity.id}", *entity.log.lines]
+        return Response(HTTPStatus.OK, {"Content-Type": "text/plain; charset=utf-8"}, "\n".join([*lines, ""]).encode())
 
     def _route(self, request: Request) -> Callable[[Parameters], Any]:
         path = request.path.rstrip("/")

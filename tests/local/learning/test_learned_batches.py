@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from amazon_ml_local.learning import LearningError, Model, batch_predict, read_table, train
+from amazon_ml_local.learning import LearningError, Model, predict_rows, read_table, train
 from amazon_ml_local.learning.batch import scientific
 from amazon_ml_local.learning.features import Features
 from amazon_ml_local.learning.learners import Learned
@@ -58,7 +58,9 @@ def test_the_result_file_byte_for_byte(model_type, labels, expected):
     kinds = {"id": "CATEGORICAL", "x": "NUMERIC", "y": "BINARY" if model_type == "BINARY" else "CATEGORICAL"}
     read = table(rows, kinds, rowId="id", targetAttributeName="y")
     storage = MemoryStorage()
-    assert batch_predict(known(model_type, labels), read, None, "bp-1", "s3://out/deep/", storage) == (11, 1)
+    results = predict_rows(known(model_type, labels), read, None, "bp-1", "s3://out/deep/")
+    results.write(storage)
+    assert results.counts == (11, 1)
     assert set(storage.objects) == {MANIFEST, RESULT.format("data.csv")}
     result = gzip.decompress(storage.objects[RESULT.format("data.csv")])
     assert result.startswith(expected)
@@ -70,7 +72,7 @@ def test_without_row_id_and_target_only_the_answer_is_written():
     """tag and trueLabel stand only where the data has them; the threshold decides bestAnswer."""
     storage = MemoryStorage()
     read = table(f"0\n{FOUR}\n", {"x": "NUMERIC"})
-    batch_predict(known("BINARY", ["0", "1"]), read, 0.75, "bp-1", "s3://out/deep", storage)
+    predict_rows(known("BINARY", ["0", "1"]), read, 0.75, "bp-1", "s3://out/deep").write(storage)
     assert gzip.decompress(storage.objects[RESULT.format("data.csv")]) == b"bestAnswer,score\n0,5E-1\n1,8E-1\n"
 
 
@@ -79,7 +81,7 @@ def test_each_input_file_has_its_own_result():
     files = {"s3://in/d/a/x.csv": b"1\n2\n", "s3://in/d/b/x.csv": b"3\n", "s3://in/d/y.csv": b"4\n"}
     storage = MemoryStorage(files)
     read = read_table({"location_s3": "s3://in/d/", "schema": schema({"x": "NUMERIC"})}, storage)
-    batch_predict(known("REGRESSION", []), read, None, "bp-1", "s3://out/deep", storage)
+    predict_rows(known("REGRESSION", []), read, None, "bp-1", "s3://out/deep").write(storage)
     manifest = json.loads(storage.objects[MANIFEST])
     assert manifest == dict(zip(files, map(RESULT.format, ["a-x.csv", "b-x.csv", "y.csv"]), strict=True))
     assert [gzip.decompress(storage.objects[uri]) for uri in manifest.values()] == [
@@ -92,7 +94,7 @@ def test_the_same_batch_gives_the_same_bytes():
     read = table("\n".join(f"{n},{n % 2}" for n in range(20)), {"x": "NUMERIC", "y": "BINARY"}, targetAttributeName="y")
     storages = [MemoryStorage(), MemoryStorage()]
     for storage in storages:
-        batch_predict(train(read, "BINARY"), read, None, "bp-1", "s3://out/deep", storage)
+        predict_rows(train(read, "BINARY"), read, None, "bp-1", "s3://out/deep").write(storage)
     assert storages[0].objects == storages[1].objects
 
 
@@ -104,7 +106,7 @@ def test_results_that_cannot_be_written_say_so():
             raise StorageError(f"{uri}: AccessDenied")
 
     with pytest.raises(LearningError, match=r"predictions cannot be written. s3://out/.*AccessDenied"):
-        batch_predict(known("REGRESSION", []), table("1\n", {"x": "NUMERIC"}), None, "b", "s3://out", Full())
+        predict_rows(known("REGRESSION", []), table("1\n", {"x": "NUMERIC"}), None, "b", "s3://out").write(Full())
 
 
 def test_a_split_without_rows_gives_a_file_without_predictions():
@@ -114,5 +116,7 @@ def test_a_split_without_rows_gives_a_file_without_predictions():
     recipe = '{"outputs": ["ALL_INPUTS", "quantile_bin(x,5)", "cartesian(c,t)"]}'
     empty = table("1,a,b,1\n", attributes, {"percentBegin": 50, "percentEnd": 50})
     storage = MemoryStorage()
-    assert batch_predict(train(read, "BINARY", recipe), empty, None, "bp-1", "s3://out/deep", storage) == (0, 0)
+    results = predict_rows(train(read, "BINARY", recipe), empty, None, "bp-1", "s3://out/deep")
+    results.write(storage)
+    assert results.counts == (0, 0)
     assert gzip.decompress(storage.objects[RESULT.format("data.csv")]) == b"trueLabel,bestAnswer,score\n"

@@ -10,12 +10,11 @@ import pytest
 
 from amazon_ml_local.learning import (
     LearningError,
-    batch_predict,
     evaluate,
+    predict_rows,
     train,
     validate_training_parameters,
 )
-from amazon_ml_local.storage import MemoryStorage
 from tests.local.learning.learning_data import bundled, csv_text, table
 
 PLAIN = '{"outputs": ["normalize(ALL_NUMERIC)"]}'
@@ -299,5 +298,5 @@ def test_an_evaluation_that_cannot_be_says_why():
 def test_a_batch_needs_no_target():
     """Predictions are made for data that has inputs alone."""
     model = train(labelled([[n, n % 2] for n in range(20)], "BINARY"), "BINARY")
-    counts = batch_predict(model, table("1\n2\n", {"x": "NUMERIC"}), None, "bp", "s3://b/", MemoryStorage())
-    assert counts == (2, 0)
+    results = predict_rows(model, table("1\n2\n", {"x": "NUMERIC"}), None, "bp", "s3://b/")
+    assert results.counts == (2, 0)

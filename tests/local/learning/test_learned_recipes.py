@@ -132,7 +132,10 @@ def test_groups_and_assignments_stand_for_what_they_name(recipe, expected):
     ("rows", "bins"), [(10, 10), (1999, 10), (2000, 10), (4000, 20), (41_000, 200), (10_000_000, 500)]
 )
 def test_the_default_recipe_bins_numbers_by_the_number_of_rows(rows, bins):
-    """10 to 500 bins, as in recipes that AWS generated, more than 10 with 200 rows each at least; all other kinds as they are, and only kinds that the data has."""
+    """10 to 500 bins, as in recipes that AWS generated: more than 10 have 200 rows each at least.
+
+    All other kinds are as they are, and only kinds that the data has.
+    """
     assert json.loads(default_recipe(ATTRIBUTES, rows))["outputs"] == [
         "ALL_BINARY", "ALL_CATEGORICAL", f"quantile_bin(ALL_NUMERIC,{bins})", "ALL_TEXT",
     ]  # fmt: skip

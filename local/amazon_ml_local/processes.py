@@ -1,0 +1,153 @@
+"""Heavy work in processes of its own, so that it holds up no request and leaves no memory behind."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from amazon_ml_local.learning import LearningError
+from amazon_ml_local.worker import Pickler, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+MOST_PROCESSES = 2
+# Of the memory that is free when a process begins; with more the kernel would choose whom to kill.
+MEMORY_SHARE = 0.9
+# A library's threads cost memory and time that the service needs: each process works alone on its core.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class Processes:
+    """Run work in processes, at most two at a time.
+
+    :ivar memory: how many bytes a process may take; None for 90 % of what is free when it begins.
+    """
+
+    def __init__(self) -> None:
+        self.memory: int | None = None
+        self._slots = BoundedSemaphore(MOST_PROCESSES)
+        self._lock = Lock()
+        self._running: dict[Hashable, subprocess.Popen[bytes]] = {}
+        self._killed: WeakSet[Hashable] = WeakSet()
+        self._closed = False
+
+    def run(self, owner: Hashable, name: str, arguments: tuple[Any, ...], log: Callable[[str], None]) -> Any:
+        """Return what a piece of work gives.
+
+        :param owner: what `kill()` knows it by.
+        :param name: the work, as `worker.Work` names it.
+        :raises LearningError: as the work raises it, for lack of memory, or when the process was killed.
+        :raises RuntimeError: a defect, with its traceback.
+        """
+        with self._slots:
+            memory = self.memory or _free_memory()
+            body = BytesIO()
+            pickler = Pickler(body)
+            pickler.dump(Work(name, arguments, memory))
+            with self._start(owner, pickler.descriptors) as process:
+                try:
+                    return _answer(process, body.getbuffer(), memory, log)
+                finally:
+                    process.kill()
+                    with self._lock:
+                        self._running.pop(owner, None)
+
+    def kill(self, owner: Hashable) -> None:
+        """End the work of an owner, and do none for it later."""
+        with self._lock:
+            self._killed.add(owner)
+            if process := self._running.get(owner):
+                process.kill()
+
+    def close(self) -> None:
+        """End all work, and refuse any more."""
+        with self._lock:
+            self._closed = True
+            for process in self._running.values():
+                process.kill()
+
+    def _start(self, owner: Hashable, descriptors: list[int]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._closed:
+                raise LearningError("The service has ended")
+            if owner in self._killed:
+                raise LearningError("It was deleted")
+            path = os.pathsep.join(filter(None, sys.path))
+            self._running[owner] = subprocess.Popen(
+                [sys.executable, "-P", "-m", "amazon_ml_local.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **ONE_THREAD, "PYTHONPATH": path},
+                pass_fds=descriptors,
+                start_new_session=True,  # Ctrl-C is the service's business
+            )
+            return self._running[owner]
+
+
+def _answer(process: subprocess.Popen[bytes], body: memoryview, memory: int | None, log: Callable[[str], None]) -> Any:
+    assert process.stdin
+    assert process.stdout
+    with suppress(BrokenPipeError):
+        process.stdin.write(body)
+        process.stdin.flush()
+    while True:
+        try:
+            kind, value = pickle.load(process.stdout)
+        except (EOFError, pickle.UnpicklingError):
+            raise LearningError(_death(process.wait())) from None
+        match kind:
+            case "log":
+                log(value)
+            case "result":
+                return value
+            case "error" if isinstance(value, MemoryError):
+                raise LearningError(lack_of_memory(memory))
+            case "error":
+                raise value
+
+
+def lack_of_memory(memory: int | None = None) -> str:
+    """Return the message for work that ran out of memory."""
+    had = f" of the {memory / 2**20:,.0f} MB that were free" if memory else ""
+    return (
+        f"The data do not fit into the memory{had}. Take a part of them (DataRearrangement), a recipe with fewer "
+        "patterns, or a machine with more memory."
+    )
+
+
+def _death(code: int) -> str:
+    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
+    return (
+        f"The process that did this work ended with {how} before it was done; if that was for lack of memory, take a "
+        "part of the data (DataRearrangement) or a machine with more. The log of the service has what it printed."
+    )
+
+
+def _free_memory() -> int | None:
+    """Return 90 % of the memory that is free, of the machine or of the container, as far as the system says."""
+    found = [_available("/proc/meminfo"), _cgroup_room(Path("/sys/fs/cgroup"))]
+    known = [memory for memory in found if memory]
+    return int(min(known) * MEMORY_SHARE) if known else None
+
+
+def _available(path: str) -> int | None:
+    with suppress(OSError, ValueError):
+        fields = dict(line.split(":") for line in Path(path).read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    return None
+
+
+def _cgroup_room(folder: Path) -> int | None:
+    with suppress(OSError, ValueError):
+        return int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text())
+    return None

@@ -1,0 +1,173 @@
+"""What the job of each kind of entity does: read, train, evaluate or predict, here or in a process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile, TemporaryFile
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
+
+from amazon_ml_local.entities import data_location, data_spec
+from amazon_ml_local.learning import LearningError
+from amazon_ml_local.processes import Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from amazon_ml_local.entities import Entity
+    from amazon_ml_local.learning import BatchCounts, DataSource, Model, Table
+    from amazon_ml_local.storage import Storage
+
+T = TypeVar("T")
+# Of data; less than this is done before a process has begun, and holds up requests for no longer than they can wait.
+HEAVY_BYTES = 8 * 1024 * 1024
+
+
+class Training:
+    """The training of a model, of which one is enough for all entities that ask for the same."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.model: Callable[[], Model | None] = lambda: None
+
+
+@dataclass
+class Data:
+    """What a data source's job made, and what was trained on it."""
+
+    table: Table
+    schema: str
+    trainings: defaultdict[Hashable, Training] = field(default_factory=lambda: defaultdict(Training))
+
+    def without_content(self) -> Data:
+        """Return what is told of a deleted data source."""
+        return Data(self.table.without_columns(), self.schema)
+
+
+class EntityWork:
+    """Do the work of entities.
+
+    :param databases: URLs for SQLAlchemy by the ``DatabaseName`` of RDS and Redshift data sources
+    :ivar heavy_bytes: from how many bytes of data on the work is done in a process of its own
+    """
+
+    def __init__(self, storage: Storage, databases: Mapping[str, str]) -> None:
+        self.storage, self.databases = storage, databases
+        self.processes, self.heavy_bytes = Processes(), HEAVY_BYTES
+
+    def do(self, entity: Entity, inputs: list[Any]) -> Any:
+        """Return what the job of an entity makes of those of its inputs.
+
+        :raises LearningError: what keeps the work from being done, for people.
+        :raises StorageError: what S3 refused.
+        """
+        return WORK[entity.kind.name](self, entity, *inputs)
+
+    def _is_heavy(self, table: Table) -> bool:
+        return table.size_in_bytes >= self.heavy_bytes or table.file is not None
+
+    def read(self, entity: Entity) -> Data:
+        """Return the rows of a data source."""
+        spec = data_spec(entity)
+        schema = spec.get("DataSchema") or self._text(spec.get("DataSchemaLocationS3") or spec["DataSchemaUri"])
+        source: DataSource = {"location_s3": data_location(entity), "schema": schema}
+        if "DataRearrangement" in spec:
+            source["rearrangement"] = spec["DataRearrangement"]
+        if "SelectSqlQuery" in spec:
+            return Data(self._read_query(entity, source), schema)
+        return Data(self._read_files(entity, source), schema)
+
+    def _read_query(self, entity: Entity, source: DataSource) -> Table:
+        from amazon_ml_local.learning import read_sql_table
+
+        spec = data_spec(entity)
+        source["query"] = spec["SelectSqlQuery"]
+        source["database_url"] = self._database(spec["DatabaseInformation"]["DatabaseName"])
+        return read_sql_table(source, self.storage, entity.log)
+
+    def _read_files(self, entity: Entity, source: DataSource) -> Table:
+        from amazon_ml_local.learning import data_files, make_table
+
+        files = {uri: self._fetched(uri) for uri in data_files(source["location_s3"], self.storage)}
+        size = sum(file.tell() for file in files.values())
+        for file in files.values():
+            file.seek(0)
+        if size < self.heavy_bytes:
+            return make_table(files, source, log=entity.log)
+        out = TemporaryFile()  # noqa: SIM115 - it lives as long as the table
+        table: Table = self.processes.run(entity, "read", (files, source, out), entity.log)
+        return table.with_columns(out)
+
+    def _fetched(self, uri: str) -> SpooledTemporaryFile[bytes]:
+        """Return a copy of an object, on disk if it is large."""
+        file = SpooledTemporaryFile(max_size=self.heavy_bytes)  # noqa: SIM115 - it lives as long as its reader
+        try:
+            self.storage.copy(uri, file)
+        except OSError as error:
+            raise LearningError(
+                f"{uri} does not fit into the temporary folder {tempfile.gettempdir()}: {error}. Make room there, or "
+                "start the service with TMPDIR set to a larger folder."
+            ) from error
+        return file
+
+    def _text(self, uri: str) -> str:
+        try:
+            return self.storage.read(uri).decode()
+        except UnicodeDecodeError:
+            raise LearningError(f"{uri} is not text in UTF-8.") from None
+
+    def _database(self, name: str) -> str:
+        if name not in self.databases:
+            raise LearningError(
+                f"Amazon ML Local knows no database {name!r}. Start it with --database {name}=URL, "
+                f"or AmazonMLLocal(databases={{{name!r}: URL}}), where URL is SQLAlchemy's, such as sqlite:///file.db."
+            )
+        return self.databases[name]
+
+    def train(self, entity: Entity, data: Data) -> Model:
+        """Return the model that an entity asks for; what was trained once is not trained again."""
+        from amazon_ml_local.learning import train
+
+        recipe = entity.parameters.get("Recipe")
+        if "RecipeUri" in entity.parameters:
+            recipe = self._text(entity.parameters["RecipeUri"])
+        model_type, parameters = entity.parameters["MLModelType"], entity.parameters.get("Parameters", {})
+        training = data.trainings[model_type, recipe, *sorted(parameters.items())]
+        with training.lock:
+            model = training.model() or self._do(
+                entity, data.table, train, (data.table, model_type, recipe, parameters)
+            )
+            training.model = ref(model)
+        return model
+
+    def evaluate(self, entity: Entity, model: Model, data: Data) -> dict[str, str]:
+        """Return the metric of a model on the rows of a data source."""
+        from amazon_ml_local.learning import evaluate
+
+        return self._do(entity, data.table, evaluate, (model, data.table, entity.inputs[0].score_threshold))
+
+    def batch_predict(self, entity: Entity, model: Model, data: Data) -> BatchCounts:
+        """Write the predictions for the rows of a data source; return how many they are."""
+        from amazon_ml_local.learning import predict_rows
+
+        arguments = model, data.table, entity.inputs[0].score_threshold, entity.id, entity.parameters["OutputUri"]
+        results = self._do(entity, data.table, predict_rows, arguments)
+        results.write(self.storage)
+        return results.counts
+
+    def _do(self, entity: Entity, table: Table, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        if self._is_heavy(table):
+            made: T = self.processes.run(entity, work.__name__, arguments, entity.log)
+            return made
+        return work(*arguments, entity.log)
+
+
+WORK: dict[str, Callable[..., Any]] = {
+    "DataSource": EntityWork.read,
+    "MLModel": EntityWork.train,
+    "Evaluation": EntityWork.evaluate,
+    "BatchPrediction": EntityWork.batch_predict,
+}

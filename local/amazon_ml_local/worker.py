@@ -1,0 +1,103 @@
+"""Do one piece of work in a process of its own: asked for on standard input, answered on standard output.
+
+The process ends when its standard input does, which the kernel closes with the service, however that ends.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import resource
+import sys
+import threading
+import traceback
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from amazon_ml_local import learning
+from amazon_ml_local.learning import LearningError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amazon_ml_local.learning import DataSource, Table
+    from amazon_ml_local.learning.log import Log
+
+NICENESS = 10
+
+
+class Work(NamedTuple):
+    """What is to be done: a function of this module or of `learning` and its arguments, which may hold open files.
+
+    :ivar memory: how many bytes the process may take, or None.
+    """
+
+    name: str
+    arguments: tuple[Any, ...]
+    memory: int | None = None
+
+
+class Pickler(pickle.Pickler):
+    """Write open files as their descriptors, and collect those."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self.descriptors: list[int] = []
+
+    def persistent_id(self, value: object) -> int | None:
+        """Return the descriptor of an open file, None for anything else."""
+        if not isinstance(value, (io.IOBase, SpooledTemporaryFile)) or isinstance(value, io.BytesIO):
+            return None
+        value.flush()
+        self.descriptors.append(value.fileno())
+        return value.fileno()
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, descriptor: int) -> BinaryIO:
+        return os.fdopen(descriptor, "r+b", closefd=False)
+
+
+def main() -> None:
+    """Do what standard input asks for; answer ("log", line) any number of times, then ("result", …) or ("error", …)."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    os.nice(NICENESS)
+    work: Work = _Unpickler(sys.stdin.buffer).load()
+    threading.Thread(target=_end_with_the_service, daemon=True).start()
+    if work.memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (work.memory, work.memory))
+
+    def answer(kind: str, value: object) -> None:
+        pickle.dump((kind, value), answers)
+        answers.flush()
+
+    try:
+        function: Callable[..., object] = OWN.get(work.name) or getattr(learning, work.name)
+        answer("result", function(*work.arguments, lambda line: answer("log", line)))
+    except (LearningError, ModuleNotFoundError) as error:
+        answer("error", error)
+    except MemoryError:
+        answer("error", MemoryError())
+    except Exception:
+        answer("error", RuntimeError(traceback.format_exc()))
+
+
+def _end_with_the_service() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def _read(files: dict[str, BinaryIO], source: DataSource, out: BinaryIO, log: Log) -> Table:
+    """Return what is known of the rows of CSV files; their columns go to `out`."""
+    table = learning.make_table(files, source, log=log)
+    table.save(out)
+    return table.without_columns()
+
+
+OWN = {"read": _read}
+
+
+if __name__ == "__main__":
+    main()
