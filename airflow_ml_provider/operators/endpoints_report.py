@@ -137,7 +137,7 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
         widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         self.log.info(
-            "%d realtime endpoints cost $%.3f an hour, $%.2f so far (a third party's prices)\n%s",
+            "%d realtime endpoint(s) cost $%.3f an hour, $%.2f so far (a third party's prices)\n%s",
             len(report["Endpoints"]),
             report["HourlyPrice"],
             report["Cost"],

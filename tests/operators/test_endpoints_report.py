@@ -107,7 +107,7 @@ def test_the_log_shows_a_table(made, context, caplog, capsys):
     caplog.set_level("INFO")
     report(context)
     log = caplog.text + capsys.readouterr().out  # Airflow 2 logs by logging, Airflow 3 to the standard output
-    assert "1 realtime endpoints cost" in log
+    assert "1 realtime endpoint(s) cost" in log
     assert "deploy.create run" in log
 
 
