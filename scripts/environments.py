@@ -18,6 +18,12 @@ class Environment(NamedTuple):
     python: str
     lock: str
 
+    @property
+    def interpreter(self) -> Path:
+        """Where its Python is once ``make install AIRFLOW=<name>`` has made it."""
+        newest = self == read_environments()[0]
+        return ROOT / (".venv" if newest else f".venv-{self.name}") / "bin" / "python"
+
 
 def read_environments() -> list[Environment]:
     """Return the rows of the table, the newest first."""
