@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         DAG,
         BaseHook,
         BaseOperator,
+        BaseOperatorLink,
         BaseSensorOperator,
         Connection,
         Context,
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
         AirflowTaskTimeout,
         TaskDeferred,
     )
+    from airflow.sdk.execution_time.xcom import XCom
     from airflow.sdk.log import mask_secret
+    from airflow.sdk.types import TaskInstanceKey
 
 __all__ = [
     "AIRFLOW_3",
@@ -54,12 +57,15 @@ __all__ = [
     "BaseBranchOperator",
     "BaseHook",
     "BaseOperator",
+    "BaseOperatorLink",
     "BaseSensorOperator",
     "Connection",
     "Context",
     "Param",
     "PokeReturnValue",
     "TaskDeferred",
+    "TaskInstanceKey",
+    "XCom",
     "conf",
     "dag",
     "get_async_connection",
@@ -99,6 +105,7 @@ _PLACES: dict[str, _Places] = {
     **dict.fromkeys(("BaseSensorOperator", "PokeReturnValue"), _SENSORS),
     **dict.fromkeys(("dag", "task"), _DECORATORS),
     "BaseOperator": {(2, 11): "airflow.models.baseoperator", (3, 0): "airflow.sdk"},
+    "BaseOperatorLink": {(2, 11): "airflow.models.baseoperatorlink", (3, 0): "airflow.sdk"},
     "BaseBranchOperator": {
         (2, 11): "airflow.operators.branch",
         (3, 0): "airflow.providers.standard.operators.branch",
@@ -109,6 +116,8 @@ _PLACES: dict[str, _Places] = {
     "Context": {(2, 11): "airflow.utils.context", (3, 0): "airflow.sdk"},
     "DAG": {(2, 11): "airflow.models.dag", (3, 0): "airflow.sdk"},
     "Param": {(2, 11): "airflow.models.param", (3, 0): "airflow.sdk"},
+    "TaskInstanceKey": {(2, 11): "airflow.models.taskinstancekey", (3, 3): "airflow.sdk.types"},
+    "XCom": {(2, 11): "airflow.models.xcom", (3, 0): "airflow.sdk.execution_time.xcom"},
     "conf": {(2, 11): "airflow.configuration", (3, 2): "airflow.sdk.configuration"},
     "mask_secret": {
         (2, 11): "airflow.utils.log.secrets_masker",

@@ -31,6 +31,7 @@ def get_provider_info() -> dict[str, object]:
                     "airflow_ml_provider.operators.data_source",
                     "airflow_ml_provider.operators.endpoints_report",
                     "airflow_ml_provider.operators.evaluation",
+                    "airflow_ml_provider.operators.evaluation_report",
                     "airflow_ml_provider.operators.ml_model",
                     "airflow_ml_provider.operators.prediction",
                     "airflow_ml_provider.operators.realtime_endpoint",
@@ -38,6 +39,7 @@ def get_provider_info() -> dict[str, object]:
                 ],
             }
         ],
+        "extra-links": ["airflow_ml_provider.links.EvaluationReportLink"],
         "sensors": [
             {
                 "integration-name": name,

@@ -18,7 +18,13 @@ BIN = Path(sys.executable).parent
 DIST = ROOT / "dist"
 ENVIRONMENTS = read_environments()
 CONTENTS = {
-    "airflow_ml_provider": ("py.typed", "waiters/machinelearning.json", "get_provider_info.py"),
+    "airflow_ml_provider": (
+        "py.typed",
+        "waiters/machinelearning.json",
+        "get_provider_info.py",
+        "report/page.css",
+        "report/page.html",
+    ),
     "amazon_ml_local": ("py.typed", "__main__.py", "pytest_plugin.py"),
 }
 FIXTURE_TEST = """

@@ -14,6 +14,7 @@ import jmespath
 import pytest
 
 from airflow_ml_provider.get_provider_info import get_provider_info
+from airflow_ml_provider.links import LINKS
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.operation import MachineLearningOperator
 from airflow_ml_provider.resources import RESOURCES, WAITERS
@@ -287,6 +288,15 @@ def test_provider_info_lists_every_module(section):
     assert found - INNER == set(module_names(section))
     for name in found - set(NEEDS_AIRFLOW_3):
         importlib.import_module(name)
+
+
+def test_every_link_of_an_operator_is_in_provider_info():
+    """Airflow 2.11 drops a link that is not listed; each has a name and an XCom key of its own."""
+    paths = {f"{link.__module__}.{link.__qualname__}" for link in LINKS}
+    used = {type(link) for found in OPERATORS for link in found.operator_extra_links}
+    assert paths == set(INFO["extra-links"])
+    assert used == set(LINKS)
+    assert len({link.name for link in LINKS}) == len({link.key for link in LINKS}) == len(LINKS)
 
 
 def test_provider_info_is_what_airflow_accepts():

@@ -99,6 +99,21 @@ def test_endpoint_events(run_dag, amazon_ml_local, ml_model):
     assert endpoints(amazon_ml_local) == {ml_model: "READY"}
 
 
+def test_choose_threshold(run_dag, amazon_ml_local, bucket):
+    """The model gets the threshold with the lowest cost on the unseen rows before it gets an endpoint."""
+    run = run_dag(DAGS / "choose_threshold.py")
+    assert run.state == "success", run.states()
+    best = run.xcom("report", "BestThreshold")
+    assert amazon_ml_local.client().get_ml_model(MLModelId=run.xcom("train"))["ScoreThreshold"] == pytest.approx(best)
+    assert run.xcom("report", "AtBestThreshold")["Cost"] <= run.xcom("report", "AtScoreThreshold")["Cost"]
+    assert run.xcom("report", "_link_EvaluationReportLink") in (None, run.xcom("report", "ReportUrl"))
+    page = amazon_ml_local.client("s3").get_object(
+        Bucket=bucket, Key=run.xcom("report", "ReportUri").removeprefix(f"s3://{bucket}/")
+    )
+    assert f"<strong>{best}</strong>" in page["Body"].read().decode()
+    assert list(endpoints(amazon_ml_local).values()) == ["NONE"]
+
+
 def test_retrain_and_replace(run_dag, amazon_ml_local):
     """The first model is deployed as there is none; a later one, trained on more rows, takes its place."""
     first = run_dag(DAGS / "retrain_and_replace.py", rows=40)
@@ -112,7 +127,7 @@ def test_retrain_and_replace(run_dag, amazon_ml_local):
 
 def test_dag_files_cost_nothing_to_parse():
     """Parsing them loads no boto3, no hook, no service and no data set's library: tasks do, when they run."""
-    heavy = {"boto3", "botocore", "sklearn", "numpy", "airflow_ml_provider.hooks.machine_learning"}
+    heavy = {"boto3", "botocore", "sklearn", "numpy", "matplotlib", "airflow_ml_provider.hooks.machine_learning"}
     code = f"""
 import runpy, sys
 sys.path.insert(0, {str(DAGS)!r})

@@ -1,0 +1,1 @@
+"""Evaluation reports: how a model's predictions compare with the truth, as a page and as JSON."""

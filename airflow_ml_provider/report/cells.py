@@ -1,0 +1,140 @@
+"""Rows of predictions in S3, read in chunks that know their place."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from airflow_ml_provider.compat import AirflowException, AirflowFailException
+from airflow_ml_provider.scoring.objects import find, open_at
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+    from airflow_ml_provider.payloads import Format
+    from airflow_ml_provider.scoring.objects import Source
+
+Cells: TypeAlias = "Sequence[object]"
+CutJSON: TypeAlias = "Callable[[dict[str, object]], tuple[list[str], Callable[[dict[str, object]], Cells]]]"
+
+CHUNK_ROWS = 10_000  # with 100 classes some 60 MB of text
+
+
+class Chunk(NamedTuple):
+    """Some rows of one object; one without cells is a record that has no prediction.
+
+    ``first`` is the number of the first row in the object, from 1; a CSV header is no row.
+    """
+
+    uri: str
+    first: int
+    header: Sequence[str]
+    rows: list[Cells]
+
+    def bad(self, index: int, column: str, problem: str) -> AirflowFailException:
+        """Return the error for one cell; it shows no value, which may be somebody's data."""
+        return AirflowFailException(f"row {self.first + index:,} of {self.uri}, column {column!r}: {problem}")
+
+
+def find_results(s3: S3Client, argument: str, uri: str) -> list[Source]:
+    """Return the object, or the objects under a prefix that ends in a slash.
+
+    :raises AirflowFailException: naming the argument, when there is none.
+    """
+    try:
+        return find(s3, uri)
+    except AirflowFailException:
+        raise AirflowFailException(f"{argument}: the results are gone, there is no object at {uri}") from None
+
+
+def read_chunks(s3: S3Client, source: Source, format: Format, cut_json: CutJSON) -> Iterator[Chunk]:
+    """Yield the rows of an object.
+
+    :param cut_json: given the first object of JSON Lines, return the header and what makes a row out of each object.
+    :raises AirflowFailException: when the object is cut or is no such text; the message names the line.
+    """
+    with _named(source.uri):
+        stream = TextIOWrapper(open_at(s3, source), encoding="utf-8-sig", errors="surrogateescape", newline="")
+        with stream:
+            lines = _whole_lines(stream, source)
+            header, rows = _csv_rows(lines, source) if format == "CSV" else _json_rows(lines, source, cut_json)
+            first = 1
+            while chunk := list(islice(rows, CHUNK_ROWS)):
+                yield Chunk(source.uri, first, header, chunk)
+                first += len(chunk)
+
+
+@contextmanager
+def _named(uri: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise AirflowFailException(f"{uri} is cut or damaged, it cannot be unpacked: {error}") from error
+    except (BotoCoreError, ClientError) as error:
+        raise AirflowException(f"{uri} cannot be read: {error}") from error
+
+
+def _whole_lines(stream: TextIOWrapper, source: Source) -> Iterator[str]:
+    """Yield the lines; gzip has a checksum, of plain text only the end of the last line shows that it is whole."""
+    line = "\n"
+    for line in stream:
+        yield line
+    if not line.endswith("\n") and not source.is_gzip:
+        raise AirflowFailException(f"{source.uri} is cut: its last line has no end")
+
+
+def _csv_rows(lines: Iterator[str], source: Source) -> tuple[list[str], Iterator[Cells]]:
+    reader = csv.reader(lines, strict=True)
+
+    def rows() -> Iterator[Cells]:
+        try:
+            for number, cells in enumerate(reader, start=0):
+                if number and cells and len(cells) != len(header):
+                    raise AirflowFailException(
+                        f"row {number:,} of {source.uri} has {len(cells)} fields, the columns are {len(header)}: "
+                        f"it is cut or damaged"
+                    )
+                yield cells
+        except csv.Error as error:
+            raise AirflowFailException(f"line {reader.line_num:,} of {source.uri} is no CSV: {error}") from error
+
+    found = rows()
+    header: list[str] = [str(name) for name in next(found, ())]
+    if not header:
+        raise AirflowFailException(f"{source.uri} is empty: it has no header")
+    return header, found
+
+
+def _json_rows(lines: Iterator[str], source: Source, cut_json: CutJSON) -> tuple[list[str], Iterator[Cells]]:
+    objects = (_json_object(line, number, source) for number, line in enumerate(lines, start=1))
+    first = next(objects, None)
+    if first is None:
+        raise AirflowFailException(f"{source.uri} is empty: its first line holds no prediction")
+    header, cut = cut_json(first)
+
+    def rows() -> Iterator[Cells]:
+        yield cut(first)
+        yield from (() if found is None else cut(found) for found in objects)
+
+    return header, rows()
+
+
+def _json_object(line: str, number: int, source: Source) -> dict[str, object] | None:
+    if not line.strip():
+        return None
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise AirflowFailException(f"line {number:,} of {source.uri} is no JSON object")
+    return found

@@ -1,0 +1,112 @@
+"""Which columns of results hold the true label, the prediction and the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from airflow_ml_provider.compat import AirflowFailException
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.payloads import Format
+    from airflow_ml_provider.report.cells import Cells, Chunk
+
+ModelType = Literal["BINARY", "MULTICLASS", "REGRESSION"]
+
+# The column that holds the prediction: in the output of PredictS3, and in a result of a batch prediction. There a
+# MULTICLASS model has a column for each class instead, and they stand behind the true label.
+PREDICTED = {"BINARY": "predictedScore", "MULTICLASS": "predictedLabel", "REGRESSION": "predictedValue"}
+BATCH_PREDICTED = {"BINARY": "score", "REGRESSION": "score"}
+BATCH_ANSWERS = ("bestAnswer",)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model that has predicted."""
+
+    ml_model_id: str
+    name: str
+    type: ModelType
+    score_threshold: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the results of one model are.
+
+    :param argument: which argument names them, for messages.
+    :param uris: objects, or prefixes that end in a slash.
+    :param format: None means each object's by its name.
+    :param is_batch: whether a batch prediction has written them, else PredictS3.
+    :param record_count: how many rows there must be, None if nobody knows.
+    """
+
+    argument: str
+    model: Model
+    uris: Sequence[str]
+    format: Format | None
+    is_batch: bool
+    true_label_column: str
+    record_count: int | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where in a row the true label, the prediction and the keys are."""
+
+    truth: int
+    predicted: Sequence[int]
+    keys: Sequence[int]
+    header: Sequence[str]
+
+    @property
+    def key_names(self) -> Sequence[str]:
+        return [self.header[place] for place in self.keys]
+
+    @classmethod
+    def of(cls, chunk: Chunk, source: Source) -> Columns:
+        header = list(chunk.header)
+        truth = _index(chunk, source.true_label_column, "true_label_column: the true label")
+        if source.is_batch and source.model.type == "MULTICLASS":
+            return cls(truth, range(truth + 1, len(header)), range(truth), header)
+        name = (BATCH_PREDICTED if source.is_batch else PREDICTED)[source.model.type]
+        predicted = _index(chunk, name, f"the predictions of the {source.model.type} model {source.model.ml_model_id}")
+        ours = {*PREDICTED.values(), *BATCH_PREDICTED.values(), *BATCH_ANSWERS}
+        keys = [
+            place
+            for place, column in enumerate(header)
+            if place not in (truth, predicted) and column not in ours and not column.startswith("predictedScores.")
+        ]
+        return cls(truth, [predicted], keys, header)
+
+
+def _index(chunk: Chunk, column: str, what: str) -> int:
+    if column not in chunk.header:
+        shown = ", ".join(repr(name) for name in chunk.header[:20])
+        raise AirflowFailException(f"{what} should be in a column {column!r} of {chunk.uri}; its columns are {shown}")
+    return list(chunk.header).index(column)
+
+
+def json_cutter(
+    source: Source,
+) -> Callable[[dict[str, object]], tuple[list[str], Callable[[dict[str, object]], Cells]]]:
+    """Return what finds the cells of JSON Lines: the true label, the prediction, the keys."""
+
+    def cut(first: dict[str, object]) -> tuple[list[str], Callable[[dict[str, object]], Cells]]:
+        truth, predicted = source.true_label_column, PREDICTED[source.model.type]
+        keys = sorted(first.keys() - {truth, "predictedLabel", "predictedScores", "predictedValue"})
+
+        def cells(found: dict[str, object]) -> Cells:
+            value = _score(found) if predicted == "predictedScore" else found.get(predicted)
+            return [found.get(truth), value, *(str(found.get(key)) for key in keys)]
+
+        return [truth, predicted, *keys], cells
+
+    return cut
+
+
+def _score(found: Mapping[str, object]) -> object:
+    """Return the one score of a BINARY model's prediction: that of class 1, whatever label it stands under."""
+    value = found.get("predictedScores")
+    return next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else None

@@ -1,0 +1,151 @@
+"""What differs between two models on the same rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+
+from airflow_ml_provider.compat import AirflowFailException
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from airflow_ml_provider.report.results import Results
+
+SHOWN = 10
+
+
+class Difference(TypedDict):
+    """One row on which both models differ much. For BINARY the two are scores, else predictions."""
+
+    Row: int
+    TrueLabel: str | float
+    Prediction: str | float
+    OtherPrediction: str | float
+
+
+class Comparison(TypedDict):
+    """What differs. Of REGRESSION models the one that is closer to the truth counts as right."""
+
+    Rows: int
+    MatchedBy: list[str]
+    SamePrediction: int
+    BothRight: int
+    OnlyThisRight: int
+    OnlyOtherRight: int
+    BothWrong: int
+    MeanDifference: float
+    Differences: list[Difference]
+
+
+def check_same_rows(first: Results, other: Results) -> list[str]:
+    """Return the columns by which the rows of two models are the same.
+
+    :raises AirflowFailException: naming the place of the first difference.
+    """
+    if first.total != other.total:
+        raise AirflowFailException(
+            f"{other.source.argument}: it has {other.total:,} rows, {first.source.argument} has {first.total:,}; two "
+            f"models are compared on the same rows"
+        )
+    places, other_places = _common(first, other)
+    _check_equal(first, other, first.truth[places] != other.truth[other_places], places, "true label")
+    if not first.key_columns or list(first.key_columns) != list(other.key_columns):
+        return [first.source.true_label_column]
+    columns = ", ".join(map(repr, first.key_columns))
+    _check_equal(first, other, first.keys[places] != other.keys[other_places], places, columns)
+    return [first.source.true_label_column, *first.key_columns]
+
+
+def _common(first: Results, other: Results) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of those rows that both models have predicted."""
+    _, places, other_places = np.intersect1d(first.rows, other.rows, assume_unique=True, return_indices=True)
+    return places, other_places
+
+
+def _check_equal(
+    first: Results, other: Results, differs: NDArray[np.bool_], places: NDArray[np.int64], what: str
+) -> None:
+    wrong = np.flatnonzero(differs)
+    if len(wrong):
+        row = int(first.rows[places[wrong[0]]])
+        raise AirflowFailException(
+            f"{other.source.argument}: {other.place(row)} has another {what} than {first.place(row)}; two models are "
+            f"compared on the same rows in the same order"
+        )
+
+
+def comparison(first: Results, other: Results, names: list[str]) -> Comparison:
+    """Compare two models, each by its own threshold.
+
+    :param names: the labels of classes by number.
+    :raises AirflowFailException: when the rows are not the same.
+    """
+    matched_by = check_same_rows(first, other)
+    places, other_places = _common(first, other)
+    truth, one, two = first.truth[places], first.predicted[places], other.predicted[other_places]
+    one_right, two_right = _right(first, truth, one, two), _right(other, truth, two, one)
+    answers = _answers(first, one), _answers(other, two)
+    return Comparison(
+        Rows=len(truth),
+        MatchedBy=matched_by,
+        SamePrediction=int((answers[0] == answers[1]).sum()),
+        BothRight=int((one_right & two_right).sum()),
+        OnlyThisRight=int((one_right & ~two_right).sum()),
+        OnlyOtherRight=int((two_right & ~one_right).sum()),
+        BothWrong=int((~one_right & ~two_right).sum()),
+        MeanDifference=0.0 if first.source.model.type == "MULTICLASS" else float(np.abs(one - two).mean()),
+        Differences=_differences(first, first.rows[places], truth, one, two, names),
+    )
+
+
+def _answers(results: Results, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+    if results.source.model.type != "BINARY":
+        return predicted
+    return (predicted >= results.source.model.score_threshold).astype(np.float64)
+
+
+def _right(
+    results: Results, truth: NDArray[np.float64], predicted: NDArray[np.float64], others: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    if results.source.model.type == "REGRESSION":
+        return np.less_equal(np.abs(predicted - truth), np.abs(others - truth))
+    return np.equal(_answers(results, predicted), truth)
+
+
+def _differences(
+    first: Results,
+    rows: NDArray[np.int64],
+    truth: NDArray[np.float64],
+    one: NDArray[np.float64],
+    two: NDArray[np.float64],
+    names: list[str],
+) -> list[Difference]:
+    """Return the rows that differ most; of classes the first rows of the most frequent changes."""
+    is_multiclass = first.source.model.type == "MULTICLASS"
+    places = _frequent(one, two) if is_multiclass else np.argsort(-np.abs(one - two), kind="stable")[:SHOWN].tolist()
+
+    def shown(value: float) -> str | float:
+        return names[int(value)] if is_multiclass else float(value)
+
+    return [
+        Difference(
+            Row=int(rows[place]),
+            TrueLabel=shown(truth[place]),
+            Prediction=shown(one[place]),
+            OtherPrediction=shown(two[place]),
+        )
+        for place in places
+        if one[place] != two[place]
+    ]
+
+
+def _frequent(one: NDArray[np.float64], two: NDArray[np.float64]) -> list[int]:
+    changed = np.flatnonzero(one != two).tolist()
+    first: dict[tuple[float, float], int] = {}
+    counted = Counter(zip(one[changed].tolist(), two[changed].tolist(), strict=True))
+    for place in changed:
+        first.setdefault((float(one[place]), float(two[place])), place)
+    return [first[change] for change, _ in counted.most_common(SHOWN)]

@@ -1,0 +1,73 @@
+"""Draw with matplotlib, as SVG whose colours the page sets."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure as Canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Each colour is drawn as one that nothing else has, and then becomes a variable of the page's style: so one figure is
+# right in light, in dark and in print.
+INK, LINE, THIS, OTHER, MARK = "#010203", "#010204", "#010205", "#010206", "#010207"
+VARIABLES = {INK: "--ink", LINE: "--line", THIS: "--this", OTHER: "--other", MARK: "--mark"}
+SIZE = (4.4, 3.4)  # inches: a phone shows it in about its own size
+SETTINGS: dict[Any, Any] = {  # matplotlib has a type of its own for the names
+    "svg.fonttype": "none",  # text stays text
+    "text.parse_math": False,  # labels of classes are somebody's text
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": LINE,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.5,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": "small",
+}
+LEFT_OUT = re.compile(r'(?<=<g) id="[^"]*"|<metadata>.*?</metadata>|<!--.*?-->|(?<=\n) +', re.DOTALL)
+
+
+class Figure(NamedTuple):
+    """A picture, its title, and what it shows in words."""
+
+    title: str
+    text: str
+    svg: str
+
+
+def draw(name: str, x: str, y: str, drawing: Callable[[Axes], object]) -> str:
+    """Return what a function draws on axes, as SVG that can stand in a page.
+
+    :param name: of the picture, so that its inner ids differ from those of the page's other pictures.
+    :param x: the title of the axis from left to right.
+    :param y: the title of the axis from bottom to top.
+    """
+    with rc_context({**SETTINGS, "svg.hashsalt": name}):
+        canvas = Canvas(figsize=SIZE, layout="constrained")
+        axes = canvas.subplots()
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        drawing(axes)
+        out = io.StringIO()
+        canvas.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(out.getvalue())
+
+
+def _inline(svg: str) -> str:
+    head, body = svg[svg.index("<svg") :].split(">", 1)
+    (box,) = re.findall(r'viewBox="[^"]*"', head)
+    body = LEFT_OUT.sub("", body)
+    for colour, variable in VARIABLES.items():
+        body = body.replace(colour, f"var({variable})")
+    return f"<svg {box}>{body}"

@@ -1,0 +1,109 @@
+"""Make an evaluation report of one model, or of two on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, cast
+
+from airflow_ml_provider.compat import AirflowFailException
+from airflow_ml_provider.report.binary import Binary, binary
+from airflow_ml_provider.report.columns import Model, Source
+from airflow_ml_provider.report.comparison import Comparison, check_same_rows, comparison
+from airflow_ml_provider.report.labels import Labels
+from airflow_ml_provider.report.multiclass import Multiclass, multiclass
+from airflow_ml_provider.report.regression import Regression, regression
+from airflow_ml_provider.report.results import Results, read_results
+from airflow_ml_provider.report.thresholds import Goal
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+
+class OfModel(TypedDict):
+    """One model's results, measured; one of the last three is there."""
+
+    MLModelId: str
+    MLModelName: str
+    ScoreThreshold: NotRequired[float]
+    ResultUris: Sequence[str]
+    Rows: int
+    RowsWithoutPrediction: int
+    RowsWithoutTrueLabel: int
+    Binary: NotRequired[Binary]
+    Multiclass: NotRequired[Multiclass]
+    Regression: NotRequired[Regression]
+
+
+class Report(TypedDict):
+    """The whole report, in plain JSON types; the page is made of it alone."""
+
+    MLModelType: Literal["BINARY", "MULTICLASS", "REGRESSION"]
+    Models: list[OfModel]
+    Comparison: NotRequired[Comparison]
+
+
+def evaluate(s3: S3Client, sources: Sequence[Source], goal: Goal) -> Report:
+    """Read the results of one or two models, and measure them.
+
+    :param goal: what the best threshold of BINARY models is best at.
+    :raises AirflowFailException: on bad input, naming its place.
+    """
+    type = _same_type([source.model for source in sources])
+    if type != "BINARY" and goal != Goal():
+        raise AirflowFailException(
+            f"wanted_precision, wanted_recall, false_positive_cost: a {type} model has no threshold to choose"
+        )
+    labels = Labels()
+    return report_of([read_results(s3, source, labels) for source in sources], labels, goal)
+
+
+def report_of(read: Sequence[Results], labels: Labels, goal: Goal) -> Report:
+    """Measure results that are read.
+
+    :raises AirflowFailException: when one class is all there is, no threshold reaches the goal, or the rows of two
+        models are not the same.
+    """
+    if len(read) > 1:
+        check_same_rows(read[0], read[1])
+    models = [_of_model(results, goal, labels.names, must_reach=results is read[0]) for results in read]
+    report = Report(MLModelType=read[0].source.model.type, Models=models)
+    if len(read) > 1:
+        report["Comparison"] = comparison(read[0], read[1], labels.names)
+    return report
+
+
+def _same_type(models: Sequence[Model]) -> Literal["BINARY", "MULTICLASS", "REGRESSION"]:
+    if len({model.type for model in models}) > 1:
+        types = " and ".join(f"{model.ml_model_id} is {model.type}" for model in models)
+        raise AirflowFailException(f"other_ml_model_id: two models of one type can be compared; {types}")
+    return models[0].type
+
+
+def _of_model(results: Results, goal: Goal, names: list[str], must_reach: bool) -> OfModel:
+    model = results.source.model
+    found = OfModel(
+        MLModelId=model.ml_model_id,
+        MLModelName=model.name,
+        ResultUris=list(results.source.uris),
+        Rows=len(results.truth),
+        RowsWithoutPrediction=results.without_prediction,
+        RowsWithoutTrueLabel=results.without_true_label,
+    )
+    if model.type == "BINARY":
+        found["ScoreThreshold"] = model.score_threshold
+        found["Binary"] = binary(results, goal, must_reach)
+    elif model.type == "MULTICLASS":
+        found["Multiclass"] = multiclass(results, names)
+    else:
+        found["Regression"] = regression(results)
+    return found
+
+
+def metrics(found: OfModel) -> dict[str, float]:
+    """Return what was measured of a model; of a BINARY model also what it does at its own threshold."""
+    if "Binary" in found:
+        at = found["Binary"]["AtScoreThreshold"]
+        shown = ("Accuracy", "Precision", "Recall", "F1", "FalsePositiveRate")
+        ratios = cast("dict[str, float]", at)
+        return found["Binary"]["Metrics"] | {name: ratios[name] for name in shown}
+    return found["Multiclass"]["Metrics"] if "Multiclass" in found else found["Regression"]["Metrics"]

@@ -1,0 +1,71 @@
+"""Put a report into S3, and what a Dag wants of it into plain JSON types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from airflow_ml_provider.links import object_url
+from airflow_ml_provider.report.evaluate import evaluate, metrics
+from airflow_ml_provider.report.page import page
+from airflow_ml_provider.scoring.objects import failures, split
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+    from airflow_ml_provider.payloads import Description
+    from airflow_ml_provider.report.columns import Source
+    from airflow_ml_provider.report.evaluate import Report
+    from airflow_ml_provider.report.thresholds import Goal
+
+PAGE = ".html"
+
+
+def check_page_uri(uri: object) -> None:
+    """Raise ValueError when no page can be there."""
+    split("output_uri", uri)
+    if not str(uri).endswith(PAGE):
+        raise ValueError(f"output_uri: {uri!r}; its name must end in {PAGE}")
+
+
+def publish(s3: S3Client, sources: Sequence[Source], goal: Goal, output_uri: str) -> Description:
+    """Make the report, write it, and return its description.
+
+    Nothing is written before all is made. The JSON is written first, so that no page is without it; an object of S3
+    appears when it is whole.
+
+    :param output_uri: the page's, which ends in ``.html``.
+    :raises AirflowFailException: on bad input, naming its place.
+    :raises AirflowException: when it cannot be written.
+    """
+    report = evaluate(s3, sources, goal)
+    json_uri = f"{output_uri.removesuffix(PAGE)}.json"
+    written = {
+        json_uri: (json.dumps(report, allow_nan=False), "application/json"),
+        output_uri: (page(report), "text/html"),
+    }
+    for uri, (text, type) in written.items():
+        bucket, key = split("output_uri", uri)
+        with failures("written", uri):
+            s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=f"{type}; charset=utf-8")
+    url = object_url(output_uri, s3.meta.endpoint_url, s3.meta.region_name)
+    return {**described(report), "ReportUri": output_uri, "JsonUri": json_uri, "ReportUrl": url}
+
+
+def described(report: Report) -> Description:
+    """Return what a Dag wants to know of a report."""
+    first, *others = report["Models"]
+    found: dict[str, object] = {
+        "MLModelType": report["MLModelType"],
+        "Rows": first["Rows"],
+        "Metrics": metrics(first),
+    }
+    if "Binary" in first:
+        for name in ("BestThreshold", "AtBestThreshold", "AtScoreThreshold"):
+            found[name] = cast("dict[str, object]", first["Binary"])[name]
+    for other in others:
+        found["OtherMetrics"] = metrics(other)
+        shown = report["Comparison"].items()
+        found["Comparison"] = {name: value for name, value in shown if name not in ("Differences", "MatchedBy")}
+    return cast("Description", found)

@@ -1,0 +1,202 @@
+"""Choose the score threshold of a BINARY model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict, cast
+
+import numpy as np
+from sklearn.metrics import roc_curve
+
+from airflow_ml_provider.compat import AirflowFailException
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+
+class AtThreshold(TypedDict):
+    """What a model does when it predicts 1 from this score on.
+
+    A ratio of nothing to nothing is 0. ``Cost`` is there when the costs of errors are known.
+    """
+
+    Threshold: float
+    TruePositives: int
+    FalsePositives: int
+    FalseNegatives: int
+    TrueNegatives: int
+    Accuracy: float
+    Precision: float
+    Recall: float
+    F1: float
+    FalsePositiveRate: float
+    Cost: NotRequired[float]
+
+
+class Goal(NamedTuple):
+    """What the best threshold is best at.
+
+    :param measure: ``F1``, ``Precision``, ``Recall`` or ``Cost``.
+    :param wanted: the least precision or recall.
+    :param costs: what a false positive and a false negative cost.
+    """
+
+    measure: str = "F1"
+    wanted: float = 0.0
+    costs: tuple[float, float] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        wanted_precision: float | None,
+        wanted_recall: float | None,
+        false_positive_cost: float | None,
+        false_negative_cost: float | None,
+    ) -> Goal:
+        """Return the goal that the arguments of the operator set, F1 when they set none.
+
+        :raises ValueError: naming the argument and what is allowed.
+        """
+        costs = [false_positive_cost, false_negative_cost]
+        if costs.count(None) == 1:
+            raise ValueError("false_positive_cost, false_negative_cost: both of them must be given, or none")
+        if 3 - [wanted_precision, wanted_recall, false_positive_cost].count(None) > 1:
+            raise ValueError("wanted_precision, wanted_recall, false_positive_cost: at most one of them can be given")
+        if wanted_precision is not None:
+            return cls("Precision", _share("wanted_precision", wanted_precision))
+        if wanted_recall is not None:
+            return cls("Recall", _share("wanted_recall", wanted_recall))
+        if false_positive_cost is None or false_negative_cost is None:
+            return cls()
+        if not (0 <= false_positive_cost < np.inf and 0 <= false_negative_cost < np.inf) or costs == [0, 0]:
+            raise ValueError(f"false_positive_cost, false_negative_cost: {costs}; at least 0, and one of them above it")
+        return cls("Cost", costs=(false_positive_cost, false_negative_cost))
+
+    def __str__(self) -> str:
+        if self.costs:
+            return f"the lowest cost, at {self.costs[0]:g} a false positive and {self.costs[1]:g} a false negative"
+        return {
+            "F1": "the highest F1",
+            "Precision": f"the highest recall with a precision of at least {self.wanted:g}",
+            "Recall": f"the highest precision with a recall of at least {self.wanted:g}",
+        }[self.measure]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True and false positives for every threshold that makes a difference, the highest first.
+
+    The first threshold is infinite: from there on nothing is predicted 1.
+    """
+
+    thresholds: Floats
+    true_positives: Floats
+    false_positives: Floats
+    positives: int
+    negatives: int
+    costs: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, truth: Floats, scores: Floats, costs: tuple[float, float] | None = None) -> Counts:
+        """Count for every distinct score.
+
+        :param costs: what a false positive and a false negative cost.
+        """
+        positives = int(truth.sum())
+        negatives = len(truth) - positives
+        false, true, thresholds = roc_curve(truth, scores, drop_intermediate=False)
+        return cls(thresholds, np.rint(true * positives), np.rint(false * negatives), positives, negatives, costs)
+
+    @cached_property
+    def precision(self) -> Floats:
+        return _ratio(self.true_positives, self.true_positives + self.false_positives)
+
+    @cached_property
+    def recall(self) -> Floats:
+        return self.true_positives / self.positives
+
+    @cached_property
+    def false_positive_rate(self) -> Floats:
+        return self.false_positives / self.negatives
+
+    @cached_property
+    def f1(self) -> Floats:
+        return 2 * self.true_positives / (self.true_positives + self.false_positives + self.positives)
+
+    def at(self, threshold: float) -> AtThreshold:
+        """Return what the model does at any threshold."""
+        place = int(np.searchsorted(-self.thresholds, -threshold, side="right")) - 1
+        true, false = int(self.true_positives[place]), int(self.false_positives[place])
+        found = AtThreshold(
+            Threshold=float(threshold),
+            TruePositives=true,
+            FalsePositives=false,
+            FalseNegatives=self.positives - true,
+            TrueNegatives=self.negatives - false,
+            Accuracy=(true + self.negatives - false) / (self.positives + self.negatives),
+            Precision=float(self.precision[place]),
+            Recall=float(self.recall[place]),
+            F1=float(self.f1[place]),
+            FalsePositiveRate=float(self.false_positive_rate[place]),
+        )
+        if self.costs:
+            found["Cost"] = float(self.cost[place])
+        return found
+
+    @cached_property
+    def cost(self) -> Floats:
+        false_positive, false_negative = self.costs or (1.0, 1.0)
+        return false_positive * self.false_positives + false_negative * (self.positives - self.true_positives)
+
+    def between(self, place: int) -> float:
+        """Return a threshold that predicts as the one at a place does, well between it and the next lower score.
+
+        The scores of other predictions of the same rows may be rounded otherwise. It has as few digits as can be.
+        """
+        upper = min(float(self.thresholds[place]), 1.0)
+        lower = float(self.thresholds[place + 1]) if place + 1 < len(self.thresholds) else 0.0
+        middle, margin = (lower + upper) / 2, (upper - lower) / 4
+        rounded = (round(middle, digits) for digits in range(1, 16))
+        return next((found for found in rounded if lower + margin < found < upper - margin), upper)
+
+
+def _share(argument: str, value: float) -> float:
+    if not 0 < value <= 1:
+        raise ValueError(f"{argument}: {value:g}; it must be above 0 and at most 1")
+    return value
+
+
+def _ratio(some: Floats, of: Floats) -> Floats:
+    return np.divide(some, of, out=np.zeros_like(some), where=of > 0)
+
+
+# Each goal → how good every threshold is, minus infinity where it is not allowed.
+GOALS: Mapping[str, Callable[[Counts, Goal], Floats]] = {
+    "F1": lambda counts, goal: counts.f1,
+    "Precision": lambda counts, goal: np.where(counts.precision >= goal.wanted, counts.recall, -np.inf),
+    "Recall": lambda counts, goal: np.where(counts.recall >= goal.wanted, counts.precision, -np.inf),
+    "Cost": lambda counts, goal: -counts.cost,
+}
+
+
+def best_threshold(counts: Counts, goal: Goal) -> float:
+    """Return the best threshold, the highest of several that are equally good.
+
+    :raises AirflowFailException: when none reaches what is wanted.
+    """
+    good = GOALS[goal.measure](counts, goal)
+    if counts.thresholds[1] >= 1:  # then no threshold that AWS takes is above every score
+        good[0] = -np.inf
+    place = int(np.argmax(good))
+    if good[place] == -np.inf:
+        reached = cast("Floats", getattr(counts, goal.measure.lower()))
+        most = int(np.argmax(reached))
+        raise AirflowFailException(
+            f"wanted_{goal.measure.lower()}: no threshold has a {goal.measure.lower()} of {goal.wanted:g}; the highest "
+            f"is {reached[most]:.6g}, at {counts.between(most):g}"
+        )
+    return counts.between(place)
