@@ -58,7 +58,7 @@ test-core-%:
 	@$(MAKE) --no-print-directory test-core AIRFLOW=$*
 
 .PHONY: test-system
-test-system: install  ## Run the tests with Airflow's real processes
+test-system: install browser  ## Run the tests with Airflow's real processes
 	$(BIN)/python -m pytest -m system tests/system
 
 .PHONY: test-clients
@@ -74,6 +74,19 @@ lint: install  ## Check the style with ruff, and the workflow against its schema
 .PHONY: types
 types: install  ## Check the types with mypy, strictly
 	$(BIN)/mypy
+
+.PHONY: browser
+browser:  ## Install Chromium where it is missing (Debian, as root)
+	@command -v chromium >/dev/null || \
+		{ apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium; }
+
+.PHONY: picture
+picture: install browser  ## Make the docs' picture of the Dag anew, from a `make up` that runs on PORT
+	$(BIN)/python scripts/picture.py $(addprefix http://127.0.0.1:,$(PORT))
+
+.PHONY: docs
+docs: install  ## Make the docs site in build/docs; a warning is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -j auto -c docs . build/docs
 
 .PHONY: bench
 bench: install  ## Measure each headline figure beside its alternative

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -122,6 +123,17 @@ def check_local(folder: Path) -> None:
     subprocess.run([commands / "python", "-m", "pytest", "-q", test], check=True, cwd=folder)
 
 
+def check_testing(folder: Path) -> None:
+    """Run the project of docs/testing as somebody else's: with the wheels, and nothing of this repository."""
+    lock = REQUIREMENTS / f"{ENVIRONMENTS[0].lock}.txt"
+    ours = f"airflow-ml-provider[local] @ {wheel('airflow_ml_provider').as_uri()}"
+    commands = install(folder / "venv", "--constraint", lock, ours, "pytest")
+    shutil.copytree(ROOT / "docs" / "testing", folder / "project", ignore=shutil.ignore_patterns("__pycache__"))
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "AWS_", "PYTHON"))}
+    command = [commands / "python", "-m", "pytest", "-q", "tests"]
+    subprocess.run(command, check=True, cwd=folder / "project", env=kept)
+
+
 def main() -> None:
     """Check the wheels in dist/."""
     for package in CONTENTS:
@@ -133,6 +145,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         check_provider(Path(folder, "provider"))
         check_local(Path(folder, "local"))
+        check_testing(Path(folder, "testing"))
     print("Both wheels install, hold what they should, and are found by Airflow and by pytest")
 
 

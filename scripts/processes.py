@@ -45,10 +45,8 @@ def check_port(port: int, option: str) -> int:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             tried.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise SystemExit(
-                f"Port {port} of 127.0.0.1 is taken ({error.strerror}): choose another by {option}"
-            ) from None
+        except OSError:
+            raise SystemExit(f"Port {port} of 127.0.0.1 is taken: choose another by {option}") from None
     return port
 
 

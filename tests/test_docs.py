@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = (ROOT / "airflow_ml_provider", ROOT / "local" / "amazon_ml_local")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "local" / "README.md"])
 SNIPPET = re.compile(r"<!-- (?P<file>dags/\w+\.py) (?P<name>\w+) -->\n```python\n(?P<code>.*?)```\n", re.DOTALL)
+WHOLE = re.compile(r"<!-- (?P<file>docs/testing/[\w/.]+) -->\n```python\n(?P<code>.*?)```\n", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
 MARKED = re.compile(r" *# \[START (\w+)\]\n(.*?)\n *# \[END \1\]\n", re.DOTALL)
 
@@ -31,6 +32,12 @@ def test_snippets_are_what_the_dags_have(page):
     """A snippet under ``<!-- dags/file.py marker -->`` is, word for word, what stands there."""
     for snippet in SNIPPET.finditer(page.read_text()):
         assert snippet["code"].strip() == marked(ROOT / snippet["file"])[snippet["name"]], snippet["name"]
+
+
+def test_the_testing_page_shows_its_project():
+    """Each file of the project in docs/testing stands in docs/testing.md, word for word."""
+    shown = {found["file"]: found["code"] for found in WHOLE.finditer((ROOT / "docs" / "testing.md").read_text())}
+    assert shown == {name(path): path.read_text() for path in (ROOT / "docs" / "testing").rglob("*.py")}
 
 
 def test_every_marker_is_shown():
@@ -80,3 +87,41 @@ def test_readme_names_every_command():
     targets = set(re.findall(r"^([a-z0-9.-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     pages = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     assert set(re.findall(r"\bmake ((?:test|demo|up|help|lock|bench|install)[a-z0-9.-]*)", pages)) <= targets
+
+
+def test_every_class_is_in_the_reference():
+    """Each module with operators, sensors, triggers for users and the hook is read by the reference page."""
+    text = (ROOT / "docs" / "reference.md").read_text()
+    folders = [ROOT / "airflow_ml_provider" / folder for folder in ("operators", "sensors", "hooks")]
+    modules = {path for folder in folders for path in folder.glob("*.py") if path.stem != "__init__"}
+    public = {
+        path
+        for path in modules
+        if re.search(r"^class MachineLearning\w+(Operator|Sensor|Hook)\b", path.read_text(), re.M)
+    }
+    shared = {"base", "operation", "lifecycle"}
+    for path in public:
+        module = name(path).removesuffix(".py").replace("/", ".")
+        assert path.stem in shared or f"automodule:: {module}\n" in text, module
+
+
+def test_leaving_names_what_there_is():
+    """Each class that the page names exists: ours, and the amazon provider's."""
+    from importlib import import_module
+
+    text = (ROOT / "docs" / "leaving.md").read_text()
+    amazon = "airflow.providers.amazon.aws"
+    modules = (
+        "operators.sagemaker",
+        "sensors.sagemaker",
+        "hooks.sagemaker",
+        "transfers.sql_to_s3",
+        "transfers.redshift_to_s3",
+    )
+    there = {symbol for module in modules for symbol in vars(import_module(f"{amazon}.{module}"))}
+    named = set(re.findall(r"`((?:SageMaker|Redshift|Sql)\w+?)(?:\(\)[^`]*)?`", text))
+    assert named
+    assert named <= there
+    code = "".join(path.read_text() for package in PACKAGES for path in package.rglob("*.py"))
+    for ours in re.findall(r"`(MachineLearning\w+)`", text):
+        assert f"class {ours}(" in code

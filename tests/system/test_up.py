@@ -12,7 +12,7 @@ import boto3
 import psutil
 import pytest
 
-from scripts.processes import ROOT, free_port
+from scripts.processes import DIRECTLY, ROOT, free_port
 from tests.system.commands import Command, running
 from tests.system.conftest import until
 
@@ -35,7 +35,7 @@ class Up(Command):
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with DIRECTLY.open(request, timeout=60) as response:
             return json.load(response)
 
     def press(self, dag_id: str) -> str:
