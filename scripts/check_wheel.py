@@ -23,6 +23,7 @@ CONTENTS = {
         "py.typed",
         "waiters/machinelearning.json",
         "get_provider_info.py",
+        "plugin/static/index.html",
         "report/page.css",
         "report/page.html",
     ),

@@ -8,12 +8,13 @@ import pytest
 
 from tests.system.conftest import until
 
-pytestmark = [pytest.mark.system, pytest.mark.core, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.core, pytest.mark.timeout(400)]
 
+NAMES = ("named", "worker_only", "missing")
 CONNECTION = {"conn_type": "aws", "password": "secret"}
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def connections(airflow):
     """``named`` is in Airflow's database; ``worker_only`` is where the workers run, and no triggerer knows it."""
     airflow.call("POST", "/connections", {"connection_id": "named", "login": "named-key", **CONNECTION})
@@ -23,39 +24,43 @@ def connections(airflow):
     del airflow.env["AIRFLOW_CONN_WORKER_ONLY"]
 
 
-@pytest.fixture
-def run(airflow, service, models):
-    """Run a Dag of a connection to its end; return its state, the endpoint's, and which calls had which key."""
+@pytest.fixture(scope="module")
+def ended(airflow, connections, shared_service):
+    """Run the three Dags at once; by connection, the run's state, the endpoint's, and which calls had which key."""
+    client = shared_service.client()
+    shared_service.service.durations.set(realtime_endpoint=8)
+    for name in NAMES:
+        client.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId="ds")
+    until(lambda: all(client.get_ml_model(MLModelId=name)["Status"] == "COMPLETED" for name in NAMES))
+    shared_service.requests.clear()
+    runs = {name: airflow.run(f"connection_{name}", name) for name in NAMES}
+    until(lambda: {run.state for run in runs.values()} <= {"success", "failed"}, 200, lambda: runs["named"].creates)
+    received = list(shared_service.requests)
+    return {
+        name: (
+            run.state,
+            client.get_ml_model(MLModelId=name)["EndpointInfo"]["EndpointStatus"],
+            {(one.operation, one.access_key) for one in received if one.parameters.get("MLModelId") == name},
+        )
+        for name, run in runs.items()
+    }
 
-    def to_its_end(name):
-        service.service.durations.set(realtime_endpoint=8)
-        (model,) = models(1)
-        one = airflow.run(f"connection_{name}", model)
-        until(lambda: one.state in ("success", "failed"), 150, lambda: (one.state, one.creates))
-        ours = [received for received in service.requests if received.parameters.get("MLModelId") == model]
-        status = service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["EndpointStatus"]
-        return one.state, status, {(received.operation, received.access_key) for received in ours}
 
-    return to_its_end
-
-
-def test_a_named_connection_is_used_by_worker_and_triggerer(run):
+def test_a_named_connection_is_used_by_worker_and_triggerer(ended):
     """Every call of the task and of its wait is signed with that connection's key."""
-    state, status, requests = run("named")
+    state, status, requests = ended["named"]
     assert (state, status) == ("success", "READY")
     assert requests == {("CreateRealtimeEndpoint", "named-key"), ("GetMLModel", "named-key")}
 
 
-def test_a_connection_that_is_missing_is_an_error(run):
+def test_a_connection_that_is_missing_is_an_error(ended):
     """The task fails, and no call is made with the credentials that the environment holds."""
-    state, status, requests = run("missing")
-    assert (state, status) == ("failed", "NONE")
-    assert requests == set()
+    assert ended["missing"] == ("failed", "NONE", set())
 
 
-def test_a_connection_that_the_triggerer_misses_is_an_error(run):
+def test_a_connection_that_the_triggerer_misses_is_an_error(ended):
     """The wait fails, and the worker takes the endpoint down; nothing is signed with other credentials."""
-    state, status, requests = run("worker_only")
+    state, status, requests = ended["worker_only"]
     assert (state, status) == ("failed", "NONE")
     assert ("DeleteRealtimeEndpoint", "worker-key") in requests
     assert {key for _, key in requests} == {"worker-key"}

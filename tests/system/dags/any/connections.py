@@ -17,7 +17,7 @@ for name in ("named", "worker_only", "missing"):
             deferrable=True,
             waiter_delay=2,
             waiter_max_attempts=60,
-            retries=2,
+            retries=2 if name == "named" else 1,
             retry_delay=timedelta(seconds=1),
         )
     globals()[dag.dag_id] = dag
