@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParser, ResponseParserError, ResponseParser
 if TYPE_CHECKING:
     from botocore.model import Shape
 
-MISREAD = (AttributeError, TypeError, ValueError)  # what botocore's parsers raise on JSON of another shape
+MISREAD = (AttributeError, TypeError, ValueError, RecursionError)  # of botocore's parsers, on JSON of another shape
 
 
 class _Parser(ResponseParser):

@@ -66,7 +66,7 @@ OPTIONAL = {
 FLAGS = {
     "CreateRealtimeEndpoint": {"wait_for_model", "if_exists", "delete_on_failure"},
     "DeleteRealtimeEndpoint": {"wait_for_completion", "created_by"},
-    "Predict": {"mount_timeout"},
+    "Predict": {"mount_timeout", "refuse_unknown_variables"},
 }
 
 

@@ -30,6 +30,9 @@ class MachineLearningPredictOperator(MachineLearningOperator):
     :param records: a list of such records (templated); exactly one of ``record`` and ``records``.
     :param endpoint_url: the endpoint's URL with its scheme, else that of the endpoint's own info (templated).
     :param mount_timeout: seconds to go on asking while the READY endpoint's predictor is not mounted yet.
+    :param refuse_unknown_variables: whether the task fails, before the first prediction, when a record has a variable
+        that the model does not know. Without it that is a warning in the log, where the schema may be read
+        (``machinelearning:GetMLModel``, ``GetDataSource``).
     """
 
     operation = "Predict"
@@ -49,6 +52,7 @@ class MachineLearningPredictOperator(MachineLearningOperator):
         records: Sequence[Record] | None = None,
         endpoint_url: str | None = None,
         mount_timeout: float = 300,
+        refuse_unknown_variables: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -57,16 +61,36 @@ class MachineLearningPredictOperator(MachineLearningOperator):
         self.records = records
         self.endpoint_url = endpoint_url
         self.mount_timeout = mount_timeout
+        self.refuse_unknown_variables = refuse_unknown_variables
 
     def execute(self, context: Context) -> Prediction | list[Prediction]:
         ml_model_id, records = self.check_id("ml_model_id"), self.checked_records()
         with failures(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
+            self.check_variables(ml_model_id, records)
             url = self.endpoint_url or self.hook.realtime_endpoint_url(ml_model_id)
             found = [
                 self.hook.predict(ml_model_id, record, url, mount_timeout=self.mount_timeout) for record in records
             ]
         self.log.info("Predicted %d records with MLModel %s", len(found), ml_model_id)
         return found if self.record is None else found[0]
+
+    def check_variables(self, ml_model_id: str, records: Sequence[Record]) -> None:
+        """Warn of variables that the model does not know, or refuse them.
+
+        :raises AirflowFailException: when they are to be refused, or would be if the schema could be read.
+        """
+        from airflow_ml_provider.compat import AirflowFailException
+        from airflow_ml_provider.scoring.variables import log, unknown_variables
+
+        names = {name for record in records for name in record}
+        unknown = unknown_variables(self.hook, ml_model_id, names, self.mount_timeout) if names else []
+        text = f"MLModel {ml_model_id} knows no variable {', '.join(unknown or ())}"
+        if unknown is None:
+            text = f"the schema of MLModel {ml_model_id} cannot be read: GetMLModel and GetDataSource must be allowed"
+        if unknown != [] and self.refuse_unknown_variables:
+            raise AirflowFailException(f"refuse_unknown_variables: {text}")
+        if unknown:
+            log.warning(text)
 
     def checked_records(self) -> Sequence[Record]:
         """Return the records, each of them a flat mapping.
@@ -97,8 +121,9 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     kill, goes on behind the last finished part, unless the source, the model's ``ScoreThreshold`` or the endpoint has
     changed since. The model's target and the key columns that the model does not know are not sent.
 
-    Returns a summary: ``output_uri``, ``output_format``, ``errors_uri`` (None without errors), ``rows``, ``errors``,
-    ``parts``, ``seconds``, ``rate``.
+    Returns a summary: ``output_uri``, ``output_format``, ``etag``, ``errors_uri`` (None without errors), ``rows``,
+    ``errors``, ``parts``, ``seconds``, ``rate``. When another try or task works at the same output, this one stops
+    with TakenOver and has spoilt nothing.
 
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     :param source_uri: an object in S3, or with a slash at its end the folder of several; UTF-8, packed by gzip where
@@ -110,9 +135,9 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     :param input_format: ``CSV`` or ``JSON_LINES``; default by the name: .jsonl, .ndjson and .json are JSON Lines.
     :param output_format: the same for the output.
     :param column_names: the names of a CSV file's columns when it has no header (templated).
-    :param key_columns: columns to write beside the predictions (templated).
+    :param key_columns: columns to write beside the predictions, none named like theirs (templated).
     :param excluded_attribute_names: columns not to send to the model (templated).
-    :param max_errors: how many rows may be refused; with one more the task fails, and does not retry.
+    :param max_errors: how many rows may be refused; with one more the task fails, and does not retry. All may never.
     :param max_predictions: the task fails before it starts when there are more rows.
     :param max_requests_per_second: at least 1; default is the endpoint's own ``PeakRequestsPerSecond``.
     :param rows_per_part: after how many rows the work is saved.
@@ -170,7 +195,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
 
         ml_model_id, settings = self.check_id("ml_model_id"), self.settings()
         with failures(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
-            return Scoring(self.hook, ml_model_id, self.rows(), settings).run()
+            return Scoring(self.hook, ml_model_id, self.rows(), settings, is_share=self.stretches is not None).run()
 
     def settings(self) -> Settings:
         """Return how the source is read and its predictions are written.
@@ -200,7 +225,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         from airflow_ml_provider.scoring.settings import Input, share_of
 
         if self.stretches is not None and self.source_uri is None:
-            return share_of(self.stretches, self.max_predictions)
+            return share_of(self.stretches, self.output_uri, self.max_predictions)
         if self.stretches is not None or self.source_uri is None:
             raise ValueError("source_uri, stretches: exactly one of them must be given")
         source = Input.checked(

@@ -93,7 +93,7 @@ class Wire:
             raise self._error(answer.status_code, dict(answer.headers), answer.content)
         try:
             return cast("Prediction", json.loads(answer.content)["Prediction"])
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             raise ResponseParserError("the answer to Predict is no prediction") from None
 
     def _error(self, status: int, headers: dict[str, str], body: bytes) -> ClientError:

@@ -1,11 +1,10 @@
-"""Objects in S3: read as streams that live as long as predictions take, and written piece by piece."""
+"""Objects in S3, read as streams that live as long as predictions take."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 2 * 1024 * 1024
 BODY_ATTEMPTS = 5
-CHUNK_BYTES = 8 * 1024 * 1024  # of a multipart upload, and so of memory; S3 takes 10,000 of them
-GZIP = 31  # zlib's wbits for it; its header then has no time, so that the same rows make the same bytes
+ERRORS, PARTS, SHARES = ".errors.csv", ".parts/", ".shares/"  # what stands behind an output's name in its objects' own
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Source:
 
 
 def split(argument: str, uri: object) -> tuple[str, str]:
-    """Give bucket and key of an S3 URI.
+    """Return bucket and key of an S3 URI.
 
     :raises ValueError: naming the argument, when it is none.
     """
@@ -47,8 +45,13 @@ def split(argument: str, uri: object) -> tuple[str, str]:
     return bucket, key
 
 
+def errors_uri(output_uri: str) -> str:
+    """Return where the refused rows of an output are listed."""
+    return f"{output_uri}{ERRORS}"
+
+
 def find(s3: S3Client, uri: str) -> list[Source]:
-    """Give the object, or the objects under a prefix that ends in a slash, sorted by key.
+    """Return the object, or the objects under a prefix that ends in a slash, sorted by key.
 
     :raises AirflowFailException: when there is none.
     """
@@ -84,7 +87,7 @@ class _Blocks(io.RawIOBase):
         if end <= self._place:
             return 0
         try:
-            block = persistently(lambda: self._block(end))
+            block = read_with_retries(lambda: self._block(end))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "412"):
                 raise AirflowException(f"source_uri: {self._source.uri} changed while it was read") from None
@@ -102,7 +105,7 @@ class _Blocks(io.RawIOBase):
         return body
 
 
-def persistently(read: Callable[[], bytes]) -> bytes:
+def read_with_retries(read: Callable[[], bytes]) -> bytes:
     """Read a body, and again when the connection breaks meanwhile: botocore repeats what comes before the body only."""
     from botocore.exceptions import HTTPClientError, IncompleteReadError
 
@@ -119,49 +122,6 @@ def open_at(s3: S3Client, source: Source, start: int = 0) -> io.BufferedReader:
     unpacked = gzip.GzipFile(fileobj=io.BufferedReader(_Blocks(s3, source, 0), BLOCK_BYTES))
     unpacked.seek(start)
     return io.BufferedReader(cast("io.RawIOBase", unpacked))
-
-
-class _Joined(io.RawIOBase):
-    """Read pieces of bytes, one after the other, as one stream."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._left = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer)
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = piece
-        taken, self._left = self._left[: len(view)], self._left[len(view) :]
-        view[: len(taken)] = taken
-        return len(taken)
-
-
-def _packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    packer = zlib.compressobj(wbits=GZIP)
-    yield from (packer.compress(piece) for piece in pieces)
-    yield packer.flush()
-
-
-def upload(s3: S3Client, uri: str, pieces: Iterable[bytes], metadata: Mapping[str, str] | None = None) -> None:
-    """Write an object out of pieces, packed when its name ends in ``.gz``; it appears when it is whole.
-
-    :param metadata: what the object says of itself.
-    :raises AirflowException: when it cannot be written.
-    """
-    from boto3.s3.transfer import TransferConfig
-
-    bucket, key = split("output_uri", uri)
-    stream = io.BufferedReader(_Joined(_packed(pieces) if uri.endswith(".gz") else pieces), BLOCK_BYTES)
-    settings = TransferConfig(multipart_threshold=CHUNK_BYTES, multipart_chunksize=CHUNK_BYTES, use_threads=False)
-    with failures("written", uri):
-        s3.upload_fileobj(stream, bucket, key, ExtraArgs={"Metadata": dict(metadata or {})}, Config=settings)
 
 
 @contextmanager

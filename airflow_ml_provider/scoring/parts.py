@@ -2,42 +2,76 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypedDict, cast
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
-from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.errors import MachineLearningError
 from airflow_ml_provider.scoring.answers import ERROR_COLUMNS, Tally, csv_line, new_tally
-from airflow_ml_provider.scoring.objects import failures, persistently, split, upload
+from airflow_ml_provider.scoring.objects import errors_uri, failures
+from airflow_ml_provider.scoring.output import Output
+from airflow_ml_provider.scoring.record import TakenOver
+from airflow_ml_provider.scoring.writing import Key, get, put_part
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
     from airflow_ml_provider.payloads import Description
 
-RECORD = "progress.json"
-DELETED_AT_ONCE = 1000
+Kind = Literal["lines", "errors"]
+SUFFIXES: dict[Kind, str] = {"lines": "", "errors": ".errors"}
+
+
+class Piece(TypedDict):
+    """One object of a part, as it was written: its ETag, the digest of its bytes, and how many rows it holds."""
+
+    etag: str
+    digest: str
+    rows: int
+
+
+class End(TypedDict):
+    """Where the rows of a part end: a place in one of the row ranges."""
+
+    range: int
+    offset: int
+    line: int
+
+
+class Part(TypedDict):
+    """Rows that follow on those of the part before it; what was predicted for them, and what was refused."""
+
+    name: str
+    pieces: dict[Kind, Piece]
+    end: End
+
+
+class Whole(TypedDict):
+    """The finished output: its ETag, and what the parts came to."""
+
+    etag: str
+    rows: int
+    errors: int
+    parts: int
 
 
 class Progress(TypedDict):
-    """What is done: everything up to the place ``offset`` in the stretch number ``stretch``.
-
-    ``pins`` is what the predictions depend on: when it changes, they begin anew. ``offset`` is None until then.
-    """
+    """What is done; ``pins`` is what the predictions depend on: when it changes, they begin anew."""
 
     pins: Description
-    parts: int
-    error_parts: list[int]
-    rows: int
-    errors: int
-    stretch: int
-    offset: int | None
-    line: int
+    parts: list[Part]
     columns: list[str]
     tally: Tally
     seconds: float
-    whole: bool
+    whole: Whole | None
+
+
+class DamagedPart(MachineLearningError):
+    """Raised when a part is not what the record says: missing, short, or somebody else's."""
+
+    def __init__(self, number: int, name: str) -> None:
+        super().__init__(f"part {name} is missing or damaged")
+        self.number = number
 
 
 class Parts:
@@ -47,90 +81,146 @@ class Parts:
     :param output_uri: where the whole will be; the parts stand under the same name with ``.parts/`` behind it.
     :param pins: what the predictions depend on.
     :raises AirflowException: when nothing can be written there.
+    :raises AirflowFailException: when this S3 holds no conditional writes.
     """
 
     def __init__(self, s3: S3Client, output_uri: str, pins: Description) -> None:
         self._s3 = s3
         self._uri = output_uri
-        self._bucket, key = split("output_uri", output_uri)
-        self._folder = f"{key}.parts/"
-        self.errors_uri = f"{output_uri}.errors.csv"
+        self._output = Output(s3, output_uri)
+        self._suspects: set[int] = set()
         self.changed: list[str] = []
-        self.progress = self._resumed(pins) or self._begun(pins)
+        self.progress = self._resumed(pins) or _new_progress(pins)
+        self._output.claim(self.progress)
 
     def _resumed(self, pins: Description) -> Progress | None:
-        found = next(self._keys(f"{self._folder}{RECORD}"), None)
-        if found is None:
+        progress = cast("Progress | None", self._output.record.read())
+        if progress is None:
             return None
-        progress = cast("Progress", json.loads(self._get(found)))
         self.changed = [name for name in pins if progress["pins"].get(name) != pins[name]]
+        if (whole := progress["whole"]) and not self.changed:
+            found = self._output.find()
+            self.changed = [] if found and found.etag == whole["etag"] else ["the output"]
         return None if self.changed else progress
 
-    def _begun(self, pins: Description) -> Progress:
-        self.forget()
-        progress = Progress(
-            pins=pins, parts=0, error_parts=[], rows=0, errors=0, stretch=0, offset=None, line=1,
-            columns=[], tally=new_tally(), seconds=0.0, whole=False,
-        )  # fmt: skip
-        self._put(RECORD, json.dumps(progress))
-        return progress
+    def rows(self, kind: Kind | None = None) -> int:
+        """Count the rows that were written: all, or those of one kind."""
+        if whole := self.progress["whole"]:
+            return whole["errors"] if kind == "errors" else whole["rows"]
+        kinds = SUFFIXES if kind is None else [kind]
+        return sum(_rows(part, kind) for part in self.progress["parts"] for kind in kinds)
 
-    def write(self, progress: Progress, lines: str, errors: str) -> None:
-        """Write the next part, and then how far it goes: with that it counts."""
-        number = progress["parts"]
-        self._put(f"{number:06d}", lines)
-        if errors:
-            self._put(f"{number:06d}.errors", errors)
-            progress["error_parts"].append(number)
-        progress["parts"] += 1
-        self._put(RECORD, json.dumps(progress))
-        self.progress = progress
+    @property
+    def count(self) -> int:
+        """How many parts there are."""
+        whole = self.progress["whole"]
+        return whole["parts"] if whole else len(self.progress["parts"])
+
+    def write(self, progress: Progress, texts: Mapping[Kind, list[str]], end: End, number: int | None = None) -> None:
+        """Write a part, and then record it: with that it counts.
+
+        :param progress: what else changes in the record with it.
+        :param texts: its rows, of each kind.
+        :param end: where they end.
+        :param number: the part in whose place it stands; None for the next one.
+        """
+        place = len(progress["parts"]) if number is None else number
+        name = f"{place:06d}-{self._output.record.try_id}"
+        pieces = {kind: self._put(name, kind, lines) for kind, lines in texts.items() if lines}
+        part = Part(name=name, pieces=pieces, end=end)
+        parts = [*progress["parts"][:place], part, *progress["parts"][place + 1 :]]
+        try:
+            self._record({**progress, "parts": parts})
+        except TakenOver:
+            self._forget(name, pieces)
+            raise
+        self._suspects.discard(place)
+
+    def damaged(self) -> list[int]:
+        """Return the numbers of the parts that are not what the record says."""
+        there = self._output.parts()
+        return [
+            number
+            for number, part in enumerate(self.progress["parts"])
+            if number in self._suspects
+            or any(there.get(_name(part, kind)) != piece["etag"] for kind, piece in part["pieces"].items())
+        ]
 
     def write_errors(self) -> None:
         """Put the errors file together; without errors there is none, not even that of an earlier run."""
-        if self.progress["error_parts"]:
-            names = [f"{number:06d}.errors" for number in self.progress["error_parts"]]
-            upload(self._s3, self.errors_uri, self._pieces(csv_line(ERROR_COLUMNS), names))
-            return
-        with failures("deleted", self.errors_uri):
-            self._s3.delete_object(Bucket=self._bucket, Key=split("output_uri", self.errors_uri)[1])
+        if self.rows("errors"):
+            header = csv_line(ERROR_COLUMNS)
+            self._output.write(errors_uri(self._uri), lambda: self._bytes("errors", header), self.progress)
+        else:
+            self._output.remove_errors(self.progress)
 
     def finish(self, header: str) -> None:
-        """Put the whole together, and delete the parts."""
+        """Put the whole together, and delete the parts.
+
+        :raises DamagedPart: when a part must be made again first.
+        """
         if not self.progress["whole"]:
             self.write_errors()
-            names = [f"{number:06d}" for number in range(self.progress["parts"])]
-            upload(self._s3, self._uri, self._pieces(header, names))
-            self.progress["whole"] = True
-            self._put(RECORD, json.dumps(self.progress))
-        self.forget()
+            found = self._output.write(self._uri, lambda: self._bytes("lines", header), self.progress)
+            whole = Whole(etag=found.etag, rows=self.rows(), errors=self.rows("errors"), parts=self.count)
+            self._record({**self.progress, "parts": [], "whole": whole})
+        self.clear()
 
-    def forget(self) -> None:
-        """Delete the parts, and the record of them last."""
-        keys = sorted(self._keys(self._folder))
-        for start in range(0, len(keys), DELETED_AT_ONCE):
-            some: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys[start : start + DELETED_AT_ONCE]]
-            with failures("deleted", f"s3://{self._bucket}/{self._folder}"):
-                answer = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": some, "Quiet": True})
-            for refused in answer.get("Errors", ()):
-                raise AirflowException(
-                    f"output_uri: s3://{self._bucket}/{refused['Key']} cannot be deleted: {refused['Code']}"
-                )
+    def clear(self) -> None:
+        """Delete the parts and the record: the next try begins anew."""
+        self._output.clear()
 
-    def _pieces(self, header: str, names: list[str]) -> Iterator[bytes]:
+    def _record(self, progress: Progress) -> None:
+        self._output.record.swap(progress)
+        self.progress = progress
+
+    def _bytes(self, kind: Kind, header: str) -> Iterator[bytes]:
+        """Yield the bytes of all parts, each checked against the record."""
         yield header.encode()
-        for name in names:
-            yield self._get(f"{self._folder}{name}")
+        for number, part in enumerate(self.progress["parts"]):
+            if kind in part["pieces"]:
+                yield self._get(number, part, kind)
 
-    def _keys(self, prefix: str) -> Iterator[str]:
-        with failures("listed", self._uri):
-            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
-                yield from (item["Key"] for item in page.get("Contents", ()))
+    def _get(self, number: int, part: Part, kind: Kind) -> bytes:
+        key, piece = self._key(_name(part, kind)), part["pieces"][kind]
+        with failures("read", key.uri):
+            found = get(self._s3, key, piece["etag"])
+        if found is None or _digest(found[1]) != piece["digest"]:
+            self._suspects.add(number)
+            raise DamagedPart(number, key.uri)
+        return found[1]
 
-    def _get(self, key: str) -> bytes:
-        with failures("read", f"s3://{self._bucket}/{key}"):
-            return persistently(lambda: self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
-
-    def _put(self, name: str, text: str) -> None:
+    def _put(self, name: str, kind: Kind, lines: list[str]) -> Piece:
+        key, body = self._key(f"{name}{SUFFIXES[kind]}"), "".join(lines).encode()
         with failures("written", self._uri):
-            self._s3.put_object(Bucket=self._bucket, Key=f"{self._folder}{name}", Body=text.encode())
+            return Piece(etag=put_part(self._s3, key, body), digest=_digest(body), rows=len(lines))
+
+    def _forget(self, name: str, pieces: Mapping[Kind, Piece]) -> None:
+        """Delete a part that this try has written too late to record it."""
+        if self._output.record.mentions(name):
+            return
+        for kind in pieces:
+            key = self._key(f"{name}{SUFFIXES[kind]}")
+            with failures("deleted", key.uri):
+                self._s3.delete_object(Bucket=key.bucket, Key=key.name)
+
+    def _key(self, name: str) -> Key:
+        folder = self._output.record.folder
+        return Key(folder.bucket, f"{folder.name}{name}")
+
+
+def _new_progress(pins: Description) -> Progress:
+    return Progress(pins=pins, parts=[], columns=[], tally=new_tally(), seconds=0.0, whole=None)
+
+
+def _name(part: Part, kind: Kind) -> str:
+    return f"{part['name']}{SUFFIXES[kind]}"
+
+
+def _rows(part: Part, kind: Kind) -> int:
+    piece = part["pieces"].get(kind)
+    return piece["rows"] if piece else 0
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

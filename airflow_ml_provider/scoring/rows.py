@@ -11,6 +11,7 @@ import gzip
 import json
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -108,8 +109,9 @@ def header(stream: io.BufferedReader, uri: str) -> tuple[list[str], Place]:
 
 def check_columns(names: Sequence[str], where: str) -> None:
     """Raise AirflowFailException when a name is empty, not UTF-8, or stands twice."""
+    counts = Counter(names)
     for place, name in enumerate(names, start=1):
-        if not name or names.count(name) > 1 or not _is_text(name):  # not shown: without a header it is somebody's data
+        if not name or counts[name] > 1 or not _is_text(name):  # not shown: without a header it is somebody's data
             raise AirflowFailException(
                 f"column_names: column {place} in {where} is empty, no UTF-8 or there twice; is it a header?"
             )

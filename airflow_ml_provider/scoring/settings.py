@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from airflow_ml_provider.payloads import Format
-from airflow_ml_provider.scoring.objects import split
+from airflow_ml_provider.scoring.objects import ERRORS, PARTS, SHARES, errors_uri, split
 from airflow_ml_provider.scoring.plan import Stretch, limited, plan
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_ml_provider.payloads import Description
 
+RESULTS = frozenset({"predictedLabel", "predictedScore", "predictedScores", "predictedValue"})
 JSON_LINES_NAMES = (".jsonl", ".ndjson", ".json")
 
 
@@ -43,9 +44,8 @@ class Input:
         :raises ValueError: naming the argument and what is allowed.
         """
         split("source_uri", source_uri)
-        split("output_uri", output_uri)
-        if output_uri == source_uri or (source_uri.endswith("/") and output_uri.startswith(source_uri)):
-            raise ValueError(f"output_uri: {output_uri!r} is the source_uri or in it; it must be elsewhere")
+        check_output(output_uri)
+        check_source(source_uri, output_uri)
         names = None if column_names is None else texts("column_names", column_names)
         if max_predictions is not None:
             at_least("max_predictions", max_predictions, 1)
@@ -91,7 +91,7 @@ class Settings:
 
         :raises ValueError: naming the argument and what is allowed.
         """
-        split("output_uri", output_uri)
+        check_output(output_uri)
         at_least("max_errors", max_errors, 0)
         at_least("rows_per_part", rows_per_part, 1)
         at_least("timeout", timeout, 0)
@@ -101,7 +101,7 @@ class Settings:
             output_uri=output_uri,
             input_format=format_of("input_format", input_format, source_uri or ""),
             output_format=format_of("output_format", output_format, output_uri),
-            key_columns=texts("key_columns", key_columns),
+            key_columns=key_names(key_columns),
             excluded_attribute_names=texts("excluded_attribute_names", excluded_attribute_names),
             max_errors=max_errors,
             max_requests_per_second=max_requests_per_second,
@@ -119,12 +119,45 @@ class Settings:
         }
 
 
-def share_of(stretches: Sequence[Description], max_predictions: int | None) -> list[Stretch]:
+def check_output(uri: str) -> None:
+    """Raise ValueError when an output would lie among the objects of another one, which deletes them."""
+    split("output_uri", uri)
+    if PARTS in uri or uri.endswith(ERRORS):
+        raise ValueError(f"output_uri: {uri!r} is a name of another output's own objects (…{ERRORS}, …{PARTS}…)")
+
+
+def check_source(uri: str, output_uri: str) -> None:
+    """Raise ValueError when a source is the output, or lies among its own objects, or has them in it."""
+    if uri == output_uri or (uri.endswith("/") and output_uri.startswith(uri)):
+        raise ValueError(f"output_uri: {output_uri!r} is the source_uri or in it; it must be elsewhere")
+    own = tuple(output_uri + suffix for suffix in (PARTS, SHARES))
+    if uri == errors_uri(output_uri) or uri.startswith(own):
+        raise ValueError(f"source_uri: {uri!r} is one of the objects that belong to the output {output_uri!r}")
+
+
+def key_names(value: object) -> list[str]:
+    """Return the names of the key columns.
+
+    :raises ValueError: when one is named like a column of the predictions.
+    """
+    names = texts("key_columns", value)
+    for name in names:
+        if name in RESULTS or name.startswith("predictedScores."):
+            raise ValueError(
+                f"key_columns: {name!r} is a name of the predictions' own columns; rename it in the source"
+            )
+    return names
+
+
+def share_of(stretches: Sequence[Description], output_uri: str, max_predictions: int | None) -> list[Stretch]:
     """Return one worker's share of a plan.
 
+    :raises ValueError: when its rows lie among the output's own objects.
     :raises AirflowFailException: when it has more rows than ``max_predictions``.
     """
     found = [Stretch(**cast("dict[str, Any]", stretch)) for stretch in stretches]
+    for stretch in found:
+        check_source(stretch.uri, output_uri)
     limited([found], max_predictions)
     return found
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, TypedDict
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
-from airflow_ml_provider.scoring.objects import find, open_at, split, upload
+from airflow_ml_provider.scoring.objects import SHARES, Source, errors_uri, find, open_at, split
+from airflow_ml_provider.scoring.output import Output
 from airflow_ml_provider.scoring.progress_log import cost, log
-from airflow_ml_provider.scoring.settings import Input, at_least
+from airflow_ml_provider.scoring.settings import Input, at_least, check_output
+from airflow_ml_provider.scoring.writing import Found, Key, delete, head
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -70,81 +72,93 @@ def _rates(rate: int, rows: Sequence[int]) -> list[int]:
 def _share_uri(output_uri: str, number: int) -> str:
     """Name a share's output; the end of the name says how it is written, so it stays the output's own."""
     name = output_uri.rsplit("/", 1)[-1].removesuffix(".gz")
-    return f"{output_uri}.shares/{number:04d}-{name}"
+    return f"{output_uri}{SHARES}{number:04d}-{name}"
 
 
 def join(s3: S3Client, output_uri: str, summaries: Sequence[Summary]) -> Summary:
     """Put what the workers wrote together, and then delete it; a second time finds that done.
 
-    :raises AirflowFailException: when there is nothing to join.
+    :raises AirflowFailException: when there is nothing to join, or no row has a prediction.
+    :raises TakenOver: when another try or task works at this output.
     """
     if not summaries:
         raise AirflowFailException("summaries: there are none")
-    shares = [summary["output_uri"] for summary in summaries]
+    check_output(output_uri)
     made_of = {"shares": hashlib.sha256(json.dumps(summaries, sort_keys=True).encode()).hexdigest()}
-    errors = [summary["errors_uri"] for summary in summaries if summary["errors_uri"]]
-    errors_uri = f"{output_uri}.errors.csv"
-    if _metadata(s3, output_uri) != made_of:
-        _check_there(s3, shares)
-        if errors:
-            upload(s3, errors_uri, _pieces(s3, errors, has_header=True))
-        else:
-            _delete(s3, [errors_uri])
-        upload(s3, output_uri, _pieces(s3, shares, summaries[0]["output_format"] == "CSV"), made_of)
-    _delete(s3, [*shares, *errors])
-    return _total(output_uri, errors_uri if errors else None, summaries)
+    total = _total(output_uri, summaries)
+    if total["rows"] == total["errors"]:
+        raise AirflowFailException(f"summaries: all {total['rows']} rows got no prediction")
+    output = Output(s3, output_uri)
+    output.record.read()
+    output.claim(made_of)
+    found = output.find()
+    if found is None or not made_of.items() <= found.metadata.items():
+        found = _write(s3, output, total, summaries, made_of)
+    _delete_shares(s3, output, summaries)
+    output.clear()
+    return {**total, "etag": found.etag}
 
 
-def _metadata(s3: S3Client, uri: str) -> dict[str, str]:
-    """Give what an object says of itself; one that is not there says nothing."""
-    bucket, key = split("output_uri", uri)
-    if not _exists(s3, uri):
-        return {}
-    return s3.head_object(Bucket=bucket, Key=key)["Metadata"]
+def _write(
+    s3: S3Client, output: Output, total: Summary, summaries: Sequence[Summary], made_of: Mapping[str, str]
+) -> Found:
+    shares = [_share(s3, summary) for summary in summaries]
+    errors = [find(s3, summary["errors_uri"])[0] for summary in summaries if summary["errors_uri"]]
+    if total["errors_uri"]:
+        output.write(total["errors_uri"], lambda: _pieces(s3, errors, has_header=True), made_of)
+    else:
+        output.remove_errors(made_of)
+    has_header = total["output_format"] == "CSV"
+    return output.write(total["output_uri"], lambda: _pieces(s3, shares, has_header), made_of, made_of)
 
 
-def _check_there(s3: S3Client, uris: Sequence[str]) -> None:
-    for uri in uris:
-        if not _exists(s3, uri):
-            raise AirflowException(
-                f"summaries: there is no object at {uri}: clear the worker that wrote it, and all the others with it "
-                f"when an earlier run of this task has put them together"
-            )
+def _share(s3: S3Client, summary: Summary) -> Source:
+    """Return what a worker wrote.
+
+    :raises AirflowException: when it is not there any more.
+    """
+    uri = summary["output_uri"]
+    found = head(s3, Key(*split("output_uri", uri)))
+    if found is None or found.etag != summary["etag"]:
+        raise AirflowException(
+            f"summaries: there is no object at {uri}, or it is not the one that the summary is of: clear the worker "
+            f"that wrote it, and all the others with it when an earlier run of this task has put them together"
+        )
+    return Source(uri, found.etag, found.size)
 
 
-def _exists(s3: S3Client, uri: str) -> bool:
-    bucket, key = split("output_uri", uri)
-    return any(item["Key"] == key for item in s3.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", ()))
+def _delete_shares(s3: S3Client, output: Output, summaries: Sequence[Summary]) -> None:
+    uris = [uri for summary in summaries for uri in (summary["output_uri"], summary["errors_uri"]) if uri]
+    keys = [Key(*split("output_uri", uri)) for uri in uris]
+    seen = [(key, found.etag) for key in keys if (found := head(s3, key))]
+    output.record.confirm()
+    for key, etag in seen:
+        delete(s3, key, etag)
 
 
-def _delete(s3: S3Client, uris: Sequence[str]) -> None:
-    for uri in uris:
-        bucket, key = split("output_uri", uri)
-        s3.delete_object(Bucket=bucket, Key=key)
-
-
-def _pieces(s3: S3Client, uris: Sequence[str], has_header: bool) -> Iterator[bytes]:
+def _pieces(s3: S3Client, sources: Sequence[Source], has_header: bool) -> Iterator[bytes]:
     header = b""
-    for uri in uris:
-        (source,) = find(s3, uri)
+    for source in sources:
         with open_at(s3, source) as stream:
             first = stream.readline() if has_header else b""
             if first and header and first != header:
-                raise AirflowFailException(f"summaries: {uri} has other columns than those before it")
+                raise AirflowFailException(f"summaries: {source.uri} has other columns than those before it")
             yield b"" if header else first
             header = first or header
             while block := stream.read(1024 * 1024):
                 yield block
 
 
-def _total(output_uri: str, errors_uri: str | None, summaries: Sequence[Summary]) -> Summary:
+def _total(output_uri: str, summaries: Sequence[Summary]) -> Summary:
     rows, seconds = sum(item["rows"] for item in summaries), max(item["seconds"] for item in summaries)
+    errors = sum(item["errors"] for item in summaries)
     return {
         "output_uri": output_uri,
         "output_format": summaries[0]["output_format"],
-        "errors_uri": errors_uri,
+        "etag": "",
+        "errors_uri": errors_uri(output_uri) if errors else None,
         "rows": rows,
-        "errors": sum(item["errors"] for item in summaries),
+        "errors": errors,
         "parts": sum(item["parts"] for item in summaries),
         "seconds": seconds,
         "rate": round(rows / max(seconds, 1e-3), 1),

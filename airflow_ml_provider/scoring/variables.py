@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Collection, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from airflow_ml_provider import errors
+from airflow_ml_provider import waiting
+from airflow_ml_provider.compat import AirflowFailException
 from airflow_ml_provider.errors import RefusedRecord
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.scoring.rows import Values
+
+log = logging.getLogger(__name__)
 
 # A schema's words, and the older ones that AWS takes too.
 ATTRIBUTES = ("attributes", "variables")
@@ -29,44 +34,120 @@ class Variables:
     keys: Sequence[str]
 
     def record(self, values: Values | RefusedRecord) -> Values | RefusedRecord:
-        """Give what is sent of a row, or why it cannot be."""
+        """Return what is sent of a row, or why it cannot be."""
         if isinstance(values, RefusedRecord):
             return values
-        if missing := [name for name in self.keys if name not in values]:
-            return RefusedRecord(f"it has no key column {missing[0]!r}")
-        sent = {name: value for name, value in values.items() if name not in self.ignored}
-        if self.known is None:
-            return sent
-        for name in sent:
-            if name not in self.known:
-                return RefusedRecord(f"the model knows no variable {name!r}; excluded_attribute_names leaves it out")
-        return sent
+        if fault := self.fault(values):
+            return RefusedRecord(fault)
+        return {name: value for name, value in values.items() if name not in self.ignored}
+
+    def fault(self, names: Collection[str]) -> str:
+        """Return what is wrong with a row or a header of these names, or nothing."""
+        for name in self.keys:
+            if name not in names:
+                return f"it has no key column {name!r}{did_you_mean(name, names)}"
+        is_sent = False
+        for name in names:
+            if name in self.ignored:
+                continue
+            if self.known is not None and name not in self.known:
+                nearest = did_you_mean(name, self.known)
+                return f"the model knows no variable {name!r}{nearest}; excluded_attribute_names leaves it out"
+            is_sent = True
+        return "" if is_sent else "it has no variable of the model"
+
+    def check_header(self, columns: Sequence[str], uri: str) -> None:
+        """Raise AirflowFailException when a header makes every row below it one that is refused."""
+        if fault := self.fault(columns):
+            raise AirflowFailException(f"source_uri: the header of {uri}: {fault}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question with the nearest name, or nothing where none is near."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.casefold(), by_folded, 1)
+    return f" (did you mean {by_folded[found[0]]!r}?)" if found else ""
+
+
+def get_patiently(
+    hook: MachineLearningClientHook, operation: str, id_member: str, resource_id: str, timeout: float, **more: object
+) -> dict[str, object]:
+    """Return a Get's answer; errors that pass, and answers that are none of the service's, are asked again.
+
+    :param timeout: seconds to go on for.
+    :raises DeadlinePassed: when they did not pass in time.
+    """
+    from botocore.parsers import ResponseParserError
+
+    started = waiting.now()
+    wait = waiting.Wait("ml_model_completed", resource_id, hook.conn_region_name or "", started + timeout, 2, started)
+
+    def get() -> dict[str, object]:
+        answer = hook.call_once(operation, wait.deadline, **{id_member: resource_id}, **more)
+        if not answer.get("Status"):
+            raise ResponseParserError(f"{operation}: an answer without a status")
+        return answer
+
+    return waiting.persist(wait, get)
 
 
 def variables(
-    hook: MachineLearningClientHook, model: Mapping[str, object], keys: Sequence[str], excluded: Collection[str]
+    hook: MachineLearningClientHook,
+    model: Mapping[str, object],
+    keys: Sequence[str],
+    excluded: Collection[str],
+    timeout: float,
 ) -> Variables:
-    """Ask the model's training data for its schema: its target is not sent, nor is a key that is no variable.
+    """Read the schema of the model's training data: its target is not sent, nor is a key that is no variable.
 
     Without permission to see the data source everything is sent but ``excluded``.
+    """
+    schema = read_schema(hook, model, timeout)
+    known = known_variables(schema)
+    if not known:
+        return Variables(None, frozenset(excluded), keys)
+    return Variables(known, frozenset({*excluded, *target(schema), *(set(keys) - known)}), keys)
+
+
+def unknown_variables(
+    hook: MachineLearningClientHook, ml_model_id: str, names: Iterable[str], timeout: float
+) -> list[str] | None:
+    """Return those names that are no variables of a model, each with the nearest one; None when nobody may know.
+
+    :param timeout: seconds to go on for while errors that pass come back.
     """
     from botocore.exceptions import ClientError
 
     try:
-        answer = hook.conn.get_data_source(DataSourceId=str(model["TrainingDataSourceId"]), Verbose=True)
-        schema: dict[str, object] = json.loads(answer.get("DataSourceSchema") or "{}")
-    except ClientError as error:
-        if errors.is_transient(error):
-            raise
-        hook.log.warning("What variables the model has is not known, every column is sent: %s", error)
-        schema = {}
-    known = _known(schema)
+        model = get_patiently(hook, "GetMLModel", "MLModelId", ml_model_id, timeout)
+    except ClientError:
+        return None
+    known = known_variables(read_schema(hook, model, timeout))
     if not known:
-        return Variables(None, frozenset(excluded), keys)
-    target = {str(schema[word]) for word in TARGETS if schema.get(word)}
-    return Variables(known, frozenset({*excluded, *target, *(set(keys) - known)}), keys)
+        return None
+    return [f"{name!r}{did_you_mean(name, known)}" for name in sorted(set(names) - known)]
 
 
-def _known(schema: Mapping[str, object]) -> frozenset[str]:
+def read_schema(hook: MachineLearningClientHook, model: Mapping[str, object], timeout: float) -> Mapping[str, object]:
+    """Return the schema of a model's training data; an empty one where nobody may read it, or there is none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        data_source_id = str(model["TrainingDataSourceId"])
+        answer = get_patiently(hook, "GetDataSource", "DataSourceId", data_source_id, timeout, Verbose=True)
+        schema = json.loads(str(answer.get("DataSourceSchema") or "{}"))
+    except (ClientError, ValueError, LookupError) as error:
+        log.warning("What variables the model has is not known: %s", error)
+        return {}
+    return cast("Mapping[str, object]", schema) if isinstance(schema, dict) else {}
+
+
+def target(schema: Mapping[str, object]) -> set[str]:
+    """Return the name of the schema's target, if it has one."""
+    return {str(schema[word]) for word in TARGETS if schema.get(word)}
+
+
+def known_variables(schema: Mapping[str, object]) -> frozenset[str]:
+    """Return the names of a schema's variables, the target's among them."""
     attributes = [item for word in ATTRIBUTES for item in cast("list[dict[str, str]]", schema.get(word) or [])]
     return frozenset(item[word] for item in attributes for word in NAMES if word in item)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from airflow_ml_provider.compat import AirflowException, AirflowFailException
+from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import RefusedRecord
 from airflow_ml_provider.predicting.predictor import Predictor
 from airflow_ml_provider.resources import endpoint_info, to_json
 from airflow_ml_provider.scoring import answers
-from airflow_ml_provider.scoring.parts import Parts, Progress
-from airflow_ml_provider.scoring.progress_log import Teller
-from airflow_ml_provider.scoring.rows import Place, Row
-from airflow_ml_provider.scoring.variables import variables
+from airflow_ml_provider.scoring.objects import errors_uri
+from airflow_ml_provider.scoring.parts import DamagedPart, End, Kind, Parts, Progress
+from airflow_ml_provider.scoring.progress_log import Teller, log
+from airflow_ml_provider.scoring.refusals import Refusals
+from airflow_ml_provider.scoring.rows import Place, Row, Values
+from airflow_ml_provider.scoring.variables import get_patiently, variables
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -26,12 +28,15 @@ if TYPE_CHECKING:
     from airflow_ml_provider.scoring.plan import Stretch
     from airflow_ml_provider.scoring.settings import Settings
 
+MOST_REPAIRS = 5
+
 
 class Summary(TypedDict):
     """What a file of predictions came to; ``seconds`` and ``rate`` (rows a second) are of all tries together."""
 
     output_uri: str
     output_format: Format
+    etag: str
     errors_uri: str | None
     rows: int
     errors: int
@@ -56,7 +61,9 @@ class Scoring:
     :param ml_model_id: the model.
     :param stretches: the rows, in order.
     :param settings: how, and to which object.
+    :param is_share: whether the rows are one worker's of many; then all of them may be refused.
     :raises AirflowException: when there is no endpoint, or the output is not writable.
+    :raises AirflowFailException: when a header shows that every row would be refused.
     """
 
     def __init__(
@@ -65,61 +72,115 @@ class Scoring:
         ml_model_id: str,
         stretches: Sequence[Stretch],
         settings: Settings,
+        is_share: bool = False,
     ) -> None:
         self._s3 = hook.s3
         self._stretches = stretches
         self._settings = settings
+        self._is_share = is_share
         self._hook, self._ml_model_id = hook, ml_model_id
-        model = hook.conn.get_ml_model(MLModelId=ml_model_id)
+        model = self._get_model()
         endpoint = endpoint_info(model)
         self._predictor = Predictor(hook, endpoint, settings.max_requests_per_second, settings.timeout)
-        self._variables = variables(hook, model, settings.key_columns, settings.excluded_attribute_names)
+        excluded = settings.excluded_attribute_names
+        self._variables = variables(hook, model, settings.key_columns, excluded, settings.timeout)
+        self._check_headers()
         pins = {**_pins(model), "ml_model_id": ml_model_id, "source": _digest(stretches), **settings.pins()}
         self._parts = Parts(self._s3, settings.output_uri, pins)
-        self._teller = Teller(sum(stretch.count for stretch in stretches), self._parts.progress["rows"])
+        self._written = self._parts.rows()
+        self._refusals = Refusals(self._parts.rows("errors"), settings.max_errors, settings.output_uri)
+        self._teller = Teller(sum(stretch.count for stretch in stretches), self._written)
         self._done: list[_Done] = []
-        self._refused = self._parts.progress["errors"]
 
     def run(self) -> Summary:
         """Predict for every row that is not done yet, and put the output together.
 
         :raises AirflowFailException: when more rows are refused than allowed; what was done is written.
+        :raises TakenOver: when another try works at this output.
         """
         self._teller.begin(self._parts.changed)
-        if not self._parts.progress["whole"]:
-            self._check_refused()
-            self._predict()
-            self._check_unchanged()
-        self._parts.finish(self._header())
-        self._teller.end(answers.summary(self._parts.progress["tally"]))
-        return self._summary()
+        for _ in range(MOST_REPAIRS):
+            if not self._parts.progress["whole"]:
+                self._check_refused()
+                self._repair()
+                self._predict()
+                self._check_end()
+            try:
+                self._parts.finish(self._header())
+            except DamagedPart as damaged:
+                log.warning("%s; its rows are predicted again", damaged)
+            else:
+                self._teller.end(answers.summary(self._parts.progress["tally"]))
+                return self._summary()
+        raise AirflowException(
+            f"output_uri: parts of {self._settings.output_uri} were damaged {MOST_REPAIRS} times; does its S3 keep "
+            f"what is written?"
+        )
+
+    def _get_model(self) -> dict[str, object]:
+        return get_patiently(self._hook, "GetMLModel", "MLModelId", self._ml_model_id, self._settings.timeout)
+
+    def _check_headers(self) -> None:
+        """Raise AirflowFailException for a header that no row below can make up for."""
+        checked: set[tuple[str, ...]] = set()
+        for stretch in self._stretches if self._settings.input_format == "CSV" else ():
+            if (columns := tuple(stretch.columns)) not in checked:
+                self._variables.check_header(columns, stretch.uri)
+                checked.add(columns)
+
+    def _repair(self) -> None:
+        """Predict again for the rows of damaged parts, each part as a whole."""
+        for number in self._parts.damaged():
+            part = self._parts.progress["parts"][number]
+            log.warning("Part %s is missing or damaged; its rows are predicted again", part["name"])
+            self._refusals.forgive(part["pieces"].get("errors"))
+            self._done = [_Done(*done) for done in self._answers(self._rows(self._begin(number), part["end"]))]
+            self._refusals.count += sum(isinstance(done.answer, RefusedRecord) for done in self._done)
+            self._write(number)
 
     def _predict(self) -> None:
-        records = (((stretch, self._kept(row)), self._variables.record(row.values)) for stretch, row in self._rows())
-        with closing(self._predictor.predict(records)) as predictions:
+        parts = self._parts.progress["parts"]
+        with closing(self._answers(self._rows(self._begin(len(parts))))) as found:
             try:
-                for (stretch, row), answer in predictions:
+                for stretch, row, answer in found:
                     self._take(_Done(stretch, row, answer))
             finally:
                 self._write()
 
-    def _rows(self) -> Iterator[tuple[int, Row]]:
-        progress = self._parts.progress
-        place = None if progress["offset"] is None else Place(progress["offset"], progress["line"])
-        for number in range(progress["stretch"], len(self._stretches)):
+    def _answers(
+        self, rows: Iterator[tuple[int, Row]]
+    ) -> Generator[tuple[int, Row, Prediction | RefusedRecord], None, None]:
+        records = (((stretch, self._kept(row)), self._variables.record(row.values)) for stretch, row in rows)
+        with closing(self._predictor.predict(records)) as predictions:
+            for (stretch, row), answer in predictions:
+                yield stretch, row, answer
+
+    def _begin(self, number: int) -> End | None:
+        """Return where a part begins; None for the first."""
+        return self._parts.progress["parts"][number - 1]["end"] if number else None
+
+    def _rows(self, begin: End | None, end: End | None = None) -> Iterator[tuple[int, Row]]:
+        place = Place(begin["offset"], begin["line"]) if begin else None
+        for number in range(begin["range"] if begin else 0, len(self._stretches)):
             for row in self._stretches[number].read(self._s3, self._settings.input_format, place):
+                if end and (number, row.begins.offset) >= (end["range"], end["offset"]):
+                    return
                 yield number, row
             place = None
 
     def _kept(self, row: Row) -> Row:
-        """Give the row with no more of its values than are written beside its prediction."""
+        """Return the row with no more of its values than are written beside its prediction."""
         if isinstance(row.values, RefusedRecord):
             return row
         return Row(row.begins, row.ends, {name: row.values.get(name) for name in self._settings.key_columns})
 
-    def _check_unchanged(self) -> None:
-        """Raise AirflowException when the predictions may be those of two models; the next try begins anew."""
-        now = _pins(self._hook.conn.get_ml_model(MLModelId=self._ml_model_id))
+    def _check_end(self) -> None:
+        """Raise when there is nothing to put together, or what there is may be of two models."""
+        if self._written == self._refusals.count and not self._is_share:
+            self._parts.write_errors()
+            self._parts.clear()
+            raise self._refusals.all_refused()
+        now = _pins(self._get_model())
         if changed := [name for name, value in now.items() if self._parts.progress["pins"][name] != value]:
             raise AirflowException(
                 f"MLModel {self._ml_model_id} in {self._hook.conn_region_name}: this changed while it predicted: "
@@ -128,55 +189,51 @@ class Scoring:
 
     def _take(self, done: _Done) -> None:
         self._done.append(done)
-        self._refused += isinstance(done.answer, RefusedRecord)
-        self._check_refused()
+        if isinstance(done.answer, RefusedRecord):
+            self._refusals.add(self._stretches[done.stretch].uri, done.row.begins.line, done.answer)
+            self._check_refused()
         if len(self._done) >= self._settings.rows_per_part:
             self._write()
-        self._teller.tell(self._parts.progress["rows"] + len(self._done), self._refused)
+        self._teller.tell(self._written + len(self._done), self._refusals.count)
 
-    def _write(self) -> None:
-        """Write a part of what is done. An exception from outside, as a time-out's, may come at every point here."""
+    def _write(self, number: int | None = None) -> None:
+        """Write a part of what is done. An exception from outside, as a time-out's, may come at every point here.
+
+        :param number: the part in whose place it stands; its rows count only once.
+        """
         done, self._done = self._done, []
         if not done:
             return
-        progress = deepcopy(self._parts.progress)
-        lines = "".join([self._line(progress, item) for item in done])
-        errors = "".join([self._error(item) for item in done])
-        last = done[-1]
-        progress["rows"] += len(done)
-        progress["errors"] += sum(isinstance(item.answer, RefusedRecord) for item in done)
-        progress["stretch"], progress["offset"], progress["line"] = (
-            last.stretch,
-            last.row.ends.offset,
-            last.row.ends.line,
-        )
+        progress: Progress = {**self._parts.progress, "tally": deepcopy(self._parts.progress["tally"])}
+        texts: dict[Kind, list[str]] = {"lines": [], "errors": []}
+        for item in done:
+            if isinstance(item.answer, RefusedRecord) or isinstance(item.row.values, RefusedRecord):
+                texts["errors"].append(self._error(item))
+            else:
+                texts["lines"].append(self._line(progress, item.row.values, item.answer))
+                if number is None:
+                    answers.count(progress["tally"], item.answer)
         progress["seconds"] += self._teller.lap()
-        self._parts.write(progress, lines, errors)
+        ends = done[-1].row.ends
+        end = End(range=done[-1].stretch, offset=ends.offset, line=ends.line)
+        self._parts.write(progress, texts, end, number)
+        self._written = self._parts.rows()
 
-    def _line(self, progress: Progress, done: _Done) -> str:
-        if isinstance(done.answer, RefusedRecord) or isinstance(done.row.values, RefusedRecord):
-            return ""
-        progress["columns"] = progress["columns"] or answers.columns(done.answer)
-        answers.count(progress["tally"], done.answer)
-        keys = {name: done.row.values[name] for name in self._settings.key_columns}
-        return answers.line(self._settings.output_format, keys, done.answer, progress["columns"])
+    def _line(self, progress: Progress, keys: Values, answer: Prediction) -> str:
+        progress["columns"] = progress["columns"] or answers.columns(answer)
+        return answers.line(self._settings.output_format, keys, answer, progress["columns"])
 
     def _error(self, done: _Done) -> str:
-        if not isinstance(done.answer, RefusedRecord):
-            return ""
-        reason = f"{done.answer}: {done.answer.said}" if done.answer.said else str(done.answer)
+        answer = done.answer if isinstance(done.answer, RefusedRecord) else RefusedRecord("it cannot be read")
+        reason = f"{answer}: {answer.said}" if answer.said else str(answer)
         return answers.csv_line([self._stretches[done.stretch].uri, done.row.begins.line, reason])
 
     def _check_refused(self) -> None:
-        if self._refused <= self._settings.max_errors:
+        if not self._refusals.are_too_many:
             return
         self._write()
         self._parts.write_errors()
-        raise AirflowFailException(
-            f"max_errors: {self._refused} rows got no prediction, allowed are {self._settings.max_errors}; "
-            f"{self._parts.errors_uri} says which and why. What was done is kept: with a higher max_errors the next "
-            f"try goes on behind it."
-        )
+        raise self._refusals.too_many()
 
     def _header(self) -> str:
         columns = self._parts.progress["columns"]
@@ -185,21 +242,23 @@ class Scoring:
         return answers.csv_line([*self._settings.key_columns, *columns])
 
     def _summary(self) -> Summary:
-        progress = self._parts.progress
+        progress, rows, refused = self._parts.progress, self._parts.rows(), self._parts.rows("errors")
+        whole = progress["whole"]
         return Summary(
             output_uri=self._settings.output_uri,
             output_format=self._settings.output_format,
-            errors_uri=self._parts.errors_uri if progress["errors"] else None,
-            rows=progress["rows"],
-            errors=progress["errors"],
-            parts=progress["parts"],
+            etag=whole["etag"] if whole else "",
+            errors_uri=errors_uri(self._settings.output_uri) if refused else None,
+            rows=rows,
+            errors=refused,
+            parts=self._parts.count,
             seconds=round(progress["seconds"], 3),
-            rate=round(progress["rows"] / max(progress["seconds"], 1e-3), 1),
+            rate=round(rows / max(progress["seconds"], 1e-3), 1),
         )
 
 
 def _pins(model: Mapping[str, object]) -> Description:
-    """Give what of a model and its endpoint the predictions depend on."""
+    """Return what of a model and its endpoint the predictions depend on."""
     created_at = endpoint_info(model).get("CreatedAt")
     return {"score_threshold": to_json(model.get("ScoreThreshold")), "endpoint_created_at": created_at}
 

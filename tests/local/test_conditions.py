@@ -110,3 +110,16 @@ def test_of_many_at_once_one_wins(s3: Any, write: Any):
         refused = [attempt.exception() for attempt in tries if attempt.exception()]
         assert [error.response["Error"]["Code"] for error in refused] == ["PreconditionFailed"] * 15
         (seen,) = (attempt.result() for attempt in tries if not attempt.exception())
+
+
+def test_an_aborted_upload_is_gone(s3: Any):
+    """Its parts and its completion are refused with NoSuchUpload, and no object appears."""
+    where = {"Bucket": "data", "Key": "a b/ü"}
+    where["UploadId"] = s3.create_multipart_upload(**where)["UploadId"]
+    etag = s3.upload_part(**where, PartNumber=1, Body=b"body")["ETag"]
+    s3.abort_multipart_upload(**where)
+    with pytest.raises(ClientError, match="NoSuchUpload"):
+        s3.upload_part(**where, PartNumber=2, Body=b"body")
+    with pytest.raises(ClientError, match="NoSuchUpload"):
+        s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [{"ETag": etag, "PartNumber": 1}]})
+    assert "Contents" not in s3.list_objects_v2(Bucket="data")

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
 
 
@@ -29,7 +29,7 @@ def test_one_record_gives_one_prediction(ready):
     assert found["predictedLabel"] == "1"
     assert list(found["predictedScores"]) == ["1"]
     assert found["details"] == {"PredictiveModelType": "BINARY", "Algorithm": "SGD"}
-    assert [request.operation for request in ready.requests] == ["GetMLModel", "Predict"]
+    assert [request.operation for request in ready.requests] == ["GetMLModel", "GetDataSource", "GetMLModel", "Predict"]
 
 
 def test_a_list_gives_a_list(ready):
@@ -124,3 +124,29 @@ def test_records_appear_in_no_log(ready, caplog):
     with pytest.raises(AirflowException) as caught:
         predict(record={"x": "39", "secret": "Jane Roe"}).execute({})
     assert "Jane Roe" not in caplog.text + str(caught.value)
+
+
+def test_a_variable_that_the_model_does_not_know_is_warned_of_once(ready, caplog):
+    """The log names the nearest one, where the schema may be read."""
+    predict(records=[{"x": "1", "X": "1"}, {"X": "2", "zip": "3"}]).execute({})
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == ["MLModel ml-1 knows no variable 'X' (did you mean 'x'?), 'zip'"]
+
+
+def test_unknown_variables_can_be_refused(ready):
+    """Then there is no prediction."""
+    with pytest.raises(AirflowFailException, match=r"refuse_unknown_variables: .* no variable 'X' \(did you mean 'x'"):
+        predict(record={"X": "1"}, refuse_unknown_variables=True).execute({})
+    assert ready.requests.count("Predict") == 0
+    predict(record={"x": "1"}, refuse_unknown_variables=True).execute({})
+
+
+@pytest.mark.parametrize("operation", ["GetMLModel", "GetDataSource"])
+def test_without_permission_to_read_the_schema_nothing_is_warned_of(ready, operation, caplog):
+    """Only refusing needs it; the message says so."""
+    url = ready.url
+    ready.faults.add("error", operation=operation, code="AccessDeniedException", message="no", status=400)
+    assert predict(record={"X": "1"}, endpoint_url=url).execute({})["predictedLabel"]
+    assert "knows no variable" not in caplog.text
+    with pytest.raises(AirflowFailException, match="GetMLModel and GetDataSource must be allowed"):
+        predict(record={"X": "1"}, endpoint_url=url, refuse_unknown_variables=True).execute({})

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import random
+import time
 from collections import Counter
 from types import SimpleNamespace
 
@@ -16,56 +17,9 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.operators.prediction import (
     MachineLearningJoinPredictS3Operator,
     MachineLearningPlanPredictS3Operator,
-    MachineLearningPredictS3Operator,
 )
 from tests.conftest import SCHEMA
-
-SOURCE, OUTPUT = "s3://bucket/in.csv", "s3://bucket/out.csv"
-VALUES = [*range(10), *range(30, 40)]
-ROWS = [(f"k{number}", VALUES[number % 20]) for number in range(60)]
-FILE = "id,x\n" + "".join(f"{key},{x}\n" for key, x in ROWS)
-
-
-class Bucket:
-    """Objects of the S3 beside the service, by URI."""
-
-    def __init__(self, client):
-        self.client = client
-        client.create_bucket(Bucket="bucket")
-
-    def put(self, uri, body):
-        self.client.put_object(Bucket="bucket", Key=uri.removeprefix("s3://bucket/"), Body=body)
-
-    def get(self, uri):
-        return self.client.get_object(Bucket="bucket", Key=uri.removeprefix("s3://bucket/"))["Body"].read()
-
-    def uris(self):
-        found = self.client.list_objects_v2(Bucket="bucket").get("Contents", ())
-        return {f"s3://bucket/{item['Key']}" for item in found}
-
-    def rows(self, uri):
-        return list(csv.DictReader(io.StringIO(self.get(uri).decode())))
-
-
-@pytest.fixture
-def bucket(endpoint):
-    """The bucket, with the source in it."""
-    bucket = Bucket(endpoint.client("s3"))
-    bucket.put(SOURCE, FILE)
-    return bucket
-
-
-def predict(**arguments):
-    defaults = {"ml_model_id": "ml-1", "source_uri": SOURCE, "output_uri": OUTPUT, "key_columns": ["id"]}
-    return MachineLearningPredictS3Operator(task_id="predict", **{**defaults, **arguments}).execute({})
-
-
-def expected(rows=ROWS):
-    return [(key, "1" if x >= 20 else "0") for key, x in rows]
-
-
-def got(bucket, uri=OUTPUT):
-    return [(row["id"], row["predictedLabel"]) for row in bucket.rows(uri)]
+from tests.files import FILE, OUTPUT, ROWS, SOURCE, VALUES, expected, got, interrupted, predict
 
 
 def test_every_row_is_predicted_in_order(bucket, endpoint):
@@ -379,34 +333,90 @@ def test_errors_of_an_earlier_run_do_not_stay(bucket):
     assert bucket.uris() == {SOURCE, OUTPUT}
 
 
-def test_a_column_that_the_model_does_not_know_is_named(bucket, endpoint):
-    """It costs no call, and the message says what to do."""
-    bucket.put(SOURCE, "id,x,zip\nk,1,2\n")
-    with pytest.raises(AirflowFailException, match="max_errors"):
-        predict()
-    assert "'zip'; excluded_attribute_names leaves it out" in bucket.rows(f"{OUTPUT}.errors.csv")[0]["reason"]
+HEADERS = {
+    "unknown column": ("id,x,zip", {}, r"the model knows no variable 'zip'; excluded_attribute_names leaves it out"),
+    "nearly a variable": ("id,X", {}, r"the model knows no variable 'X' \(did you mean 'x'\?\)"),
+    "missing key": ("id,x", {"key_columns": ["ID"]}, r"it has no key column 'ID' \(did you mean 'id'\?\)"),
+    "no variable at all": ("id,y", {}, "it has no variable of the model"),
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_a_fault_of_the_header_fails_before_the_first_prediction(bucket, endpoint, kind):
+    """However many errors are allowed; nothing is written."""
+    header, arguments, message = HEADERS[kind]
+    bucket.put(SOURCE, f"{header}\n" + "k,1,2\n"[: 2 * len(header.split(","))] + "\n")
+    with pytest.raises(AirflowFailException, match=rf"the header of s3://bucket/in\.csv: {message}"):
+        predict(max_errors=1000, **arguments)
+    assert bucket.uris() == {SOURCE}
     assert endpoint.requests.count("Predict") == 0
+
+
+def test_an_excluded_column_is_not_sent(bucket, endpoint):
+    """Then the model need not know it."""
+    bucket.put(SOURCE, "id,x,zip\nk,1,2\n")
     predict(excluded_attribute_names=["zip"])
     assert got(bucket) == [("k", "0")]
 
 
-def interrupted(endpoint, bucket, after=35, **arguments):
-    """Run until the service breaks down for good, and give what was done till then."""
-    original = endpoint.service.handle
+def test_a_header_of_100_000_columns_is_read_at_once(bucket, endpoint):
+    """The first unknown column is named within seconds."""
+    bucket.put(SOURCE, ",".join(["id", "x", *(f"column{number}" for number in range(100_000))]) + "\nk,1\n")
+    began = time.monotonic()
+    with pytest.raises(AirflowFailException, match="the model knows no variable 'column0'"):
+        predict()
+    assert time.monotonic() - began < 10
 
-    def handle(request):
-        if endpoint.requests.count("Predict") >= after:
-            endpoint.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
-        return original(request)
 
-    endpoint.service.handle = handle
-    with pytest.raises(AirflowException, match="AccessDenied"):
-        predict(rows_per_part=10, **arguments)
-    endpoint.service.handle = original
-    endpoint.faults.clear()
-    endpoint.requests.clear()
-    assert OUTPUT not in bucket.uris()
-    return json.loads(bucket.get(f"{OUTPUT}.parts/progress.json"))["rows"]
+def test_the_first_reasons_stand_in_the_exception(bucket):
+    """Each kind once with its line, and without the record's values."""
+    lines = FILE.splitlines()
+    lines[3:3] = ["secret", "secret", 'secret,"1']
+    bucket.put(SOURCE, "\n".join(lines))
+    with pytest.raises(AirflowFailException, match="max_errors: 3 rows got no prediction, allowed are 2") as caught:
+        predict(max_errors=2)
+    assert "; line 4 of s3://bucket/in.csv: it has 1 fields; the columns are 2; line 6 of" in str(caught.value)
+    assert "it is no CSV" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("output", [OUTPUT, "s3://bucket/out.jsonl"])
+def test_all_rows_refused_is_a_failure_whatever_max_errors(bucket, endpoint, output):
+    """The reasons are in the errors file and in the exception; the next run begins anew."""
+    bucket.put(SOURCE, "id,x\nragged\nragged,1,2\n")
+    for _ in range(2):
+        with pytest.raises(AirflowFailException, match="all 2 rows got no prediction; .* it has 1 fields"):
+            predict(max_errors=1000, output_uri=output)
+    assert bucket.uris() == {SOURCE, f"{output}.errors.csv"}
+    bucket.put(SOURCE, FILE)
+    predict(output_uri=output)
+    assert bucket.uris() == {SOURCE, output}
+
+
+def test_a_row_without_any_variable_of_the_model_is_refused(bucket, endpoint):
+    """JSON Lines have no header: each row is judged by itself, before it is sent."""
+    bucket.put("s3://bucket/in.jsonl", '{"id": "a", "x": 1}\n{"id": "b"}\n{"id": "c", "X": 1}\n')
+    predict(source_uri="s3://bucket/in.jsonl", max_errors=2)
+    reasons = [error["reason"] for error in bucket.rows(f"{OUTPUT}.errors.csv")]
+    assert reasons[0] == "it has no variable of the model"
+    assert reasons[1].startswith("the model knows no variable 'X' (did you mean 'x'?)")
+    assert endpoint.requests.count("Predict") == 1
+
+
+@pytest.mark.parametrize("name", ["predictedLabel", "predictedScore", "predictedValue", "predictedScores.a"])
+def test_a_key_column_named_like_a_result_is_refused(bucket, name):
+    """The output's columns would stand twice."""
+    with pytest.raises(ValueError, match=f"key_columns: '{name}' is a column of the predictions|own columns"):
+        predict(key_columns=[name])
+
+
+@pytest.mark.parametrize("operation", ["GetMLModel", "GetDataSource"])
+def test_the_gets_survive_garbage(bucket, endpoint, operation):
+    """A proxy's page, half an answer and a reset cost a while, not the task."""
+    endpoint.faults.add("garbage", operation=operation, count=2)
+    endpoint.faults.add("reset", operation=operation, count=2)
+    predict()
+    assert got(bucket) == expected()
 
 
 INPUTS = {

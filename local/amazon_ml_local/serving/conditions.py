@@ -1,4 +1,4 @@
-"""S3's conditional writes, held atomically in front of a moto that ignores them or checks without a lock.
+"""What S3 holds and moto does not: conditional writes, atomic against each other; and uploads that are gone.
 
 Source: Amazon S3 user guide, "Conditional writes" and "Conditional deletes".
 """
@@ -32,14 +32,15 @@ def send_s3(request: Request, send: Send) -> Response:
     """Pass a request of S3 on; no write comes between a conditional write's check and the write itself."""
     if request.method in ("GET", "HEAD"):
         return send(request)
-    with _writing if _writes_object(request) else nullcontext():
-        return _refusal(request, send) or send(_without_conditions(request))
-
-
-def _writes_object(request: Request) -> bool:
-    """Tell whether an object changes: the parts of an upload do not count until it is completed."""
     query = parse_qs(urlsplit(request.path).query, keep_blank_values=True)
-    return "partNumber" not in query and "uploads" not in query
+    # The parts of an upload change no object until it is completed.
+    with nullcontext() if "partNumber" in query or "uploads" in query else _writing:
+        try:
+            return _refusal(request, send) or send(_without_conditions(request))
+        except KeyError:  # moto's own, for an upload that is completed or aborted
+            if "uploadId" not in query:
+                raise
+            return _error(404, "NoSuchUpload", "The specified multipart upload does not exist")
 
 
 def _refusal(request: Request, send: Send) -> Response | None:

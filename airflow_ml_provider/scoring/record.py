@@ -1,0 +1,149 @@
+"""The record beside an output, which changes by compare-and-swap: who claimed it last goes on, everybody else stops."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.errors import MachineLearningError
+from airflow_ml_provider.scoring.objects import PARTS, failures, split
+from airflow_ml_provider.scoring.writing import ConditionFailed, Key, delete, get, put
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+    from airflow_ml_provider.payloads import Description
+
+log = logging.getLogger(__name__)
+
+VERSION = 2
+SWAP_ATTEMPTS = 5
+
+
+class TakenOver(MachineLearningError):
+    """Raised by a try when another try, or another task, works at its output now. It has written nothing since."""
+
+
+class Record:
+    """The record of one output.
+
+    A try claims it before it writes anything, and changes it with every step. Each change holds only over the version
+    that the try wrote last, so a try that slept through another one's claim finds out at its next step, and stops.
+
+    :param output_uri: the output; the record is ``progress.json`` in the folder of its parts.
+    """
+
+    def __init__(self, s3: S3Client, output_uri: str) -> None:
+        self._s3 = s3
+        bucket, key = split("output_uri", output_uri)
+        self.folder = Key(bucket, f"{key}{PARTS}")
+        self.try_id = uuid.uuid4().hex[:12]
+        self.uploads: dict[str, str] = {}
+        self._key = Key(bucket, f"{self.folder.name}progress.json")
+        self._uri = output_uri
+        self._etag: str | None = None
+        self._changes = 0
+        self._state: Mapping[str, object] = {}
+
+    def read(self) -> Description | None:
+        """Return what the last try recorded; None when nothing is there, or nothing that can be relied on."""
+        with failures("read", self._uri):
+            found = get(self._s3, self._key)
+        self._etag, body = found or (None, b"")
+        document = _document(body)
+        if document is None:
+            if found:
+                log.warning("%s is damaged or of another version; beginning anew", self._key.uri)
+            return None
+        self.uploads = cast("dict[str, str]", document["uploads"])
+        return cast("Description", document["state"])
+
+    def swap(self, state: Mapping[str, object]) -> None:
+        """Record a state over the version that this try has read or written last.
+
+        :raises TakenOver: when another try has written since.
+        """
+        self._changes += 1
+        body = _encoded(self.try_id, self._changes, self.uploads, state)
+        with failures("written", self._uri):
+            for _ in range(SWAP_ATTEMPTS):
+                try:
+                    self._etag = put(self._s3, self._key, body, self._etag)
+                except ConditionFailed:
+                    if not self._has_arrived(body):
+                        continue
+                self._state = state
+                return
+        raise AirflowException(f"output_uri: {self._key.uri} cannot be written: each time it is another version")
+
+    def _has_arrived(self, body: bytes) -> bool:
+        """Tell whether a write that was refused has been done before, its answer lost; else see what is there now."""
+        found = get(self._s3, self._key)
+        if found is None and self._etag is None:
+            return False
+        if found is None:
+            raise TakenOver(
+                f"output_uri: {self._key.uri} is gone: another try or task has finished {self._uri} meanwhile, or "
+                f"somebody has deleted the record. This try stops; the next one goes on by itself."
+            )
+        if _author(found[1]) not in (self.try_id, None):
+            raise TakenOver(
+                f"output_uri: another try or task (its id in {self._key.uri} is {_author(found[1])}) has taken "
+                f"{self._uri} over while this one ({self.try_id}) was away. This one stops."
+            )
+        self._etag = found[0]
+        return found[1] == body
+
+    def confirm(self) -> None:
+        """Raise TakenOver unless this try still holds the record."""
+        self.swap(self._state)
+
+    def mentions(self, name: str) -> bool:
+        """Tell whether the record, whoever wrote it last, names a part."""
+        with failures("read", self._uri):
+            found = get(self._s3, self._key)
+        return found is not None and name.encode() in found[1]
+
+    def delete(self) -> None:
+        """Delete the record, as this try wrote it last."""
+        with failures("deleted", self._uri):
+            try:
+                delete(self._s3, self._key, self._etag or "")
+            except ConditionFailed:
+                self.confirm()
+                delete(self._s3, self._key, self._etag or "")
+
+
+def _encoded(try_id: str, changes: int, uploads: Mapping[str, str], state: Mapping[str, object]) -> bytes:
+    document = {"version": VERSION, "try": try_id, "changes": changes, "uploads": dict(uploads), "state": state}
+    return json.dumps({**document, "digest": _digest(document)}).encode()
+
+
+def _digest(document: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _parsed(body: bytes) -> dict[str, object]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _document(body: bytes) -> dict[str, object] | None:
+    """Return a record that is whole and of this version, else None."""
+    document = _parsed(body)
+    digest = document.pop("digest", None)
+    return document if document.get("version") == VERSION and digest == _digest(document) else None
+
+
+def _author(body: bytes) -> str | None:
+    """Return the id of the try that wrote a record, also of another version; None when it cannot be told."""
+    found = _parsed(body).get("try")
+    return found if isinstance(found, str) else None

@@ -1,0 +1,75 @@
+"""A file of records in S3 and its predictions, as the tests want them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
+
+SOURCE, OUTPUT = "s3://bucket/in.csv", "s3://bucket/out.csv"
+VALUES = [*range(10), *range(30, 40)]
+ROWS = [(f"k{number}", VALUES[number % 20]) for number in range(60)]
+FILE = "id,x\n" + "".join(f"{key},{x}\n" for key, x in ROWS)
+
+
+class Bucket:
+    """Objects of the S3 beside the service, by URI."""
+
+    def __init__(self, client):
+        self.client = client
+        client.create_bucket(Bucket="bucket")
+
+    def put(self, uri, body):
+        self.client.put_object(Bucket="bucket", Key=uri.removeprefix("s3://bucket/"), Body=body)
+
+    def get(self, uri):
+        return self.client.get_object(Bucket="bucket", Key=uri.removeprefix("s3://bucket/"))["Body"].read()
+
+    def uris(self):
+        found = self.client.list_objects_v2(Bucket="bucket").get("Contents", ())
+        return {f"s3://bucket/{item['Key']}" for item in found}
+
+    def rows(self, uri):
+        return list(csv.DictReader(io.StringIO(self.get(uri).decode())))
+
+
+def predict(**arguments):
+    defaults = {"ml_model_id": "ml-1", "source_uri": SOURCE, "output_uri": OUTPUT, "key_columns": ["id"]}
+    return MachineLearningPredictS3Operator(task_id="predict", **{**defaults, **arguments}).execute({})
+
+
+def expected(rows=ROWS):
+    return [(key, "1" if x >= 20 else "0") for key, x in rows]
+
+
+def got(bucket, uri=OUTPUT):
+    return [(row["id"], row["predictedLabel"]) for row in bucket.rows(uri)]
+
+
+def recorded(bucket):
+    """Return what the record of progress says."""
+    return json.loads(bucket.get(f"{OUTPUT}.parts/progress.json"))["state"]
+
+
+def interrupted(endpoint, bucket, after=35, **arguments):
+    """Run until the service breaks down for good, and give what was done till then."""
+    original = endpoint.service.handle
+
+    def handle(request):
+        if endpoint.requests.count("Predict") >= after:
+            endpoint.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
+        return original(request)
+
+    endpoint.service.handle = handle
+    with pytest.raises(AirflowException, match="AccessDenied"):
+        predict(rows_per_part=10, **arguments)
+    endpoint.service.handle = original
+    endpoint.faults.clear()
+    endpoint.requests.clear()
+    assert OUTPUT not in bucket.uris()
+    return sum(piece["rows"] for part in recorded(bucket)["parts"] for piece in part["pieces"].values())
