@@ -19,9 +19,9 @@ from airflow_ml_provider import compat
 pytestmark = pytest.mark.core
 
 PACKAGE = Path(airflow_ml_provider.__file__).parent
-NAMES = [name for name in compat.__all__ if name != "get_async_connection" and not name.isupper()]
+NAMES = sorted(compat._PLACES)
 OTHERS = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "compat.py")
-VERSIONED = {"__version__", "version_info", "hexversion", "hasattr", "find_spec"}
+VERSIONED = {"__version__", "version_info", "hexversion", "hasattr"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,6 +79,11 @@ def test_a_connection_that_is_missing_is_an_error():
     """It is never replaced by whatever credentials are around."""
     with pytest.raises(AirflowNotFoundException, match="missing"):
         asyncio.run(compat.get_async_connection("missing"))
+
+
+def test_what_moved_is_offered():
+    """Whatever has a place is in ``__all__``."""
+    assert set(NAMES) <= set(compat.__all__)
 
 
 def test_the_flags_follow_the_version():
