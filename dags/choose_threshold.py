@@ -31,7 +31,10 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    params={"bucket": Param("amazon-ml-demo", type="string"), "prefix": Param("threshold", type="string")},
+    params={
+        "bucket": Param("amazon-ml-demo", type="string", description="the S3 bucket for the data; it has to exist"),
+        "prefix": Param("threshold", type="string", description="what the keys of the data begin with"),
+    },
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10), "waiter_delay": 5, "waiter_max_attempts": 360},
     doc_md=__doc__,
     tags=["amazon machine learning"],

@@ -102,7 +102,8 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
             info = endpoint_info(self.request_endpoint(claim))
             claim.settle(info)
         wait.created_at = info.get("CreatedAt", "")
-        self.log.info("%s: %s", wait, info["EndpointStatus"])
+        wait.status = info["EndpointStatus"]
+        self.tell(wait)
         if not self.wait_for_completion:
             return self.made(claim, cast("Description", info))
         carried: dict[str, JSON] = {"claim": claim.to_json(), "delete_on_failure": self.delete_on_failure}
@@ -284,5 +285,6 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
                 raise
             self.log.info("%s: there was nothing to delete", wait)
             return gone["description"]
-        self.log.info("%s: deleted", wait)
-        return cast("Description", endpoint_info(answer))
+        info = endpoint_info(answer)
+        self.log.info("%s: status %s after %s", wait, info["EndpointStatus"], self.operation)
+        return cast("Description", info)

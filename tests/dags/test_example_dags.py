@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,15 @@ def test_retrain_and_replace(run_dag, amazon_ml_local):
     assert second.state == "success", second.states()
     assert second.xcom("better", "Value") > second.xcom("better", "DeployedValue")
     assert endpoints(amazon_ml_local) == {first.xcom("train"): "NONE", second.xcom("train"): "READY"}
+
+
+@pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.stem)
+def test_every_parameter_is_described(path, monkeypatch):
+    """The form behind the play button says what each parameter is."""
+    monkeypatch.syspath_prepend(DAGS)
+    dag = runpy.run_path(str(path)).get("dag")
+    for name in dag.params if dag else ():
+        assert dag.params.get_param(name).description, name
 
 
 def test_dag_files_cost_nothing_to_parse():
