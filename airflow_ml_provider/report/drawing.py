@@ -70,4 +70,4 @@ def _inline(svg: str) -> str:
     body = LEFT_OUT.sub("", body)
     for colour, variable in VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
-    return f"<svg {box}>{body}"
+    return f'<svg {box} aria-hidden="true">{body}'  # the page has the words for it

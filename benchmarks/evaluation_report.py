@@ -1,0 +1,205 @@
+"""Time an evaluation report of a million rows beside a plain script with pandas and scikit-learn.
+
+Run it with `python benchmarks/evaluation_report.py`. The output of PredictS3 stands in the S3 of Amazon ML Local, in a
+process of its own. The operator reads, checks, measures, draws and writes; the script reads the same objects with
+pandas and asks scikit-learn for the same metrics, curves and confusion matrices, and makes no page. Each runs in a new
+process, in turn, and its imports count: Airflow's, or boto3's and pandas's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+ROWS, REPEATS, CLASSES = 1_000_000, 3, 10
+MOST_SECONDS, MOST_MB = 20.0, 1000.0
+BUCKET = "benchmark"
+KINDS = {"BINARY": "BINARY", "MULTICLASS": "CATEGORICAL", "REGRESSION": "NUMERIC"}
+HEADER = """| models | report, s | CPU s | MB | script, s | CPU s | MB | times the script's CPU | metrics |
+|---|---|---|---|---|---|---|---|---|"""
+CASES = (("BINARY", 1), ("BINARY", 2), ("MULTICLASS", 1), ("REGRESSION", 1))
+
+
+def serve() -> None:
+    """Serve a model of each type, and predictions of a million rows, until the parent ends."""
+    from amazon_ml_local import AmazonMLLocal, MemoryStorage
+    from amazon_ml_local.serving import serve
+
+    service = AmazonMLLocal(MemoryStorage())
+    with serve(service) as server:
+        client = service.client("machinelearning", region_name="us-east-1")
+        service.clock.freeze()
+        for type, kind in KINDS.items():
+            service.storage.write(f"s3://data/{type}.csv", "".join(f"{x},{int(x >= 20)}\n" for x in range(40)).encode())
+            schema = {
+                "targetAttributeName": "y",
+                "dataFormat": "CSV",
+                "attributes": [
+                    {"attributeName": "x", "attributeType": "NUMERIC"},
+                    {"attributeName": "y", "attributeType": kind},
+                ],
+            }
+            data = {"DataLocationS3": f"s3://data/{type}.csv", "DataSchema": json.dumps(schema)}
+            client.create_data_source_from_s3(DataSourceId=f"ds-{type}", DataSpec=data, ComputeStatistics=True)
+            client.create_ml_model(MLModelId=type, MLModelType=type, TrainingDataSourceId=f"ds-{type}")
+        service.clock.advance(3600)
+        assert all(client.get_ml_model(MLModelId=type)["Status"] == "COMPLETED" for type in KINDS)
+        print(server.url, flush=True)
+        sys.stdin.read()
+
+
+def put_predictions() -> None:
+    """Put predictions of each type into S3, a second model's too."""
+    import boto3
+    import numpy as np
+
+    s3, random = boto3.client("s3"), np.random.default_rng(0)
+    s3.create_bucket(Bucket=BUCKET)
+    ids = range(ROWS)
+    truth = random.integers(0, 2, ROWS)
+    for number in (1, 2):
+        scores = np.clip(random.normal(0.35 + 0.3 * truth, 0.1 + 0.1 * number), 0, 1).astype(np.float32).astype(float)
+        labels = (scores >= 0.5).astype(int)
+        rows = zip(ids, truth.tolist(), labels.tolist(), scores.tolist(), strict=True)
+        put(s3, f"BINARY-{number}.csv", "id,y,predictedLabel,predictedScore", rows)
+    true = random.integers(0, CLASSES, ROWS)
+    predicted = np.where(random.random(ROWS) < 0.8, true, random.integers(0, CLASSES, ROWS))
+    rest = random.random((ROWS, CLASSES)).round(6)
+    names = ",".join(f"predictedScores.class {number}" for number in range(CLASSES))
+    rows = (
+        (place, f"class {a}", f"class {b}", *c)
+        for place, a, b, c in zip(ids, true, predicted, rest.tolist(), strict=True)
+    )
+    put(s3, "MULTICLASS-1.csv", f"id,y,predictedLabel,{names}", rows)
+    values = random.gamma(3, 50, ROWS).round(4)
+    rows = zip(ids, values.tolist(), (values * 0.9 + random.normal(0, 20, ROWS)).round(6).tolist(), strict=True)
+    put(s3, "REGRESSION-1.csv", "id,y,predictedValue", rows)
+
+
+def put(s3, key, header, rows) -> None:
+    """Put one object."""
+    body = "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=body.encode())
+
+
+def report(type: str, models: int) -> dict[str, float]:
+    """Run the operator."""
+    from airflow_ml_provider.operators.evaluation_report import MachineLearningEvaluationReportOperator
+
+    other = {"other_predictions_uri": f"s3://{BUCKET}/{type}-2.csv", "other_ml_model_id": type}
+    operator = MachineLearningEvaluationReportOperator(
+        task_id="report",
+        output_uri=f"s3://{BUCKET}/report.html",
+        predictions_uri=f"s3://{BUCKET}/{type}-1.csv",
+        ml_model_id=type,
+        true_label_column="y",
+        **(other if models == 2 else {}),
+    )
+    return operator.execute({})["Metrics"]
+
+
+def script(type: str, models: int) -> dict[str, float]:
+    """Do by hand what has to be known."""
+    import boto3
+    import pandas
+    from sklearn import calibration, metrics
+
+    s3, found = boto3.client("s3"), {}
+    for number in range(models, 0, -1):
+        rows = pandas.read_csv(s3.get_object(Bucket=BUCKET, Key=f"{type}-{number}.csv")["Body"])
+        if type == "BINARY":
+            predicted = rows["predictedScore"] >= 0.5
+            metrics.roc_curve(rows["y"], rows["predictedScore"])
+            precision, recall, thresholds = metrics.precision_recall_curve(rows["y"], rows["predictedScore"])
+            thresholds[(2 * precision * recall / (precision + recall + 1e-12))[:-1].argmax()]
+            calibration.calibration_curve(rows["y"], rows["predictedScore"], n_bins=10)
+            metrics.confusion_matrix(rows["y"], predicted)
+            found = {
+                "BinaryAUC": metrics.roc_auc_score(rows["y"], rows["predictedScore"]),
+                "AveragePrecision": metrics.average_precision_score(rows["y"], rows["predictedScore"]),
+                "LogLoss": metrics.log_loss(rows["y"], rows["predictedScore"]),
+                "BrierScore": metrics.brier_score_loss(rows["y"], rows["predictedScore"]),
+                "Accuracy": metrics.accuracy_score(rows["y"], predicted),
+                "F1": metrics.f1_score(rows["y"], predicted),
+            }
+        elif type == "MULTICLASS":
+            metrics.confusion_matrix(rows["y"], rows["predictedLabel"])
+            metrics.precision_recall_fscore_support(rows["y"], rows["predictedLabel"])
+            found = {"MulticlassAvgFScore": metrics.f1_score(rows["y"], rows["predictedLabel"], average="macro")}
+        else:
+            found = {
+                "RegressionRMSE": metrics.root_mean_squared_error(rows["y"], rows["predictedValue"]),
+                "MAE": metrics.mean_absolute_error(rows["y"], rows["predictedValue"]),
+                "R2": metrics.r2_score(rows["y"], rows["predictedValue"]),
+            }
+    return {name: float(value) for name, value in found.items()}
+
+
+class Run(NamedTuple):
+    """What one run came to; the CPU's seconds tell more than the clock's where others work too."""
+
+    seconds: float
+    cpu: float
+    mb: float
+    metrics: dict[str, float]
+
+
+def measured(way: str, type: str, models: int) -> Run:
+    """Run one way in a process of its own."""
+    start = time.perf_counter()
+    command = [sys.executable, __file__, way, type, str(models)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    seconds = time.perf_counter() - start
+    return Run(seconds, **json.loads(done.stdout.splitlines()[-1]))
+
+
+def compare(type: str, models: int) -> bool:
+    """Print the medians of interleaved runs; return whether the report kept its bounds and its metrics."""
+    runs = [(measured("report", type, models), measured("script", type, models)) for _ in range(REPEATS)]
+    cells, medians = [f"{type}, {models}"], []
+    for way in zip(*runs, strict=True):
+        medians.append([statistics.median(values) for values in zip(*(run[:3] for run in way), strict=True)])
+        cells += [f"{medians[-1][0]:.1f}", f"{medians[-1][1]:.1f}", f"{medians[-1][2]:.0f}"]
+    (ours, theirs), ((seconds, cpu, mb), (_, their_cpu, _)) = runs[0], medians
+    equal = all(abs(ours.metrics[name] - value) <= 1e-9 * max(1, abs(value)) for name, value in theirs.metrics.items())
+    cells += [f"{cpu / their_cpu:.1f}", "equal" if equal else "DIFFER"]
+    print(f"| {' | '.join(cells)} |", flush=True)
+    return equal and seconds <= MOST_SECONDS and mb <= MOST_MB
+
+
+def main() -> int:
+    """Measure all cases; return 1 when one is out of bounds."""
+    server = subprocess.Popen(
+        [sys.executable, __file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        os.environ.update(
+            AWS_ENDPOINT_URL=server.stdout.readline().strip(),
+            AWS_DEFAULT_REGION="us-east-1",
+            AWS_ACCESS_KEY_ID="test",
+            AWS_SECRET_ACCESS_KEY="test",
+        )
+        put_predictions()
+        print(HEADER)
+        kept = [compare(type, models) for type, models in CASES]
+        return int(not all(kept))
+    finally:
+        server.stdin.close()
+        server.wait(timeout=30)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        raise SystemExit(main())
+    if sys.argv[1] == "serve":
+        serve()
+    else:
+        found = {"report": report, "script": script}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        print(json.dumps({"metrics": found, "mb": used.ru_maxrss / 1000, "cpu": used.ru_utime + used.ru_stime}))
