@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 MOST_PROCESSES = 2
 # Of the memory that is free when a process begins; with more the kernel would choose whom to kill.
 MEMORY_SHARE = 0.9
-# A library's threads cost memory and time that the service needs: each process works alone on its core.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# A library's threads cost memory and time that the service needs: each process works alone on its core; and what
+# Arrow lets go of goes back to the system.
+THRIFT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "2",
+}
 
 
 class Processes:
@@ -87,7 +92,7 @@ class Processes:
                 [sys.executable, "-P", "-m", "amazon_ml_local.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**os.environ, **ONE_THREAD, "PYTHONPATH": path},
+                env={**os.environ, **THRIFT, "PYTHONPATH": path},
                 pass_fds=descriptors,
                 start_new_session=True,  # Ctrl-C is the service's business
             )

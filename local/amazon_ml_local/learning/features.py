@@ -86,13 +86,8 @@ class Features:
 
     def matrix(self, data: Data) -> Matrix:
         """Return one row of features per row of data: an array where most features of a row are there, else sparse."""
-        entries = [block.entries(data) for block in self.blocks if block.names]
-        single = [entry for entry in entries if isinstance(entry, Single)]
-        if 2 * len(single) >= self.width and len(single) == len(entries):
-            return self._dense(single, len(data))
-        bags = [entry.matrix(self.width) for entry in entries if isinstance(entry, Bags)]
-        matrices = [self._sparse(single, len(data)), *bags] if single else bags
-        return reduce(add, matrices)
+        blocks = [block for block in self.blocks if block.names]
+        return self._dense(blocks, data) if 2 * len(blocks) >= self.width else self._sparse(blocks, data)
 
     def row(self, record: Mapping[str, str]) -> tuple[list[int], list[float]]:
         """Return the places and the values of the features that one record has."""
@@ -102,24 +97,35 @@ class Features:
             block.row(record, places, values)
         return places, values
 
-    def _dense(self, entries: list[Single], rows: int) -> Floats:
-        matrix = np.zeros((rows, self.width))
-        for places, values in entries:
-            if isinstance(places, int):
-                matrix[:, places] = values
+    def _dense(self, blocks: Sequence[Number | Vocabulary], data: Data) -> Floats:
+        matrix = np.zeros((len(data), self.width))
+        for block in blocks:
+            entry = block.entries(data)
+            if isinstance(entry, Bags):
+                matrix += entry.matrix(self.width).toarray()
+            elif isinstance(entry.places, int):
+                matrix[:, entry.places] = entry.values
             else:
-                matrix[np.arange(rows), places] = values
+                matrix[np.arange(len(data)), entry.places] = entry.values
         return matrix
 
-    def _sparse(self, entries: list[Single], rows: int) -> csr_matrix:
+    def _sparse(self, blocks: Sequence[Number | Vocabulary], data: Data) -> csr_matrix:
+        """Return the features block by block: not all of them need be in memory twice."""
         from scipy.sparse import csr_matrix
 
-        shape = rows, len(entries)
-        places, values = np.empty(shape, np.int32), np.empty(shape)
-        for column, entry in enumerate(entries):
-            places[:, column], values[:, column] = entry
-        starts = np.arange(0, places.size + 1, len(entries), dtype=np.int64 if places.size > 2**31 - 1 else np.int32)
-        return csr_matrix((values.reshape(-1), places.reshape(-1), starts), shape=(rows, self.width))
+        rows, width = len(data), 0
+        places, values = np.empty((rows, len(blocks)), np.int32), np.empty((rows, len(blocks)))
+        bags = []
+        for block in blocks:
+            entry = block.entries(data)
+            if isinstance(entry, Bags):
+                bags.append(entry.matrix(self.width))
+            else:
+                places[:, width], values[:, width] = entry
+                width += 1
+        starts = np.arange(rows + 1, dtype=np.int64 if rows * width > 2**31 - 1 else np.int32) * width
+        flat = values[:, :width].reshape(-1), places[:, :width].reshape(-1), starts
+        return reduce(add, [csr_matrix(flat, shape=(rows, self.width)), *bags])
 
 
 class _Steps:

@@ -38,7 +38,8 @@ class Table:
 
     Rows are counted with those that could not be read (another number of values than attributes, a broken quote);
     columns have the readable ones alone. The columns are in memory or, when `save()` was called, in an unnamed
-    temporary file that is mapped into memory while they are used, and that ends with the last process that has it open.
+    temporary file that is mapped into memory while a column is looked at; it ends with the last process that has it
+    open.
 
     :ivar unreadable: the places of the rows that could not be read.
     """
@@ -112,13 +113,14 @@ class Table:
         return {**vars(self), "_columns": None} if self._file else vars(self)
 
     def _opened(self) -> pa.Table:
-        if self._columns is None:
-            import pyarrow as pa
+        """Return the columns. Those in a file are mapped anew, and only for as long as the caller looks at them."""
+        import pyarrow as pa
 
-            if self._file is None:
-                raise ValueError("This table has no columns.")
-            self._columns = pa.ipc.open_file(pa.memory_map(f"/dev/fd/{self._file.fileno()}")).read_all()
-        return self._columns
+        if self._columns is not None:
+            return self._columns
+        if self._file is None:
+            raise ValueError("This table has no columns.")
+        return pa.ipc.open_file(pa.memory_map(f"/dev/fd/{self._file.fileno()}")).read_all()
 
 
 def _array(columns: pa.Table, name: str) -> pa.Array:
