@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
-from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.compat import AirflowException, AirflowFailException
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -29,6 +29,14 @@ class RequestFailed(MachineLearningError):
 
 class DeadlinePassed(MachineLearningError):
     """Raised when a call still failed with transient errors at its deadline."""
+
+
+class RequestRefused(RequestFailed, AirflowFailException):
+    """Raised when the service refuses a request in a way that no retry changes: the task fails at once."""
+
+
+class InvalidArgument(MachineLearningError, AirflowFailException, ValueError):
+    """Raised for an argument whose rendered value is not what it must be: the task fails at once."""
 
 
 class RefusedRecord(MachineLearningError):
@@ -151,6 +159,11 @@ def is_refusal(error: BaseException) -> bool:
 def _status(error: BaseException) -> int:
     answer = getattr(error, "response", None) or {}
     return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Return whether the service has refused a request in a way that no retry changes."""
+    return is_refusal(error) and not is_transient(error)
 
 
 def is_passing_at_predict(error: BaseException) -> bool:

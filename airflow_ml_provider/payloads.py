@@ -90,12 +90,14 @@ class AwsSettings(TypedDict):
 class Outcome(TypedDict):
     """How a wait ended: what the synchronous wait returns, and what a trigger's event carries.
 
-    ``description`` is what the last Get said of the thing, in plain JSON types.
+    ``description`` is what the last Get said of the thing, in plain JSON types; ``permanent`` is whether the service
+    has refused the Get in a way that no retry changes.
     """
 
     kind: Literal["success", "failure", "timeout", "error"]
     message: str
     description: Description
+    permanent: NotRequired[bool]
 
 
 class Event(TypedDict):

@@ -9,6 +9,8 @@ from numbers import Number
 from typing import cast
 from urllib.parse import urlsplit
 
+from airflow_ml_provider.errors import InvalidArgument
+
 Record = Mapping[str, "str | int | float | bool | None"]
 
 
@@ -18,16 +20,16 @@ def encode(record: Record) -> dict[str, str]:
     Booleans become ``"1"`` and ``"0"``, which AWS reads in BINARY and NUMERIC variables alike. Messages name the
     variable and never hold its value: records are other people's data.
 
-    :raises ValueError: when the record is not a mapping, a name is not text, or a value is nested or infinite.
+    :raises InvalidArgument: when the record is not a mapping, a name is not text, or a value is nested or infinite.
     """
     if not isinstance(record, Mapping):
-        raise ValueError(f"record: it is {type(record).__name__}; it must be a mapping of variable to value")
+        raise InvalidArgument(f"record: it is {type(record).__name__}; it must be a mapping of variable to value")
     return {name: text for name, value in record.items() if (text := _text(name, value)) is not None}
 
 
 def _text(name: object, value: object) -> str | None:
     if not isinstance(name, str):
-        raise ValueError(f"record: a variable's name is {type(name).__name__}; it must be text")
+        raise InvalidArgument(f"record: a variable's name is {type(name).__name__}; it must be text")
     if value is None:
         return None
     if isinstance(value, str):
@@ -39,10 +41,10 @@ def _text(name: object, value: object) -> str | None:
 
 def _number(name: str, value: object) -> str | None:
     if not isinstance(value, Number) or isinstance(value, complex):
-        raise ValueError(f"record: {name} is {type(value).__name__}; it must be text, a number, a boolean or None")
+        raise InvalidArgument(f"record: {name} is {type(value).__name__}; it must be text, a number, a boolean or None")
     number = cast("float", value)
     if not _in_range(number):
-        raise ValueError(f"record: {name} is infinite or too large; it must be a finite number")
+        raise InvalidArgument(f"record: {name} is infinite or too large; it must be a finite number")
     return None if math.isnan(number) else str(number)
 
 
@@ -63,16 +65,18 @@ def check_destination(url: str, control_url: str) -> str:
     the host of the endpoint override that the connection or ``AWS_ENDPOINT_URL`` configures.
 
     :param control_url: where all other operations go, by the override when there is one.
-    :raises ValueError: otherwise.
+    :raises InvalidArgument: otherwise.
     """
     to, control = urlsplit(url), urlsplit(control_url)
     host = (to.hostname or "").lower()
     if to.scheme not in ("http", "https") or not host:
-        raise ValueError(f"endpoint_url: {url!r} is no URL with a scheme, as https://… from EndpointInfo.EndpointUrl")
+        raise InvalidArgument(
+            f"endpoint_url: {url!r} is no URL with a scheme, as https://… from EndpointInfo.EndpointUrl"
+        )
     known = re.fullmatch(REALTIME_HOST, host) or host == control.hostname
     ambiguous = set(to.netloc) & set("@\\")  # urllib3 sends what is for https://one\@other to one
     if ambiguous or not known or (to.scheme == "http" and (control.scheme, control.hostname) != ("http", host)):
-        raise ValueError(
+        raise InvalidArgument(
             f"endpoint_url: {url!r} is neither https://realtime.machinelearning.<region>.amazonaws.com nor the host of "
             f"the configured endpoint override; records are sent nowhere else"
         )

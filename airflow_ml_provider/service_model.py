@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.values import Value, convert
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def build_request(operation: str, values: Mapping[str, object]) -> Request:
     Text becomes what the member is (``"0.5"`` a float, ``"true"`` a boolean), a dict for a schema, a recipe or a
     rearrangement becomes JSON text.
 
-    :raises ValueError: when an argument is missing, of the wrong type, too long, out of its pattern or enum, or
+    :raises InvalidArgument: when an argument is missing, of the wrong type, too long, out of its pattern or enum, or
         contradicts another.
     """
     request: Request = {}
@@ -82,7 +83,7 @@ def build_request(operation: str, values: Mapping[str, object]) -> Request:
         value = values.get(name)
         if value is None:
             if required:
-                raise ValueError(f"{name}: {operation} requires it, and it is None")
+                raise InvalidArgument(f"{name}: {operation} requires it, and it is None")
             continue
         place = request
         for step in path[:-1]:
@@ -98,7 +99,7 @@ def _check_alternatives(operation: str, values: Mapping[str, object]) -> None:
             continue
         given = [name for name in pair if values.get(name) is not None]
         if len(given) == 2 or (needed and not given):
-            raise ValueError(f"{', '.join(pair)}: {'exactly' if needed else 'at most'} one of them must be given")
+            raise InvalidArgument(f"{', '.join(pair)}: {'exactly' if needed else 'at most'} one of them must be given")
 
 
 def _check_regularization(parameters: Value) -> None:
@@ -106,6 +107,6 @@ def _check_regularization(parameters: Value) -> None:
     try:
         contradictory = all(float(amount) > 0 for amount in amounts)
     except ValueError:
-        raise ValueError(f"parameters: {' and '.join(REGULARIZATIONS)} must be numbers: {amounts}") from None
+        raise InvalidArgument(f"parameters: {' and '.join(REGULARIZATIONS)} must be numbers: {amounts}") from None
     if contradictory:
-        raise ValueError(f"parameters: of {' and '.join(REGULARIZATIONS)} only one may be above 0")
+        raise InvalidArgument(f"parameters: of {' and '.join(REGULARIZATIONS)} only one may be above 0")

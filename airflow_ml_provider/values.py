@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.payloads import JSON
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ JSON_TEXT = frozenset({"DataSchema", "DataRearrangement", "Recipe"})
 def convert(name: str, member: str, shape: Shape, value: object) -> Value:
     """Turn an argument into what its member holds.
 
-    :raises ValueError: naming the argument and what is allowed.
+    :raises InvalidArgument: naming the argument and what is allowed.
     """
     if member in JSON_TEXT:
         value = _json_text(name, value)
@@ -38,7 +39,7 @@ def _json_text(name: str, value: object) -> object:
     try:
         json.loads(value if isinstance(value, str) else "{}")
     except ValueError as error:
-        raise ValueError(f"{name}: it is neither a mapping nor JSON text: {error}") from None
+        raise InvalidArgument(f"{name}: it is neither a mapping nor JSON text: {error}") from None
     return value
 
 
@@ -46,21 +47,21 @@ def _text(name: str, shape: Shape, value: object) -> Value:
     if _is_number(value):  # what Airflow's native rendering makes of an id of digits
         return str(value)
     if not isinstance(value, str):
-        raise ValueError(f"{name}: it is {_kind(value)}; it must be text")
+        raise InvalidArgument(f"{name}: it is {_kind(value)}; it must be text")
     return value
 
 
 def _number(kind: type[int] | type[float]) -> Callable[[str, Shape, object], Value]:
     def converted(name: str, shape: Shape, value: object) -> Value:
         if not isinstance(value, str) and not _is_number(value):
-            raise ValueError(f"{name}: it is {_kind(value)}; it must be {kind.__name__}")
+            raise InvalidArgument(f"{name}: it is {_kind(value)}; it must be {kind.__name__}")
         try:
             number = kind(value)
             if math.isfinite(number):
                 return number
         except (ValueError, OverflowError):
             pass
-        raise ValueError(f"{name}: {_shown(value)} is not a finite {kind.__name__}")
+        raise InvalidArgument(f"{name}: {_shown(value)} is not a finite {kind.__name__}")
 
     return converted
 
@@ -71,29 +72,29 @@ _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "
 def _boolean(name: str, shape: Shape, value: object) -> Value:
     found = _BOOLEANS.get(str(value).strip().lower())
     if found is None:
-        raise ValueError(f"{name}: {_shown(value)} is not a boolean; it must be true or false")
+        raise InvalidArgument(f"{name}: {_shown(value)} is not a boolean; it must be true or false")
     return found
 
 
 def _list(name: str, shape: ListShape, value: object) -> Value:
     if not isinstance(value, list | tuple):
-        raise ValueError(f"{name}: it is {_kind(value)}; it must be a list")
+        raise InvalidArgument(f"{name}: it is {_kind(value)}; it must be a list")
     return [convert(f"{name}[{place}]", "", shape.member, item) for place, item in enumerate(value)]
 
 
 def _map(name: str, shape: MapShape, value: object) -> Value:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{name}: it is {_kind(value)}; it must be a mapping")
+        raise InvalidArgument(f"{name}: it is {_kind(value)}; it must be a mapping")
     return {str(key): convert(f"{name}[{key!r}]", "", shape.value, item) for key, item in value.items()}
 
 
 def _structure(name: str, shape: StructureShape, value: object) -> Value:
     members = shape.members
     if not isinstance(value, Mapping) or set(value) - set(members):
-        raise ValueError(f"{name}: {_shown(value)} must be a mapping with the keys {', '.join(members)}")
+        raise InvalidArgument(f"{name}: {_shown(value)} must be a mapping with the keys {', '.join(members)}")
     for member in shape.required_members:
         if value.get(member) is None:
-            raise ValueError(f"{name}: {member} is missing")
+            raise InvalidArgument(f"{name}: {member} is missing")
     return {key: convert(f"{name}[{key!r}]", key, members[key], item) for key, item in value.items()}
 
 
@@ -114,18 +115,18 @@ def _check(name: str, shape: Shape, value: Value) -> None:
         least, most = allowed.get("min", 0), allowed.get("max")
         if len(value) < least or (most is not None and len(value) > most):
             unit = "characters" if isinstance(value, str) else "items"
-            raise ValueError(f"{name}: {len(value)} {unit}; allowed are {least} to {most}")
+            raise InvalidArgument(f"{name}: {len(value)} {unit}; allowed are {least} to {most}")
     if isinstance(value, str):
         _check_text(name, value, allowed.get("enum"), allowed.get("pattern"))
     if value == "None" and shape.name == "EntityId":
-        raise ValueError(f"{name}: it is the text 'None', as a template renders None; it must be an id")
+        raise InvalidArgument(f"{name}: it is the text 'None', as a template renders None; it must be an id")
 
 
 def _check_text(name: str, value: str, enum: list[str] | None, pattern: str | None) -> None:
     if enum and value not in enum:
-        raise ValueError(f"{name}: {_shown(value)} is not one of {', '.join(enum)}")
+        raise InvalidArgument(f"{name}: {_shown(value)} is not one of {', '.join(enum)}")
     if pattern and not _regex(pattern).fullmatch(value):
-        raise ValueError(f"{name}: {_shown(value)} does not match {pattern}")
+        raise InvalidArgument(f"{name}: {_shown(value)} does not match {pattern}")
 
 
 # Classes of characters that the service's patterns use and Python's do not know.

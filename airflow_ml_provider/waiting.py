@@ -131,7 +131,8 @@ def judge_error(wait: Wait, error: Exception) -> Outcome | None:
         missed(wait, error)
         return None
     wait.error = f"{errors.code(error)}: {error}"
-    return _outcome("failure" if state else "error", wait, {}, str(error))
+    outcome = _outcome("failure" if state else "error", wait, {}, str(error))
+    return {**outcome, "permanent": errors.is_permanent(error)}
 
 
 def _gone(wait: Wait) -> Description:

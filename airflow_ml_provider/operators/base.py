@@ -90,14 +90,15 @@ class MachineLearningBase(BaseOperator):
     def check_id(self, argument: str) -> str:
         """Return the id that an argument holds.
 
-        :raises ValueError: when it is none, by the service model.
+        :raises InvalidArgument: when it is none, by the service model.
         """
+        from airflow_ml_provider.errors import InvalidArgument
         from airflow_ml_provider.service_model import service_model
         from airflow_ml_provider.values import convert
 
         value = getattr(self, argument)
         if value is None:
-            raise ValueError(f"{argument}: it is None; it must be an id")
+            raise InvalidArgument(f"{argument}: it is None; it must be an id")
         return str(convert(argument, "", service_model().shape_for("EntityId"), value))
 
     def wait(self, waiter: WaiterName, resource_id: str, delay: float, seconds: float) -> Wait:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_ml_provider import errors
-from airflow_ml_provider.compat import AirflowException, conf
+from airflow_ml_provider.compat import AirflowException, AirflowFailException, conf
 from airflow_ml_provider.operators.base import MachineLearningBase, check_flag, check_number
 from airflow_ml_provider.payloads import JSON, Description
 from airflow_ml_provider.resources import WaiterName
@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def failures(what: str) -> Iterator[None]:
-    """Turn botocore's errors, and a deadline that came first, into a RequestFailed that says what failed."""
+    """Turn botocore's errors, and a deadline that came first, into a RequestFailed that says what failed.
+
+    One that no retry changes becomes a RequestRefused, which Airflow does not retry.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
     try:
         yield
     except (BotoCoreError, ClientError, ResponseParserError, errors.DeadlinePassed) as error:
-        raise errors.RequestFailed(f"{what}: {error}", errors.code(error)) from None
+        failed = errors.RequestRefused if errors.is_permanent(error) else errors.RequestFailed
+        raise failed(f"{what}: {error}", errors.code(error)) from None
 
 
 class MachineLearningOperator(MachineLearningBase):
@@ -117,9 +121,9 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
     def concluded(self, outcome: Outcome) -> Description:
         """Return what was seen at the end of a wait.
 
-        :raises AirflowException: when it did not end well.
+        :raises AirflowException: when it did not end well; AirflowFailException when no retry would.
         """
         if outcome["kind"] != "success":
-            raise AirflowException(outcome["message"])
+            raise (AirflowFailException if outcome.get("permanent") else AirflowException)(outcome["message"])
         self.log.info("%s", outcome["message"])
         return outcome["description"]

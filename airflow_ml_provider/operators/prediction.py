@@ -95,22 +95,23 @@ class MachineLearningPredictOperator(MachineLearningOperator):
     def checked_records(self) -> Sequence[Record]:
         """Return the records, each of them a flat mapping.
 
-        :raises ValueError: naming the argument and the record's place.
+        :raises InvalidArgument: naming the argument and the record's place.
         """
+        from airflow_ml_provider.errors import InvalidArgument
         from airflow_ml_provider.records import encode
 
         if (self.record is None) == (self.records is None):
-            raise ValueError("record, records: exactly one of them must be given")
+            raise InvalidArgument("record, records: exactly one of them must be given")
         if self.record is not None:
             encode(self.record)
             return [self.record]
         if isinstance(self.records, str) or not isinstance(self.records, Sequence):
-            raise ValueError(f"records: it is {type(self.records).__name__}; it must be a list of mappings")
+            raise InvalidArgument(f"records: it is {type(self.records).__name__}; it must be a list of mappings")
         for place, record in enumerate(self.records):
             try:
                 encode(record)
             except ValueError as error:
-                raise ValueError(f"records[{place}]: {error}") from None
+                raise InvalidArgument(f"records[{place}]: {error}") from None
         return self.records
 
 

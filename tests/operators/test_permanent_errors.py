@@ -1,0 +1,100 @@
+"""What no retry changes fails at once, by AirflowFailException; what may pass is left to Airflow's retries."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_ml_provider.compat import AirflowException, AirflowFailException, TaskDeferred
+from airflow_ml_provider.operators.ml_model import MachineLearningGetMLModelOperator
+from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
+from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
+from tests.deferred import finish, resume
+
+TIMES = {"waiter_delay": 10, "waiter_max_attempts": 3}
+PERMANENT = {
+    "never enrolled": {"kind": "never_enrolled"},
+    "access denied": {"kind": "error", "code": "AccessDeniedException", "status": 400},
+    "unknown model": {"kind": "error", "code": "ResourceNotFoundException", "status": 404},
+    "bad input": {"kind": "error", "code": "InvalidInputException", "status": 400},
+}
+PASSING = {
+    "throttled": {"kind": "throttling"},
+    "5xx": {"kind": "server_error"},
+    "reset": {"kind": "reset"},
+    "expired": {"kind": "expired_token"},
+}
+
+
+def create(**arguments):
+    return MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id="ml-1", **TIMES | arguments)
+
+
+@pytest.fixture
+def service(ml_model, amazon_ml_local):
+    """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
+    amazon_ml_local.service.durations.set(realtime_endpoint=100)
+    return amazon_ml_local
+
+
+@pytest.mark.parametrize("fault", PERMANENT)
+@pytest.mark.parametrize("operation", ["GetMLModel", "CreateRealtimeEndpoint"])
+def test_a_refusal_is_not_retried(service, fault, operation):
+    """Before Create and in it."""
+    service.faults.add(operation=operation, **PERMANENT[fault])
+    with pytest.raises(AirflowFailException, match="CreateRealtimeEndpoint of RealtimeEndpoint ml-1"):
+        create().execute({})
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_refusal_while_waiting_is_not_retried_and_cleans_up(service, service_clock, at_next_sleep, deferrable):
+    """The endpoint that the task has made is deleted all the same."""
+
+    def deny():
+        service.faults.add(operation="GetMLModel", count=1, **PERMANENT["access denied"])
+
+    def go_on():
+        if not deferrable:
+            at_next_sleep(deny)
+            return create().execute({})
+        with pytest.raises(TaskDeferred) as deferred:
+            create(deferrable=True).execute({})
+        deny()
+        return resume(create(), service_clock, {}, deferred.value)
+
+    with pytest.raises(AirflowFailException, match="IAM action machinelearning:GetMLModel"):
+        go_on()
+    assert service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["EndpointStatus"] == "NONE"
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_what_may_pass_is_retried(service, fault):
+    """The deadline of a try is not the end of the task."""
+    service.faults.add(operation="CreateRealtimeEndpoint", **PASSING[fault])
+    with pytest.raises(AirflowException, match="deadline") as caught:
+        create().execute({})
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_an_endpoint_that_failed_is_retried(service, service_clock, deferrable):
+    """The next one may become READY."""
+    service.service.fail("RealtimeEndpoint", "ml-1")
+    with pytest.raises(AirflowException, match="status FAILED") as caught:
+        finish(create(waiter_max_attempts=30, deferrable=deferrable), service_clock)
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        MachineLearningGetMLModelOperator(task_id="get", ml_model_id="a b"),
+        MachineLearningPredictOperator(task_id="predict", ml_model_id="ml-1", record={"x": [1]}),
+        MachineLearningPredictOperator(task_id="predict", ml_model_id=None, record={"x": 1}),
+    ],
+)
+def test_an_argument_that_cannot_be_right_is_not_retried(task, amazon_ml_local):
+    """It is a ValueError too, for who uses the hook."""
+    with pytest.raises(AirflowFailException) as caught:
+        task.execute({})
+    assert isinstance(caught.value, ValueError)
+    assert not list(amazon_ml_local.requests)
