@@ -20,6 +20,6 @@ with DAG("deploy_and_predict", schedule=None, default_args={"retries": 2, "ml_mo
     predict = MachineLearningPredictOperator(
         task_id="predict", endpoint_url=ready.output["EndpointUrl"], record={"age": 42, "months": 3, "calls": 5}
     )
-    delete = MachineLearningDeleteRealtimeEndpointOperator(task_id="delete")
+    delete = MachineLearningDeleteRealtimeEndpointOperator(task_id="delete", created_by="create")
     create >> ready >> predict >> delete.as_teardown(setups=create)
 # [END readme]

@@ -84,7 +84,7 @@ with DAG(
     # [END howto_predict_mapped]
 
     delete_endpoint = MachineLearningDeleteRealtimeEndpointOperator(
-        task_id="delete_endpoint", ml_model_id=train.output
+        task_id="delete_endpoint", ml_model_id=train.output, created_by="create_endpoint"
     ).as_teardown(setups=create_endpoint)
 
     uploaded >> [training_data, records]

@@ -49,7 +49,7 @@ with DAG(
     )
     # [END howto_predict_s3]
     delete_endpoint = MachineLearningDeleteRealtimeEndpointOperator(
-        task_id="delete_endpoint", ml_model_id=MODEL
+        task_id="delete_endpoint", ml_model_id=MODEL, created_by="create_endpoint"
     ).as_teardown(setups=create_endpoint)
 
     create_endpoint >> predict >> delete_endpoint

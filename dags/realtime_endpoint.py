@@ -128,7 +128,10 @@ with DAG(
 
     # [START howto_delete_realtime_endpoint]
     delete_endpoint = MachineLearningDeleteRealtimeEndpointOperator(
-        task_id="delete_endpoint", ml_model_id=train.output, wait_for_completion=True
+        task_id="delete_endpoint",
+        ml_model_id=train.output,
+        created_by="create_endpoint",
+        wait_for_completion=True,
     ).as_teardown(setups=create_endpoint)
     # [END howto_delete_realtime_endpoint]
 

@@ -80,11 +80,12 @@ def test_external_endpoint(run_dag, amazon_ml_local, ml_model):
     assert endpoints(amazon_ml_local) == {ml_model: "READY"}
 
 
-def test_deploy_and_predict(run_dag, amazon_ml_local, ml_model):
-    """The plainest Dag: the prediction comes after READY, and no endpoint stays."""
-    run = run_dag(DAGS / "deploy_and_predict.py", lambda dag: point_to(dag, ml_model))
+@pytest.mark.parametrize(("name", "waiting"), [("deploy_and_predict", "ready"), ("deploy_and_predict_short", "create")])
+def test_deploy_and_predict(run_dag, amazon_ml_local, ml_model, name, waiting):
+    """The plainest Dags: the prediction comes after READY, and no endpoint stays."""
+    run = run_dag(DAGS / f"{name}.py", lambda dag: point_to(dag, ml_model))
     assert run.state == "success", run.states()
-    assert run.xcom("ready", "EndpointStatus") == "READY"
+    assert run.xcom(waiting, "EndpointStatus") == "READY"
     assert run.xcom("predict")["predictedLabel"] == "1"
     assert endpoints(amazon_ml_local) == {ml_model: "NONE"}
 
