@@ -61,6 +61,10 @@ test-core-%:
 test-system: install browser  ## Run the tests with Airflow's real processes
 	$(BIN)/python -m pytest -m system tests/system
 
+.PHONY: test-endpoints
+test-endpoints: install  ## Kill, clear and mark every form of creating an endpoint, and count what is left
+	$(BIN)/python -m pytest -m endpoints tests/system/test_endpoints.py
+
 .PHONY: test-clients
 test-clients: install  ## Drive Amazon ML Local with the aws CLI, the JavaScript SDK, Postgres and pages in Chromium
 	$(BIN)/python -m pytest -m clients tests/clients

@@ -94,10 +94,19 @@ class Run:
         return self.airflow.call("GET", self.path)["state"]
 
     @property
+    def instances(self) -> list[dict]:
+        """All task instances."""
+        return self.airflow.call("GET", f"{self.path}/taskInstances?limit=100")["task_instances"]
+
+    @property
+    def tasks(self) -> dict[str, tuple[str, int]]:
+        """State and number of the try, by task."""
+        return {one["task_id"]: (one["state"], one["try_number"]) for one in self.instances}
+
+    @property
     def creates(self) -> list[dict]:
         """The task instances that make endpoints."""
-        found = self.airflow.call("GET", f"{self.path}/taskInstances?limit=100")["task_instances"]
-        return [instance for instance in found if instance["task_id"] == "create"]
+        return [instance for instance in self.instances if instance["task_id"] == "create"]
 
     @property
     def states(self) -> Counter:
