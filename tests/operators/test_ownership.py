@@ -238,6 +238,16 @@ class TestTeardown:
         assert (delete.trigger_rule, delete.is_teardown, run.create.is_setup) == ("all_done", True, True)
         assert run.delete.upstream_task_ids == {"create"}
 
+    def test_a_mapped_one_takes_the_rule_from_who_writes_the_dag(self):
+        """Airflow makes a mapped task's teardown itself."""
+        run = Run(has_delete=False)
+        operator = MachineLearningDeleteRealtimeEndpointOperator.partial(task_id="delete", created_by="create")
+        delete = operator.expand(ml_model_id=["ml-1"]).as_teardown(setups=run.create)
+        assert delete.trigger_rule == "all_done_setup_success"
+        delete.trigger_rule = "all_done"
+        assert (delete.trigger_rule, delete.is_teardown) == ("all_done", True)
+        assert run.create.has_delete_task
+
     def test_without_created_by_it_is_airflows_own(self):
         """It would delete what it did not make."""
         delete = MachineLearningDeleteRealtimeEndpointOperator(task_id="delete", ml_model_id="ml-1")
