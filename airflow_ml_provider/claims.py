@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from airflow_ml_provider import errors, waiting
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.owners import KEY, Owner, in_utc, key_of, parse
 from airflow_ml_provider.resources import endpoint_info
 
@@ -64,7 +65,7 @@ class Register:
 
     def until(self, deadline: float) -> Register:
         """Return the same for calls until another deadline, a second apart."""
-        other, started = copy(self), waiting.now()
+        other, started = copy(self), CLOCK.now()
         other.wait = replace(self.wait, deadline=deadline, started=started, delay=1, failures=0)
         return other
 
@@ -105,7 +106,8 @@ class Register:
         self._call("DeleteRealtimeEndpoint", MLModelId=self.wait.resource_id)
 
     def _call(self, operation: str, **request: object) -> dict[str, object]:
-        return waiting.persist(self.wait, partial(self.hook.call_once, operation, self.wait.deadline, **request))
+        call = partial(self.hook.call_once, operation, self.wait.deadline, **request)
+        return waiting.retry_until_deadline(self.wait, call)
 
     def _tags(self, operation: str, **request: object) -> Mapping[str, object] | None:
         """Call an operation on the model's tags; None where the service refuses it."""

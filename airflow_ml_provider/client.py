@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, NoRegionError
 
 from airflow_ml_provider import errors, transport, waiting
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AirflowException, AirflowNotFoundException
 from airflow_ml_provider.records import check_destination
 from airflow_ml_provider.resources import Resource, endpoint_info
@@ -180,12 +181,12 @@ class MachineLearningClientHook(AwsBaseHook):
         """Make one attempt at an operation; expired credentials are read anew for the next.
 
         :param operation: AWS's name of it, as ``GetMLModel``.
-        :param deadline: until when the answer is of use, in seconds of ``waiting.now``; the attempt ends with it, or a
+        :param deadline: until when the answer is of use, in seconds of ``CLOCK.now``; the attempt ends with it, or a
             second from now, whichever is later.
         :param request: the members of the request, under AWS's names.
         :raises ResponseParserError: when the answer is none of the service's.
         """
-        seconds = max(deadline - waiting.now(), transport.LEAST_SECONDS)
+        seconds = max(deadline - CLOCK.now(), transport.LEAST_SECONDS)
         with transport.time_limit(seconds), self._expired_forgotten():
             method = getattr(self.one_attempt_client, argument_name(operation))
             return cast("dict[str, object]", method(**request))

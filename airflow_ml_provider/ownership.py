@@ -14,8 +14,9 @@ from dataclasses import asdict, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_ml_provider import errors, waiting
+from airflow_ml_provider import errors
 from airflow_ml_provider.claims import Register
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.owners import Owner, in_utc, owner_of, parse
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class Claim:
 
         A claim whose endpoint could not be deleted stays, and with it the next try or the delete task tries again.
         """
-        wait, started = self.register.wait, waiting.now()
+        wait, started = self.register.wait, CLOCK.now()
         if not self.held:
             return
         register = self.register.until(started + TAKE_DOWN_SECONDS)

@@ -1,4 +1,4 @@
-"""Judge a response, back off, keep a deadline: pure functions, no I/O of their own.
+"""Judge a response, back off, keep a deadline.
 
 The synchronous wait, the sensor and the deferred wait share this module, and with it the acceptors in
 ``waiters/machinelearning.json``, the only place that says which states are final.
@@ -7,7 +7,6 @@ The synchronous wait, the sensor and the deferred wait share this module, and wi
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from airflow_ml_provider import errors
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.payloads import Description, Outcome
 from airflow_ml_provider.resources import WAITERS, Resource, WaiterName, describe, highlight
 
@@ -23,20 +23,18 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-now: Callable[[], float] = time.time
-sleep: Callable[[float], None] = time.sleep
-
 WAITERS_FILE = Path(__file__).parent / "waiters" / "machinelearning.json"
 LONGEST_PAUSE = 300.0
+MOMENTS = ("deadline", "started")
 
 
 @dataclass
 class Wait:
-    """One wait, in plain JSON types: what is awaited, until when, and what was seen of it so far.
+    """One wait: what is awaited, until when, and what was seen of it so far.
 
-    ``deadline`` and ``started`` are seconds since the epoch, ``delay`` is the pause between two looks in
-    seconds. ``created_at`` is the ``CreatedAt`` of the endpoint that the asker's own Create has shown to exist; with
-    it, NONE means that somebody deleted it.
+    ``deadline`` and ``started`` are moments of ``CLOCK.now``, so that setting the machine's clock neither shortens nor
+    prolongs the wait. ``delay`` is the pause between two looks in seconds. ``created_at`` is the ``CreatedAt`` of the
+    endpoint that the asker's own Create has shown to exist; with it, NONE means that somebody deleted it.
     """
 
     waiter: WaiterName
@@ -52,13 +50,17 @@ class Wait:
     error: str = ""
 
     def to_json(self) -> Description:
-        """Give the wait as a trigger carries it."""
-        return asdict(self)
+        """Return the wait in plain JSON types for another process, with its moments in seconds since the epoch."""
+        moments = {name: CLOCK.to_wall(getattr(self, name)) for name in MOMENTS}
+        return asdict(self) | moments
 
     @classmethod
     def from_json(cls, state: Description) -> Wait:
-        """Read what ``to_json`` gave."""
-        return cls(**cast("dict[str, Any]", state))
+        """Return the wait that ``to_json`` wrote."""
+        wait = cls(**cast("dict[str, Any]", state))
+        for name in MOMENTS:
+            setattr(wait, name, CLOCK.from_wall(getattr(wait, name)))
+        return wait
 
     @property
     def resource(self) -> Resource:
@@ -80,7 +82,7 @@ def waiter_config(waiter: WaiterName) -> SingleWaiterConfig:
 
 @cache
 def acceptors(waiter: WaiterName) -> list[AcceptorConfig]:
-    """Give the acceptors of a waiter, in the order in which they decide."""
+    """Return the acceptors of a waiter, in the order in which they decide."""
     return waiter_config(waiter).acceptors
 
 
@@ -89,11 +91,11 @@ def _accepted(waiter: WaiterName, answer: Mapping[str, object]) -> str | None:
 
 
 def judge(wait: Wait, answer: Mapping[str, object]) -> Outcome | None:
-    """Tell how the wait ended by a Get's answer, or None to go on waiting."""
+    """Return how the wait ended by a Get's answer, or None to go on waiting."""
     seen = describe(wait.resource, answer)
     status = str(seen.get(wait.resource.status) or "")
     if not status:  # a proxy's page or half an answer, which botocore reads as an empty one
-        missed(wait, "an answer without a status")
+        record_failed_poll(wait, "an answer without a status")
         return None
     wait.status, wait.failures, wait.error = status, 0, ""
     state = _accepted(wait.waiter, answer)
@@ -116,19 +118,19 @@ def _why(wait: Wait, answer: Mapping[str, object], state: str | None) -> str:
 
 
 def unchanged(wait: Wait, item: Mapping[str, object]) -> bool:
-    """Tell whether a list's item shows the thing as it was last seen, and still to be waited for."""
+    """Return whether a list's item shows the thing as it was last seen, and still to be waited for."""
     status = str(describe(wait.resource, item).get(wait.resource.status) or "")
     return status == wait.status and _accepted(wait.waiter, item) == "retry"
 
 
 def judge_error(wait: Wait, error: Exception) -> Outcome | None:
-    """Tell how the wait ended by the error that a Get raised, or None when the error may pass."""
+    """Return how the wait ended by the error that a Get raised, or None when the error is transient."""
     answer: Mapping[str, object] = getattr(error, "response", {})
     state = _accepted(wait.waiter, answer) if answer else None
     if state == "success":
         return _outcome("success", wait, _gone(wait), "")
     if state is None and errors.is_transient(error):
-        missed(wait, error)
+        record_failed_poll(wait, error)
         return None
     wait.error = f"{errors.code(error)}: {error}"
     outcome = _outcome("failure" if state else "error", wait, {}, str(error))
@@ -139,8 +141,8 @@ def _gone(wait: Wait) -> Description:
     return {wait.resource.id_member: wait.resource_id, wait.resource.status: "NONE"}
 
 
-def missed(wait: Wait, error: Exception | str) -> None:
-    """Note that a look told nothing; ``pause`` backs off the more of them follow on each other."""
+def record_failed_poll(wait: Wait, error: Exception | str) -> None:
+    """Record a failed poll; consecutive failures lengthen the back-off."""
     wait.failures += 1
     wait.error = error if isinstance(error, str) else f"{errors.code(error)}: {error}"
 
@@ -153,8 +155,8 @@ def _outcome(
 
 
 def spent(wait: Wait) -> str:
-    """Say how long the wait has lasted and how many calls it has made."""
-    return f"{now() - wait.started:.0f} s and {wait.calls} call{'s' * (wait.calls != 1)}"
+    """Return how long the wait has lasted and how many calls it has made, in words."""
+    return f"{CLOCK.now() - wait.started:.0f} s and {wait.calls} call{'s' * (wait.calls != 1)}"
 
 
 def look(wait: Wait, get: Callable[[], Mapping[str, object]]) -> Outcome | None:
@@ -168,21 +170,21 @@ def look(wait: Wait, get: Callable[[], Mapping[str, object]]) -> Outcome | None:
 
 
 def expired(wait: Wait) -> Outcome | None:
-    """Tell that the wait timed out, or None while there is time left."""
-    if now() < wait.deadline:
+    """Return the timeout of the wait, or None while there is time left."""
+    if CLOCK.now() < wait.deadline:
         return None
     last = f"; the last error was {wait.error}" if wait.error else ""
     why = f"the deadline of {wait.deadline - wait.started:.0f} s has passed{last}"
     return _outcome("timeout", wait, {}, why)
 
 
-def pause(wait: Wait) -> float:
-    """Give the seconds to the next look: the delay, after errors more and with jitter, never past the deadline."""
-    return max(0.0, min(backed_off(wait), wait.deadline - now()))
+def next_pause(wait: Wait) -> float:
+    """Return the seconds to the next look, which is at the deadline at the latest."""
+    return max(0.0, min(backoff(wait), wait.deadline - CLOCK.now()))
 
 
-def backed_off(wait: Wait) -> float:
-    """Give the same, whenever the deadline is."""
+def backoff(wait: Wait) -> float:
+    """Return the delay; after failed polls more, with jitter."""
     seconds = wait.delay
     if wait.failures:
         longest = min(max(wait.delay, 1.0) * 2 ** min(wait.failures, 20), max(LONGEST_PAUSE, wait.delay))
@@ -202,15 +204,15 @@ def until(
         if outcome:
             return outcome
         tell(wait)
-        sleep(pause(wait))
+        CLOCK.sleep(next_pause(wait))
 
 
-def persist(
+def retry_until_deadline(
     wait: Wait, call: Callable[[], Answer], passing: Callable[[BaseException], bool] = errors.is_transient
 ) -> Answer:
-    """Make a call, again through passing errors until the deadline; an error that stays is raised at once.
+    """Make a call, again after transient errors until the deadline; any other error is raised at once.
 
-    :param passing: tells which errors may pass.
+    :param passing: which errors are transient.
     :raises DeadlinePassed: when the deadline comes first; the message says what the last error was.
     """
     while True:
@@ -220,10 +222,10 @@ def persist(
         except Exception as error:
             if not passing(error):
                 raise
-            missed(wait, error)
+            record_failed_poll(wait, error)
         else:
             wait.failures, wait.error = 0, ""
             return answer
         if outcome := expired(wait):
             raise errors.DeadlinePassed(outcome["message"])
-        sleep(pause(wait))
+        CLOCK.sleep(next_pause(wait))

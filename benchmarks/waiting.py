@@ -106,9 +106,10 @@ def make_endpoints(service, count: int) -> None:
 
 def our_triggers(count: int) -> list:
     from airflow_ml_provider import waiting
+    from airflow_ml_provider.clock import CLOCK
     from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 
-    now = time.time()
+    now = CLOCK.now()
     waits = [
         waiting.Wait("realtime_endpoint_ready", f"ml-{n}", "us-east-1", now + 3600, INTERVAL, now, status="UPDATING")
         for n in range(count)

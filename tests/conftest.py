@@ -33,7 +33,7 @@ for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_MACHINE_LEARNING", "AWS_PROFI
 import pytest  # noqa: E402 - pytest's plugins read the environment too
 import trustme  # noqa: E402 - as above
 
-from airflow_ml_provider import waiting  # noqa: E402 - it is Airflow's settings that come first
+from airflow_ml_provider.clock import CLOCK  # noqa: E402 - it is Airflow's settings that come first
 from tests.paced import Paced  # noqa: E402 - as above
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def service_clock(amazon_ml_local: LocalFixture, monkeypatch: pytest.MonkeyPatch
 
     clock = amazon_ml_local.clock
     clock.freeze()
-    monkeypatch.setattr(waiting, "now", clock.now)
-    monkeypatch.setattr(waiting, "sleep", clock.sleep)
+    for name, stand_in in {"now": clock.now, "wall": clock.now, "sleep": clock.sleep}.items():
+        monkeypatch.setattr(CLOCK, name, stand_in)
     sensor_module = __import__(BaseSensorOperator.__module__, fromlist=["time"])
     monkeypatch.setattr(sensor_module, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock.now, time=clock.now))
     yield clock
@@ -115,11 +115,11 @@ def at_next_sleep(service_clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Call
 
     def arrange(event: Callable[[], object]) -> None:
         def sleep(seconds: float) -> None:
-            monkeypatch.setattr(waiting, "sleep", service_clock.sleep)
+            monkeypatch.setattr(CLOCK, "sleep", service_clock.sleep)
             service_clock.sleep(seconds)
             event()
 
-        monkeypatch.setattr(waiting, "sleep", sleep)
+        monkeypatch.setattr(CLOCK, "sleep", sleep)
 
     return arrange
 

@@ -29,11 +29,11 @@ class Paced:
 
     def bind(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let all paces of this process live by it."""
-        from airflow_ml_provider.predicting.pace import Pace, RealTime
+        from airflow_ml_provider.clock import CLOCK
+        from airflow_ml_provider.predicting.pace import Pace
         from airflow_ml_provider.predicting.wire import Wire
 
-        monkeypatch.setattr(RealTime, "now", staticmethod(self.clock.now))
-        monkeypatch.setattr(RealTime, "sleep", staticmethod(self.sleep))
+        monkeypatch.setattr(CLOCK, "sleep", self.sleep)
         monkeypatch.setattr(Pace, "wait", self._from_here(Pace.wait))
         monkeypatch.setattr(Wire, "predict", self._until_here(Wire.predict))
 

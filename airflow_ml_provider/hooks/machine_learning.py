@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider import errors, waiting
 from airflow_ml_provider.client import MachineLearningClientHook
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.payloads import BilledEndpoint, Prediction, RealtimeEndpoint
 from airflow_ml_provider.prices import PRICE_PER_10_MB
@@ -61,7 +62,7 @@ class MachineLearningHook(MachineLearningClientHook):
         """
         url = self.check_endpoint_url(endpoint_url or self.realtime_endpoint_url(ml_model_id))
         sent = encode(record)
-        started = waiting.now()
+        started = CLOCK.now()
         wait = waiting.Wait(
             "realtime_endpoint_ready", ml_model_id, self.conn_region_name, started + mount_timeout, 5, started
         )
@@ -70,7 +71,7 @@ class MachineLearningHook(MachineLearningClientHook):
             answer = self.call_once("Predict", wait.deadline, MLModelId=ml_model_id, Record=sent, PredictEndpoint=url)
             return cast("Prediction", answer["Prediction"])
 
-        return waiting.persist(wait, ask, errors.is_passing_at_predict)
+        return waiting.retry_until_deadline(wait, ask, errors.is_passing_at_predict)
 
     def predict_records(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AIRFLOW_3, AirflowException, BaseOperator
 from airflow_ml_provider.payloads import JSON, TRIGGER_FAILED, AwsSettings, Description
 from airflow_ml_provider.resources import WaiterName
@@ -105,7 +106,7 @@ class MachineLearningBase(BaseOperator):
         """Begin a wait: its deadline is so many seconds from now."""
         from airflow_ml_provider import waiting
 
-        started = waiting.now()
+        started = CLOCK.now()
         return waiting.Wait(waiter, resource_id, self.region(seconds), started + seconds, delay, started)
 
     def region(self, seconds: float) -> str:
@@ -146,13 +147,12 @@ class MachineLearningBase(BaseOperator):
         """
         from datetime import timedelta
 
-        from airflow_ml_provider import waiting
         from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 
         if self.execution_timeout and AIRFLOW_3:
             wait.deadline = min(wait.deadline, wait.started + self.execution_timeout.total_seconds())
-        self.log.info("Waiting in the triggerer for %s, %.0f s at most", wait, wait.deadline - waiting.now())
-        grace = timedelta(seconds=max(wait.deadline - waiting.now(), 0) + TRIGGER_GRACE)
+        self.log.info("Waiting in the triggerer for %s, %.0f s at most", wait, wait.deadline - CLOCK.now())
+        grace = timedelta(seconds=max(wait.deadline - CLOCK.now(), 0) + TRIGGER_GRACE)
         trigger = MachineLearningTrigger(wait=wait.to_json(), carried=carried, **self.aws_settings)
         self.defer(trigger=trigger, method_name=method_name, timeout=grace)
 

@@ -108,7 +108,7 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
         from airflow_ml_provider import waiting
 
         with failures(f"{operation} of {wait}"):
-            return waiting.persist(wait, lambda: self.hook.call_once(operation, wait.deadline, **request))
+            return waiting.retry_until_deadline(wait, lambda: self.hook.call_once(operation, wait.deadline, **request))
 
     def finish(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
         """Wait to the end, here or in the triggerer: then the task goes on in the method, with an Event."""

@@ -119,7 +119,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
             with claim.attempt():
                 return self.hook.call_once(self.operation, wait.deadline, MLModelId=wait.resource_id)
 
-        return waiting.persist(wait, attempt)
+        return waiting.retry_until_deadline(wait, attempt)
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait for the endpoint."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Protocol
+
+from airflow_ml_provider.clock import CLOCK, Clock
 
 MARGIN = 0.001  # of a second: how much closer two calls may reach the service than they were sent
 DRIFT = 0.00002  # seconds a call: so fast the quickest answer is forgotten, should the way to the service get longer
@@ -15,21 +15,6 @@ LOWERED = 0.95
 LOWER_AT_MOST_EVERY = 1.0
 RAISED_PER_SECOND = 0.02  # of the limit: back from a halving in 25 seconds
 LOWEST = 0.05  # of the limit
-
-
-class Clock(Protocol):
-    """Seconds that never go back, and a way to let them pass."""
-
-    def now(self) -> float: ...
-
-    def sleep(self, seconds: float, /) -> None: ...
-
-
-class RealTime:
-    """The machine's own clock."""
-
-    now = staticmethod(time.monotonic)
-    sleep = staticmethod(time.sleep)
 
 
 @dataclass(slots=True)
@@ -52,12 +37,12 @@ class Pace:
     :raises ValueError: for a limit below 1.
     """
 
-    def __init__(self, limit: int, clock: Clock | None = None) -> None:
+    def __init__(self, limit: int, clock: Clock = CLOCK) -> None:
         if limit < 1:
             raise ValueError(f"max_requests_per_second: {limit}; it must be at least 1")
         self.limit = limit
         self.rate = float(limit)
-        self.clock: Clock = clock or RealTime()
+        self.clock = clock
         self.throttled_calls = 0
         self._lock = threading.Lock()
         self._next = self._raised = self.clock.now()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
+
+from airflow_ml_provider.clock import CLOCK, Clock
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +23,14 @@ class Teller:
 
     :param total: how many there are.
     :param before: how many of them an earlier try has done.
+    :param clock: whose seconds are counted.
     """
 
-    def __init__(self, total: int, before: int) -> None:
+    def __init__(self, total: int, before: int, clock: Clock = CLOCK) -> None:
+        self._clock = clock
         self._total = total
         self._before = before
-        self._began = self._told = self._lap = time.monotonic()
+        self._began = self._told = self._lap = self._clock.now()
 
     def begin(self, changed: Sequence[str]) -> None:
         """Tell what is ahead, and what it costs."""
@@ -38,7 +41,7 @@ class Teller:
 
     def tell(self, rows: int, errors: int) -> None:
         """Tell how far it is, every few seconds."""
-        now = time.monotonic()
+        now = self._clock.now()
         if now - self._told < TELL_EVERY:
             return
         self._told = now
@@ -51,7 +54,7 @@ class Teller:
 
     def lap(self) -> float:
         """Give the seconds since the last lap."""
-        now, before = time.monotonic(), self._lap
+        now, before = self._clock.now(), self._lap
         self._lap = now
         return now - before
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import (
     AirflowException,
     AirflowFailException,
@@ -60,9 +61,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
     deadline = 0.0  # of all pokes, when they are in one process
 
     def execute(self, context: Context) -> Description:
-        from airflow_ml_provider import waiting
-
-        self.deadline = waiting.now() + self.timeout if self.mode == "poke" else 0.0
+        self.deadline = CLOCK.now() + self.timeout if self.mode == "poke" else 0.0
         return self.execute_deferrable() if self.deferrable else super().execute(context)
 
     def execute_deferrable(self) -> Description:

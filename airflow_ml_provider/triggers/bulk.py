@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from airflow_ml_provider import waiting
+from airflow_ml_provider.clock import CLOCK
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -33,7 +34,7 @@ def worth_asking(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
 
     A wait whose time is up is in none: its last look is a Get.
     """
-    now = waiting.now()
+    now = CLOCK.now()
     groups: dict[Query, list[Wait]] = defaultdict(list)
     for wait in waits:
         if wait.deadline > now:

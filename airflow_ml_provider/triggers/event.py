@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from airflow.triggers import base
 
 from airflow_ml_provider import waiting
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AIRFLOW_3
 from airflow_ml_provider.triggers.poller import poller
 
@@ -87,7 +88,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[base.TriggerEvent]:
         last = fired = await self._recall()
-        started = waiting.now()
+        started = CLOCK.now()
         wait = waiting.Wait(
             TARGETS[self.target_status], self.ml_model_id, "", float("inf"), self.poll_interval, started
         )
@@ -100,7 +101,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
                         yield base.TriggerEvent(reached)  # type: ignore[no-untyped-call]  # as above
                     last, fired = seen, seen if reached else fired
                     await self._remember(last)
-                await asyncio.sleep(waiting.pause(wait))
+                await asyncio.sleep(waiting.next_pause(wait))
 
     @staticmethod
     async def _look(looking: Poller, wait: Wait) -> tuple[str, Description | None]:
@@ -110,7 +111,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
             seen = outcome["description"]
             return f"{seen.get(wait.resource.status)} {seen.get('CreatedAt') or ''}", seen
         if outcome and outcome["kind"] == "error":
-            waiting.missed(wait, wait.error)
+            waiting.record_failed_poll(wait, wait.error)
             log.warning("%s", outcome["message"])
         if wait.failures:
             return "", None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_ml_provider import errors, waiting
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.triggers import bulk
 from airflow_ml_provider.triggers.threads import in_thread
 
@@ -71,7 +72,7 @@ class Watched:
 
     def __init__(self, wait: Wait) -> None:
         self.wait = wait
-        self.due = waiting.now() + waiting.pause(wait)
+        self.due = CLOCK.now() + waiting.next_pause(wait)
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     def end(self, outcome: Outcome | None) -> None:
@@ -108,7 +109,7 @@ class Poller:
         with self.used():
             watched = Watched(wait)
             loop = asyncio.get_running_loop()
-            last = loop.call_later(max(0.0, wait.deadline - waiting.now()) + GRACE, watched.give_up)
+            last = loop.call_later(max(0.0, wait.deadline - CLOCK.now()) + GRACE, watched.give_up)
             self._watched[id(watched)] = watched
             self._running = self._running or loop.create_task(self._run())
             if watched.due < self._rest_until:
@@ -167,7 +168,7 @@ class Poller:
                     watched.ended.set_exception(error)
 
     def _due(self) -> list[Watched]:
-        now = waiting.now()
+        now = CLOCK.now()
         if all(watched.due > now for watched in self._watched.values()):
             return []
         return [watched for watched in self._watched.values() if watched.due - watched.wait.delay / 2 <= now]
@@ -175,7 +176,7 @@ class Poller:
     async def _rest(self) -> None:
         self._wake.clear()
         self._rest_until = min((watched.due for watched in self._watched.values()), default=float("inf"))
-        seconds = max(0.0, self._rest_until - waiting.now())
+        seconds = max(0.0, self._rest_until - CLOCK.now())
         try:
             await asyncio.wait_for(self._wake.wait(), min(seconds, waiting.LONGEST_PAUSE))
         except TimeoutError:
@@ -184,7 +185,7 @@ class Poller:
             self._rest_until = 0.0
 
     async def _round(self, due: list[Watched]) -> None:
-        begun = waiting.now()
+        begun = CLOCK.now()
         settled = await self._settled([watched.wait for watched in due])
         in_a_row, error = 0, ""
         for watched in due:
@@ -194,7 +195,7 @@ class Poller:
             if in_a_row < ENOUGH:
                 watched.end(await self.look(wait) or waiting.expired(wait))
             else:
-                waiting.missed(wait, error)
+                waiting.record_failed_poll(wait, error)
                 watched.end(waiting.expired(wait))
             in_a_row, error = (in_a_row + 1, wait.error) if wait.failures else (0, "")
         self._plan(begun, due)
@@ -202,9 +203,9 @@ class Poller:
     @staticmethod
     def _plan(begun: float, due: list[Watched]) -> None:
         """Plan the next looks: one delay after the round began, or one back-off for all that learnt nothing."""
-        now = waiting.now()
+        now = CLOCK.now()
         failing = [watched.wait for watched in due if watched.wait.failures]
-        back_off = waiting.backed_off(min(failing, key=lambda wait: wait.delay)) if failing else 0.0
+        back_off = waiting.backoff(min(failing, key=lambda wait: wait.delay)) if failing else 0.0
         for watched in due:
             wait = watched.wait
             next_look = now + back_off if wait.failures else max(now, begun + wait.delay)
@@ -241,5 +242,5 @@ class Poller:
             self._forget_expired(errors.code(error))
             for wait in group:
                 wait.calls += 1
-                waiting.missed(wait, error)
+                waiting.record_failed_poll(wait, error)
             return group

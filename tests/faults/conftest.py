@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_ml_provider import waiting
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import BaseSensorOperator
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
@@ -37,7 +37,7 @@ def timeline(service_clock, monkeypatch):
         sleep(max(0.0, until - service_clock.now()))
 
     monkeypatch.setattr(service_clock, "sleep", sleep_through)
-    monkeypatch.setattr(waiting, "sleep", sleep_through)
+    monkeypatch.setattr(CLOCK, "sleep", sleep_through)
     monkeypatch.setattr(SENSOR_MODULE.time, "sleep", sleep_through)
     return lambda seconds, event: heapq.heappush(events, (service_clock.now() + seconds, next(numbers), event))
 

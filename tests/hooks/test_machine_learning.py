@@ -15,7 +15,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError, WaiterError
 from botocore.parsers import ResponseParserError
 
-from airflow_ml_provider import errors, waiting
+from airflow_ml_provider import errors
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
@@ -215,7 +216,7 @@ def test_garbage_passes(amazon_ml_local, status, body):
     client = hook.one_attempt_client
     client.meta.events.register("before-send.machine-learning.GetMLModel", answer(body.encode(), status))
     with pytest.raises((ResponseParserError, ClientError)) as caught:
-        hook.call_once("GetMLModel", waiting.now() + 600, MLModelId="ml-1")
+        hook.call_once("GetMLModel", CLOCK.now() + 600, MLModelId="ml-1")
     assert errors.is_transient(caught.value)
 
 
@@ -245,8 +246,8 @@ def test_expired_credentials_are_read_anew(ml_model, amazon_ml_local, connect):
     hook = MachineLearningHook()
     amazon_ml_local.faults.add("expired_token", count=1)
     with pytest.raises(ClientError, match="ExpiredToken"):
-        hook.call_once("GetMLModel", waiting.now() + 60, MLModelId="ml-1")
+        hook.call_once("GetMLModel", CLOCK.now() + 60, MLModelId="ml-1")
     connect(region_name="eu-west-1")
     with pytest.raises(ClientError, match="No MLModel"):
-        hook.call_once("GetMLModel", waiting.now() + 60, MLModelId="ml-1")
+        hook.call_once("GetMLModel", CLOCK.now() + 60, MLModelId="ml-1")
     assert list(amazon_ml_local.requests)[-1].region == "eu-west-1"

@@ -659,13 +659,11 @@ def test_the_log_tells_how_far_it_is(caplog):
     """Rows, rate, errors and the time left, every ten seconds."""
     from airflow_ml_provider.scoring import progress_log
 
-    with pytest.MonkeyPatch.context() as patch:
-        seconds = iter([0.0, 4.0, 10.0, 15.0])
-        patch.setattr(progress_log, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-        teller = progress_log.Teller(1000, 100)
-        with caplog.at_level("INFO", progress_log.log.name):
-            for rows in (200, 300, 400):
-                teller.tell(rows, 2)
+    seconds = iter([0.0, 4.0, 10.0, 15.0])
+    teller = progress_log.Teller(1000, 100, SimpleNamespace(now=lambda: next(seconds)))
+    with caplog.at_level("INFO", progress_log.log.name):
+        for rows in (200, 300, 400):
+            teller.tell(rows, 2)
     assert caplog.messages == ["300 of 1,000 rows (30 %), 20.0/s, 2 errors, 35 s left"]
 
 

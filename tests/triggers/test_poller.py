@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_ml_provider import waiting
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.triggers import poller as poller_module
 from airflow_ml_provider.triggers.poller import GRACE, poller
 from tests.deferred import first_event, run_in_loop
@@ -118,7 +119,7 @@ def test_a_deadline_hurries_only_its_own_wait(amazon_ml_local, service_clock, en
 def test_backing_off_outlasts_an_outage_of_days():
     """An event trigger never gives up, so its errors are without number."""
     wait = waiting.Wait("realtime_endpoint_ready", "ml-1", "", float("inf"), 60.0, 0, failures=2000)
-    assert 150 <= waiting.pause(wait) <= 300
+    assert 150 <= waiting.next_pause(wait) <= 300
 
 
 def test_a_cancelled_wait_is_forgotten(amazon_ml_local, service_clock, endpoints, trigger):
@@ -161,6 +162,27 @@ def test_the_deadline_outlives_the_triggerer(amazon_ml_local, service_clock, end
     assert outcome["kind"] == "timeout"
     assert outcome["message"].startswith(f"RealtimeEndpoint {model_id} in us-east-1: status NONE after 600 s and ")
     assert service_clock.now() - began == pytest.approx(600, abs=1)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_setting_the_clock_loses_no_look_and_times_nothing_out(
+    amazon_ml_local, service_clock, endpoints, trigger, monkeypatch, hours
+):
+    """The deadline is held to the time that really passes while the process lives."""
+    (model_id,), waits = endpoints(1), []
+    amazon_ml_local.client().delete_realtime_endpoint(MLModelId=model_id)
+
+    async def set_meanwhile():
+        waits.append(asyncio.create_task(first_event(trigger(model_id))))
+        await asyncio.sleep(100)
+        monkeypatch.setattr(CLOCK, "wall", lambda: service_clock.now() + hours * 3600)
+        return await waits[0]
+
+    began = service_clock.now()
+    outcome = run_in_loop(service_clock, set_meanwhile).payload["outcome"]
+    assert outcome["kind"] == "timeout"
+    assert service_clock.now() - began == pytest.approx(600, abs=1)
+    assert operations(amazon_ml_local)["GetMLModel"] == 20
 
 
 def test_a_deadline_that_passed_while_no_triggerer_ran_gets_a_last_look(service_clock, endpoints, trigger):

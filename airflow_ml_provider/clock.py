@@ -1,0 +1,42 @@
+"""The time that the package lives by: everything that waits or measures uses ``CLOCK``, unless it is passed another."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What pauses are measured by: seconds that never go back, and a way to let them pass."""
+
+    def now(self) -> float: ...
+
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+class MachineClock:
+    """The machine's clocks.
+
+    ``now`` counts the seconds that really pass, and means nothing to another process; ``wall`` counts from the epoch,
+    means the same everywhere, and may be set back or forward at any time.
+    """
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float, /) -> None:
+        time.sleep(seconds)
+
+    def to_wall(self, moment: float) -> float:
+        """Return a moment of ``now`` in seconds since the epoch, whole milliseconds, for another process."""
+        return round(moment - self.now() + self.wall(), 3)
+
+    def from_wall(self, moment: float) -> float:
+        """Return a moment in seconds since the epoch as one of ``now``."""
+        return moment - self.wall() + self.now()
+
+
+CLOCK = MachineClock()
