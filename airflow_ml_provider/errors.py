@@ -151,6 +151,11 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, _transient_classes())
 
 
+def is_answer(error: BaseException) -> bool:
+    """Return whether the error is the service's own answer, and not a connection's or a proxy's."""
+    return _status(error) != 0
+
+
 def is_refusal(error: BaseException) -> bool:
     """Tell whether the service has said that it did nothing: a 4xx of its own."""
     return 400 <= _status(error) < 500

@@ -20,7 +20,7 @@ from airflow_ml_provider.operators.operation import MachineLearningOperator
 from airflow_ml_provider.resources import RESOURCES, WAITERS
 from airflow_ml_provider.sensors.base import MachineLearningSensor
 from airflow_ml_provider.service_model import argument_name, arguments, operation_model, service_model
-from airflow_ml_provider.triggers.poller import connected_hook
+from airflow_ml_provider.triggers.connection import connected_hook
 from airflow_ml_provider.waiting import WAITERS_FILE, Wait
 
 pytestmark = pytest.mark.core

@@ -1,4 +1,4 @@
-"""What one Describe tells about many waits: which of them show no change, so that no Get has to ask."""
+"""Find out by one Describe which of many waits show no change, so that no Get has to ask."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Items = dict[str, Mapping[str, object]]
 
-FEW = 10  # waits in one state: for fewer, a Get each is cheaper than a list
+MIN_WAITS_FOR_LIST = 10  # in one state: for fewer, a Get each is cheaper
 
 # The FilterVariable of a Describe that selects by what a Get calls so.
 FILTERS = {"Status": "Status", "EndpointStatus": "RealtimeEndpointStatus"}
@@ -30,7 +30,7 @@ class Query(NamedTuple):
 
 
 def worth_asking(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
-    """Give the lists that are cheaper than a Get for each wait, by the state that it was last seen in.
+    """Return the lists that are cheaper than a Get for each wait, by the state that it was last seen in.
 
     A wait whose time is up is in none: its last look is a Get.
     """
@@ -39,34 +39,32 @@ def worth_asking(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
     for wait in waits:
         if wait.deadline > now:
             groups[Query(wait.resource.describe, FILTERS[wait.resource.status], wait.status)].append(wait)
-    return {query: group for query, group in groups.items() if len(group) >= FEW}
+    return {query: group for query, group in groups.items() if len(group) >= MIN_WAITS_FOR_LIST}
 
 
-def unchanged(hook: MachineLearningClientHook, query: Query, waits: list[Wait]) -> list[Wait]:
+def unchanged(hook: MachineLearningClientHook, query: Query, waits: list[Wait], deadline: float) -> list[Wait]:
     """Return those waits that the list shows unchanged.
 
-    :raises TimeoutError: when the answer holds no list, as garbage does that botocore reads as an empty answer.
+    :param deadline: of all pages together.
+    :raises ResponseParserError: when the answer holds no list, as garbage does that botocore reads as an empty answer.
     """
-    items = _items(hook, query, waits)
-    same = [
+    items = _items(hook, query, waits, deadline)
+    return [
         wait for wait in waits if (item := items.get(wait.resource_id)) is not None and waiting.unchanged(wait, item)
     ]
-    for wait in same:
-        wait.calls += 1
-        wait.failures, wait.error = 0, ""
-    return same
 
 
-def _items(hook: MachineLearningClientHook, query: Query, waits: list[Wait]) -> Items:
+def _items(hook: MachineLearningClientHook, query: Query, waits: list[Wait], deadline: float) -> Items:
     """Ask page after page, but not for so many that a Get for each wait would be cheaper."""
-    deadline = max(wait.deadline for wait in waits)
+    from botocore.parsers import ResponseParserError
+
     id_member = waits[0].resource.id_member
     request = {"FilterVariable": query.variable, "EQ": query.status}
     items: Items = {}
-    for _ in range(len(waits) // FEW):
+    for _ in range(len(waits) // MIN_WAITS_FOR_LIST):
         answer = hook.call_once(query.operation, deadline, **request)
         if "Results" not in answer:
-            raise TimeoutError(f"{query.operation}: an answer without results")
+            raise ResponseParserError(f"{query.operation}: an answer without results")
         results = cast("list[Mapping[str, object]]", answer["Results"])
         items.update((str(item.get(id_member)), item) for item in results)
         if not answer.get("NextToken"):

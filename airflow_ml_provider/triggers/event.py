@@ -92,7 +92,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
         wait = waiting.Wait(
             TARGETS[self.target_status], self.ml_model_id, "", float("inf"), self.poll_interval, started
         )
-        with poller(self.aws_settings).used() as looking:
+        with poller(self.aws_settings).keep_alive() as looking:
             while True:
                 seen, reached = await self._look(looking, wait)
                 if seen and seen != last:

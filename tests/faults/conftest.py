@@ -90,7 +90,7 @@ class Ways:
         return finish(self.create(deferrable=True, **arguments), self.clock)
 
     def deferred_by_lists(self, **arguments):
-        self.monkeypatch.setattr(bulk, "FEW", 1)
+        self.monkeypatch.setattr(bulk, "MIN_WAITS_FOR_LIST", 1)
         return self.deferred(**arguments)
 
     def deferred_sensor(self, **arguments):

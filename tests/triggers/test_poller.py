@@ -6,7 +6,6 @@ import asyncio
 import json
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -140,7 +139,7 @@ def test_a_cancelled_wait_is_forgotten(amazon_ml_local, service_clock, endpoints
     run_in_loop(service_clock, drop_one)
     assert not list(amazon_ml_local.requests)
     for thread in threading.enumerate():
-        if thread.name.startswith("machine-learning-poller"):
+        if thread.name == "machine-learning-call":
             thread.join(60)
             assert not thread.is_alive()
 
@@ -276,8 +275,7 @@ def test_what_blocks_finds_the_triggerers_event_loop(service_clock):
         return asyncio.get_running_loop()
 
     async def loops():
-        with ThreadPoolExecutor(1) as thread:
-            return asyncio.get_running_loop(), await in_thread(async_to_sync(running_loop), thread)
+        return asyncio.get_running_loop(), await in_thread(async_to_sync(running_loop))
 
     ours, theirs = asyncio.run(loops())
     assert theirs is ours

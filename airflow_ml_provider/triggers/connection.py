@@ -1,0 +1,35 @@
+"""Make a trigger's hook, with its connection looked up where Airflow allows it."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.client import MachineLearningClientHook
+    from airflow_ml_provider.payloads import AwsSettings
+
+
+async def connected_hook(settings: AwsSettings) -> MachineLearningClientHook:
+    """Make the hook with its connection looked up: Airflow 3.0 to 3.2 cannot do that in the poller's thread.
+
+    :raises AirflowException: when a connection other than ``aws_default`` does not exist.
+    """
+    from airflow_ml_provider.compat import AirflowNotFoundException, get_async_connection
+
+    client = await asyncio.to_thread(import_module, "airflow_ml_provider.client")
+
+    conn_id, connection = settings["aws_conn_id"], None
+    if conn_id:
+        try:
+            with client.connection_exists(conn_id):
+                connection = await get_async_connection(conn_id)
+        except AirflowNotFoundException:
+            conn_id = None
+    hook: MachineLearningClientHook = client.MachineLearningClientHook(
+        conn_id, settings["region_name"], settings["verify"], settings["botocore_config"]
+    )
+    if connection is not None:
+        hook.get_connection = lambda conn_id: connection  # type: ignore[method-assign]  # of this hook alone
+    return hook
