@@ -32,6 +32,8 @@ INNER = {
     "airflow_ml_provider.operators.operation",
     "airflow_ml_provider.sensors.base",
     "airflow_ml_provider.triggers.bulk",
+    "airflow_ml_provider.triggers.connection",
+    "airflow_ml_provider.triggers.pending",
     "airflow_ml_provider.triggers.poller",
     "airflow_ml_provider.triggers.task_state",
     "airflow_ml_provider.triggers.threads",
