@@ -83,7 +83,14 @@ def test_external_endpoint(run_dag, amazon_ml_local, ml_model):
 @pytest.mark.parametrize(("name", "waiting"), [("deploy_and_predict", "ready"), ("deploy_and_predict_short", "create")])
 def test_deploy_and_predict(run_dag, amazon_ml_local, ml_model, name, waiting):
     """The plainest Dags: the prediction comes after READY, and no endpoint stays."""
-    run = run_dag(DAGS / f"{name}.py", lambda dag: point_to(dag, ml_model))
+    amazon_ml_local.service.ready_after_polls(2)
+    amazon_ml_local.clock.resume()
+
+    def look_often(dag):
+        point_to(dag, ml_model)
+        dag.get_task(waiting).poke_interval = dag.get_task(waiting).waiter_delay = 0.1
+
+    run = run_dag(DAGS / f"{name}.py", look_often)
     assert run.state == "success", run.states()
     assert run.xcom(waiting, "EndpointStatus") == "READY"
     assert run.xcom("predict")["predictedLabel"] == "1"
