@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
-from airflow_ml_provider import errors, waiting
+from airflow_ml_provider import errors, retrying
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.owners import KEY, Owner, in_utc, key_of, parse
 from airflow_ml_provider.resources import endpoint_info
@@ -107,7 +107,7 @@ class Register:
 
     def _call(self, operation: str, **request: object) -> dict[str, object]:
         call = partial(self.hook.call_once, operation, self.wait.deadline, **request)
-        return waiting.retry_until_deadline(self.wait, call)
+        return retrying.retry_until_deadline(self.wait, call)
 
     def _tags(self, operation: str, **request: object) -> Mapping[str, object] | None:
         """Call an operation on the model's tags; None where the service refuses it."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from airflow import __version__
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import (
         DAG,
         BaseHook,
@@ -68,6 +70,7 @@ __all__ = [
     "XCom",
     "conf",
     "dag",
+    "first_rescheduled",
     "get_async_connection",
     "is_run_active",
     "mask_secret",
@@ -153,6 +156,17 @@ async def get_async_connection(conn_id: str) -> Connection:
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(BaseHook.get_connection)(conn_id)
+
+
+def first_rescheduled(context: Context) -> datetime | None:
+    """Return when a task that is rescheduled ran for the first time; None when it runs for the first time now.
+
+    Airflow 2 counts a task that goes on as started then.
+    """
+    ti = context.get("ti")
+    if ti is None:
+        return None
+    return ti.get_first_reschedule_date(context) if AIRFLOW_3 else ti.start_date
 
 
 def is_run_active(context: Context, dag_id: str, run_id: str) -> bool:

@@ -6,25 +6,22 @@ The synchronous wait, the sensor and the deferred wait share this module, and wi
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.payloads import Description, Outcome
 from airflow_ml_provider.resources import WAITERS, Resource, WaiterName, describe, highlight
+from airflow_ml_provider.retrying import next_pause, record_failed_poll, spent, too_late
 
 if TYPE_CHECKING:
     from botocore.waiter import AcceptorConfig, SingleWaiterConfig
 
-Answer = TypeVar("Answer")
-
 WAITERS_FILE = Path(__file__).parent / "waiters" / "machinelearning.json"
-LONGEST_PAUSE = 300.0
 MOMENTS = ("deadline", "started")
 
 
@@ -141,22 +138,11 @@ def _gone(wait: Wait) -> Description:
     return {wait.resource.id_member: wait.resource_id, wait.resource.status: "NONE"}
 
 
-def record_failed_poll(wait: Wait, error: Exception | str) -> None:
-    """Record a failed poll; consecutive failures lengthen the back-off."""
-    wait.failures += 1
-    wait.error = error if isinstance(error, str) else f"{errors.code(error)}: {error}"
-
-
 def _outcome(
     kind: Literal["success", "failure", "timeout", "error"], wait: Wait, seen: Description, why: str
 ) -> Outcome:
     message = f"{wait}: status {wait.status} after {spent(wait)}" + (f": {why}" if why else "")
     return Outcome(kind=kind, message=message, description=seen)
-
-
-def spent(wait: Wait) -> str:
-    """Return how long the wait has lasted and how many calls it has made, in words."""
-    return f"{CLOCK.now() - wait.started:.0f} s and {wait.calls} call{'s' * (wait.calls != 1)}"
 
 
 def look(wait: Wait, get: Callable[[], Mapping[str, object]]) -> Outcome | None:
@@ -173,23 +159,7 @@ def expired(wait: Wait) -> Outcome | None:
     """Return the timeout of the wait, or None while there is time left."""
     if CLOCK.now() < wait.deadline:
         return None
-    last = f"; the last error was {wait.error}" if wait.error else ""
-    why = f"the deadline of {wait.deadline - wait.started:.0f} s has passed{last}"
-    return _outcome("timeout", wait, {}, why)
-
-
-def next_pause(wait: Wait) -> float:
-    """Return the seconds to the next look, which is at the deadline at the latest."""
-    return max(0.0, min(backoff(wait), wait.deadline - CLOCK.now()))
-
-
-def backoff(wait: Wait) -> float:
-    """Return the delay; after failed polls more, with jitter."""
-    seconds = wait.delay
-    if wait.failures:
-        longest = min(max(wait.delay, 1.0) * 2 ** min(wait.failures, 20), max(LONGEST_PAUSE, wait.delay))
-        seconds = random.uniform(longest / 2, longest)
-    return seconds
+    return _outcome("timeout", wait, {}, too_late(wait))
 
 
 def until(
@@ -204,28 +174,4 @@ def until(
         if outcome:
             return outcome
         tell(wait)
-        CLOCK.sleep(next_pause(wait))
-
-
-def retry_until_deadline(
-    wait: Wait, call: Callable[[], Answer], passing: Callable[[BaseException], bool] = errors.is_transient
-) -> Answer:
-    """Make a call, again after transient errors until the deadline; any other error is raised at once.
-
-    :param passing: which errors are transient.
-    :raises DeadlinePassed: when the deadline comes first; the message says what the last error was.
-    """
-    while True:
-        wait.calls += 1
-        try:
-            answer = call()
-        except Exception as error:
-            if not passing(error):
-                raise
-            record_failed_poll(wait, error)
-        else:
-            wait.failures, wait.error = 0, ""
-            return answer
-        if outcome := expired(wait):
-            raise errors.DeadlinePassed(outcome["message"])
         CLOCK.sleep(next_pause(wait))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_ml_provider import waiting
+from airflow_ml_provider import retrying, waiting
 from airflow_ml_provider.clock import CLOCK
 
 
@@ -34,6 +34,6 @@ def test_setting_the_clock_changes_no_wait_that_a_process_lives_through(clocks, 
     wait = waiting.Wait.from_json(waiting.Wait("ml_model_completed", "ml-1", "us-east-1", 5600.0, 30, 5000.0).to_json())
     clocks.update(now=5100.0, wall=clocks["wall"] + 100 + hours * 3600)
     assert waiting.expired(wait) is None
-    assert waiting.next_pause(wait) == 30
-    assert waiting.spent(wait) == "100 s and 0 calls"
+    assert retrying.next_pause(wait) == 30
+    assert retrying.spent(wait) == "100 s and 0 calls"
     assert wait.to_json()["deadline"] == clocks["wall"] + 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
-from airflow_ml_provider import errors, waiting
+from airflow_ml_provider import errors, retrying
 from airflow_ml_provider.client import MachineLearningClientHook
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AirflowException
@@ -60,18 +60,21 @@ class MachineLearningHook(MachineLearningClientHook):
             realtime host or the configured endpoint override.
         :raises DeadlinePassed: when errors that pass did not pass in time.
         """
-        url = self.check_endpoint_url(endpoint_url or self.realtime_endpoint_url(ml_model_id))
         sent = encode(record)
         started = CLOCK.now()
-        wait = waiting.Wait(
-            "realtime_endpoint_ready", ml_model_id, self.conn_region_name, started + mount_timeout, 5, started
-        )
+        deadline = started + mount_timeout
+        what = f"Predict with MLModel {ml_model_id} in {self.conn_region_name}"
+        retries = retrying.Retries(what, deadline, 5, started)
 
-        def ask() -> Prediction:
-            answer = self.call_once("Predict", wait.deadline, MLModelId=ml_model_id, Record=sent, PredictEndpoint=url)
+        def endpoint_url_now() -> str:
+            return self._url_of(endpoint_info(self.call_once("GetMLModel", deadline, MLModelId=ml_model_id)))
+
+        def predict() -> Prediction:
+            answer = self.call_once("Predict", deadline, MLModelId=ml_model_id, Record=sent, PredictEndpoint=url)
             return cast("Prediction", answer["Prediction"])
 
-        return waiting.retry_until_deadline(wait, ask, errors.is_passing_at_predict)
+        url = self.check_endpoint_url(endpoint_url or retrying.retry_until_deadline(retries, endpoint_url_now))
+        return retrying.retry_until_deadline(retries, predict, errors.is_passing_at_predict)
 
     def predict_records(
         self,
@@ -136,10 +139,12 @@ class MachineLearningHook(MachineLearningClientHook):
 
         :raises AirflowException: when the model has no endpoint.
         """
-        endpoint = self.get_realtime_endpoint(ml_model_id)
+        return self._url_of(self.get_realtime_endpoint(ml_model_id))
+
+    def _url_of(self, endpoint: RealtimeEndpoint) -> str:
         if "EndpointUrl" not in endpoint:
             raise AirflowException(
-                f"MLModel {ml_model_id} in {self.conn_region_name} has no realtime endpoint (EndpointStatus "
+                f"MLModel {endpoint['MLModelId']} in {self.conn_region_name} has no realtime endpoint (EndpointStatus "
                 f"{endpoint['EndpointStatus']}): create it with MachineLearningCreateRealtimeEndpointOperator."
             )
         return endpoint["EndpointUrl"]

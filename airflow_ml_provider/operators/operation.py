@@ -105,10 +105,10 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
 
         :raises AirflowException: when AWS refuses, or the deadline comes first.
         """
-        from airflow_ml_provider import waiting
+        from airflow_ml_provider import retrying
 
         with failures(f"{operation} of {wait}"):
-            return waiting.retry_until_deadline(wait, lambda: self.hook.call_once(operation, wait.deadline, **request))
+            return retrying.retry_until_deadline(wait, lambda: self.hook.call_once(operation, wait.deadline, **request))
 
     def finish(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
         """Wait to the end, here or in the triggerer: then the task goes on in the method, with an Event."""

@@ -111,7 +111,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
 
     def request_endpoint(self, claim: Claim) -> dict[str, object]:
         """Ask for the endpoint, again through errors that pass."""
-        from airflow_ml_provider import waiting
+        from airflow_ml_provider import retrying
 
         wait = claim.register.wait
 
@@ -119,7 +119,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
             with claim.attempt():
                 return self.hook.call_once(self.operation, wait.deadline, MLModelId=wait.resource_id)
 
-        return waiting.retry_until_deadline(wait, attempt)
+        return retrying.retry_until_deadline(wait, attempt)
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait for the endpoint."""

@@ -13,6 +13,7 @@ from airflow_ml_provider.compat import (
     BaseSensorOperator,
     PokeReturnValue,
     conf,
+    first_rescheduled,
 )
 from airflow_ml_provider.operators.base import MachineLearningBase, check_flag
 from airflow_ml_provider.payloads import Description, Event
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
     """Poke the state of a resource, by Airflow's own ``poke_interval`` and ``timeout`` (seconds).
 
-    An AWS error that passes (throttling, 5xx, connection) is only a missed poke. A final verdict raises
-    AirflowFailException, the deadline AirflowSensorTimeout, in all modes.
+    A transient error (throttling, 5xx, connection) is only a failed poke, after which the next one comes later: up to
+    300 s in poke mode, up to twice ``poke_interval`` in reschedule mode, where nothing is known of earlier failures. A
+    final verdict raises AirflowFailException, the deadline AirflowSensorTimeout, in all modes.
 
     :param deferrable: whether to wait in the triggerer; default by ``[operators] default_deferrable``.
     """
@@ -48,20 +50,25 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         self.deferrable = deferrable
 
     def poke(self, context: Context) -> PokeReturnValue:
-        from airflow_ml_provider import waiting
-
-        wait = self.begin()
-        wait.deadline = self.deadline or wait.deadline
-        outcome = waiting.look(wait, self.get(wait))
+        wait = self._wait = self._wait or self.begin(context)
+        outcome = self.look(wait)
         if outcome:
             return PokeReturnValue(is_done=True, xcom_value=self.concluded(outcome))
         self.tell(wait)
         return PokeReturnValue(is_done=False)
 
-    deadline = 0.0  # of all pokes, when they are in one process
+    _wait: Wait | None = None  # of all pokes that are in one process
+
+    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
+        """Return the seconds to the next poke, for Airflow's own loop: after a failed one more than the interval."""
+        from airflow_ml_provider import retrying
+
+        if self._wait and self._wait.failures:
+            return max(retrying.next_pause(self._wait), 1.0)
+        return super()._get_next_poke_interval(*args, **kwargs)
 
     def execute(self, context: Context) -> Description:
-        self.deadline = CLOCK.now() + self.timeout if self.mode == "poke" else 0.0
+        self._wait = None
         return self.execute_deferrable() if self.deferrable else super().execute(context)
 
     def execute_deferrable(self) -> Description:
@@ -87,10 +94,15 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         ended = AirflowSensorTimeout if "timeout" in reason.lower() else AirflowException
         self.fail_or_skip(ended(f"Airflow ended the deferred wait: {reason}"))
 
-    def begin(self) -> Wait:
-        """Begin a wait that ends with the sensor's ``timeout``."""
-
-        return self.wait(self.waiter, self.check_id(self.id_argument), self.poke_interval, self.timeout)
+    def begin(self, context: Context | None = None) -> Wait:
+        """Return a wait that ends with the sensor's ``timeout``; one that is rescheduled goes on with its first."""
+        wait = self.wait(self.waiter, self.check_id(self.id_argument), self.poke_interval, self.timeout)
+        began = first_rescheduled(context) if context and self.mode == "reschedule" else None
+        if context and began:
+            wait.started = min(CLOCK.from_wall(began.timestamp()), wait.started)
+            wait.deadline = wait.started + self.timeout
+            wait.calls = context.get("task_reschedule_count") or 0
+        return wait
 
     def concluded(self, outcome: Outcome) -> Description:
         """Return what was seen at the end of the wait.

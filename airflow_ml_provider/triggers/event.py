@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from airflow.triggers import base
 
-from airflow_ml_provider import waiting
+from airflow_ml_provider import retrying, waiting
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AIRFLOW_3
 from airflow_ml_provider.triggers.poller import poller
@@ -101,7 +101,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
                         yield base.TriggerEvent(reached)  # type: ignore[no-untyped-call]  # as above
                     last, fired = seen, seen if reached else fired
                     await self._remember(last)
-                await asyncio.sleep(waiting.next_pause(wait))
+                await asyncio.sleep(retrying.next_pause(wait))
 
     @staticmethod
     async def _look(looking: Poller, wait: Wait) -> tuple[str, Description | None]:
@@ -111,7 +111,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
             seen = outcome["description"]
             return f"{seen.get(wait.resource.status)} {seen.get('CreatedAt') or ''}", seen
         if outcome and outcome["kind"] == "error":
-            waiting.record_failed_poll(wait, wait.error)
+            retrying.record_failed_poll(wait, wait.error)
             log.warning("%s", outcome["message"])
         if wait.failures:
             return "", None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from airflow_ml_provider import waiting
+from airflow_ml_provider import retrying, waiting
 from airflow_ml_provider.clock import CLOCK
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class PendingWait:
 
     def __init__(self, wait: Wait) -> None:
         self.wait = wait
-        self.due = CLOCK.now() + waiting.next_pause(wait)
+        self.due = CLOCK.now() + retrying.next_pause(wait)
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.look: asyncio.Task[None] | None = None
 

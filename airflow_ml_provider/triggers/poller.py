@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
-from airflow_ml_provider import errors, waiting
+from airflow_ml_provider import errors, retrying, waiting
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.triggers import bulk
 from airflow_ml_provider.triggers.connection import connected_hook
@@ -137,7 +137,7 @@ class Poller:
         self._rest_until = min(idle, default=float("inf"))
         seconds = max(0.0, self._rest_until - CLOCK.now())
         try:
-            await asyncio.wait_for(self._wake.wait(), min(seconds, waiting.LONGEST_PAUSE))
+            await asyncio.wait_for(self._wake.wait(), min(seconds, retrying.LONGEST_PAUSE))
         except TimeoutError:
             pass
         finally:
@@ -159,7 +159,7 @@ class Poller:
             if in_a_row < MAX_ERRORS_PER_ROUND:
                 await self._look_for(pending, patience)
             else:
-                waiting.record_failed_poll(wait, error)
+                retrying.record_failed_poll(wait, error)
                 pending.end(waiting.expired(wait))
             failed = wait.failures or pending.is_hung
             in_a_row, error = (in_a_row + 1, wait.error or error) if failed else (0, "")
@@ -190,7 +190,7 @@ class Poller:
         """Plan the next looks: one delay after the round began, or one back-off for all that learnt nothing."""
         now = CLOCK.now()
         failing = [pending.wait for pending in due if pending.wait.failures]
-        back_off = waiting.backoff(min(failing, key=lambda wait: wait.delay)) if failing else 0.0
+        back_off = retrying.backoff(min(failing, key=lambda wait: wait.delay)) if failing else 0.0
         for pending in due:
             wait = pending.wait
             next_look = now + back_off if wait.failures else max(now, begun + wait.delay)
@@ -246,5 +246,5 @@ class Poller:
             return []
         for wait in group:
             wait.calls += 1
-            waiting.record_failed_poll(wait, error)
+            retrying.record_failed_poll(wait, error)
         return group

@@ -99,8 +99,7 @@ def test_fault(service, service_clock, timeline, wait, way, name):
     else:
         with pytest.raises(expected(ends, is_sensor)) as caught:
             wait()
-        says_why = way not in ("poke", "reschedule") or ends != "timeout"  # there Airflow itself ends the wait
-        assert not says_why or caught.match(row.says if ends == row.ends else "")
+        assert caught.match(row.says if ends == row.ends else "")
     seconds = DEADLINE + 20 if ends == "timeout" else row.seconds
     assert service_clock.now() - began <= seconds
     service.faults.clear()

@@ -19,6 +19,7 @@ from airflow_ml_provider import errors
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+from tests.hostile import hostile
 
 pytestmark = pytest.mark.core
 
@@ -239,6 +240,15 @@ def test_a_prediction_is_bounded_at_a_host_that_never_answers(amazon_ml_local, c
         connect(region_name="us-east-1", endpoint_url=url)
         with pytest.raises(errors.DeadlinePassed, match=r"the deadline of 1 s.*ReadTimeoutError"):
             MachineLearningHook().predict("ml-1", {"x": 39}, url, mount_timeout=1)
+
+
+@pytest.mark.timeout(60)
+def test_a_prediction_looks_its_endpoint_up_within_its_own_time(connect):
+    """mount_timeout holds the look-up and all attempts together; what is repeated is named, and is no wait."""
+    with hostile("drip_body") as server:
+        connect(region_name="us-east-1", endpoint_url=server.url)
+        with pytest.raises(errors.DeadlinePassed, match="^Predict with MLModel ml-1 in us-east-1: no answer after"):
+            MachineLearningHook().predict("ml-1", {"x": 39}, mount_timeout=1)
 
 
 def test_expired_credentials_are_read_anew(ml_model, amazon_ml_local, connect):

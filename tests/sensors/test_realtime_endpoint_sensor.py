@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -164,3 +166,39 @@ def test_calls_of_late_pokes_have_the_time_that_is_left(slow, service_clock, mon
     with pytest.raises(AirflowSensorTimeout):
         sensor(timeout=95, deferrable=False).execute({})
     assert min(left) <= 5
+
+
+def test_a_verdict_says_how_long_the_sensor_has_waited(updating, service_clock):
+    """All pokes of a sensor are one wait."""
+    updating.service.fail("RealtimeEndpoint", "ml-1")
+    with pytest.raises(AirflowFailException, match="status FAILED after 100 s and 11 calls"):
+        sensor(deferrable=False).execute({})
+
+
+def test_the_deadline_says_what_was_last_seen(slow):
+    """Airflow's own message knows neither the status nor the last error."""
+    slow.faults.add("throttling")
+    with pytest.raises(AirflowSensorTimeout, match="the deadline of 300 s has passed; the last error was Throttl"):
+        sensor(deferrable=False).execute({})
+
+
+def test_failed_pokes_come_later(slow):
+    """After errors a sensor backs off as an operator does, and asks as seldom."""
+    slow.faults.add("throttling")
+    with pytest.raises(AirflowSensorTimeout):
+        sensor(deferrable=False, timeout=3000).execute({})
+    assert slow.requests.count("GetMLModel") <= 25
+
+
+def test_a_rescheduled_sensor_knows_how_long_it_has_waited(updating, service_clock, monkeypatch):
+    """It goes on with the wait of its first poke, and after an error it waits twice its interval at most."""
+    began = datetime.fromtimestamp(service_clock.now() - 200, UTC)
+    ti = SimpleNamespace(get_first_reschedule_date=lambda _: began, start_date=began)
+    late = sensor(deferrable=False, mode="reschedule")
+    updating.faults.add("throttling", count=1)
+    assert not late.poke({"ti": ti, "task_reschedule_count": 20}).is_done
+    assert 10 <= late._get_next_poke_interval(began, lambda: 200, 1) <= 20
+    updating.service.fail("RealtimeEndpoint", "ml-1")
+    service_clock.advance(100)
+    with pytest.raises(AirflowFailException, match="status FAILED after 300 s and 22 calls"):
+        late.poke({"ti": ti, "task_reschedule_count": 20})

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from airflow_ml_provider import waiting
+from airflow_ml_provider import retrying, waiting
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.triggers import poller as poller_module
 from airflow_ml_provider.triggers.poller import GRACE, poller
@@ -118,7 +118,7 @@ def test_a_deadline_hurries_only_its_own_wait(amazon_ml_local, service_clock, en
 def test_backing_off_outlasts_an_outage_of_days():
     """An event trigger never gives up, so its errors are without number."""
     wait = waiting.Wait("realtime_endpoint_ready", "ml-1", "", float("inf"), 60.0, 0, failures=2000)
-    assert 150 <= waiting.next_pause(wait) <= 300
+    assert 150 <= retrying.next_pause(wait) <= 300
 
 
 def test_a_cancelled_wait_is_forgotten(amazon_ml_local, service_clock, endpoints, trigger):
