@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from airflow_ml_provider import waiting
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AirflowFailException
 from airflow_ml_provider.errors import RefusedRecord
+from airflow_ml_provider.retrying import Retries, retry_until_deadline
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -79,16 +80,16 @@ def get_patiently(
     """
     from botocore.parsers import ResponseParserError
 
-    started = waiting.now()
-    wait = waiting.Wait("ml_model_completed", resource_id, hook.conn_region_name or "", started + timeout, 2, started)
+    started = CLOCK.now()
+    retries = Retries(f"{operation} of {resource_id}", started + timeout, 2, started)
 
     def get() -> dict[str, object]:
-        answer = hook.call_once(operation, wait.deadline, **{id_member: resource_id}, **more)
+        answer = hook.call_once(operation, retries.deadline, **{id_member: resource_id}, **more)
         if not answer.get("Status"):
             raise ResponseParserError(f"{operation}: an answer without a status")
         return answer
 
-    return waiting.persist(wait, get)
+    return retry_until_deadline(retries, get)
 
 
 def variables(
