@@ -70,14 +70,14 @@ def resolve(environment: Environment, wanted: str) -> set[str]:
 
 
 def check_pins(environment: Environment) -> None:
-    """Check that the provider adds itself alone to Airflow with its amazon provider, and that ``[local]`` fits too."""
+    """Check that the provider adds itself alone to Airflow with its amazon provider, and that its extras fit too."""
     airflow = f"apache-airflow=={environment.lock}\napache-airflow-providers-amazon\nboto3\n"
     ours = f"airflow-ml-provider @ {wheel('airflow_ml_provider').as_uri()}"
     added = resolve(environment, airflow + ours) - resolve(environment, airflow)
     if added != {ours}:
         raise SystemExit(f"On Airflow {environment.lock} the provider brings more than itself: {sorted(added)}")
-    resolve(environment, airflow + ours.replace(" @", "[local] @"))
-    print(f"resolves under the constraints of {environment.lock}, with [local] too", flush=True)
+    resolve(environment, airflow + ours.replace(" @", "[local,report] @"))
+    print(f"resolves under the constraints of {environment.lock}, with its extras too", flush=True)
 
 
 def check_page(environments: dict[str, Environment]) -> None:
@@ -127,7 +127,7 @@ def check_local(folder: Path) -> None:
 def check_testing(folder: Path) -> None:
     """Run the project of docs/testing as somebody else's: with the wheels, and nothing of this repository."""
     lock = REQUIREMENTS / f"{ENVIRONMENTS[0].lock}.txt"
-    ours = f"airflow-ml-provider[local] @ {wheel('airflow_ml_provider').as_uri()}"
+    ours = f"airflow-ml-provider[local,report] @ {wheel('airflow_ml_provider').as_uri()}"
     commands = install(folder / "venv", "--constraint", lock, ours, "pytest")
     shutil.copytree(ROOT / "docs" / "testing", folder / "project", ignore=shutil.ignore_patterns("__pycache__"))
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "AWS_", "PYTHON"))}
