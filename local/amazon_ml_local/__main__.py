@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import ipaddress
 import logging
 import re
 import signal
 import sys
 import threading
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -23,6 +25,7 @@ from amazon_ml_local.storage import S3Storage, StorageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 DEFAULT_PORT = 5012
 HOST_NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -41,11 +44,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"warning: {options.host} lets others in, and this service checks no signature", sys.stderr)
     if not _is_unspecified(options.host):
         options.allowed_host.append(options.host)
+    _return_memory()
     try:
         _serve(options)
     except (OSError, StorageError) as error:
         parser.exit(1, f"amazon-ml-local: error: {error}\n")
     return 0
+
+
+def _return_memory() -> None:
+    """Make glibc give the memory of large objects back to the system when they are gone."""
+    with suppress(OSError, AttributeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in ((M_ARENA_MAX, 2), (M_MMAP_THRESHOLD, 2**20), (M_TRIM_THRESHOLD, 2**20)):
+            mallopt(parameter, value)
 
 
 def _serve(options: argparse.Namespace) -> None:

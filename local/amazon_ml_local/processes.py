@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 MOST_PROCESSES = 2
 # Of the memory that is free when a process begins; with more the kernel would choose whom to kill.
 MEMORY_SHARE = 0.9
-# A library's threads cost memory and time that the service needs: each process works alone on its core; and what
-# Arrow lets go of goes back to the system.
+# A library's threads cost memory and time that the service needs: each process works alone on its core. What it lets
+# go of goes back to the system at once.
 THRIFT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "1048576",
 }
 
 

@@ -12,6 +12,7 @@ import resource
 import sys
 import threading
 import traceback
+from importlib.abc import MetaPathFinder
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -59,11 +60,20 @@ class _Unpickler(pickle.Unpickler):
         return os.fdopen(descriptor, "r+b", closefd=False)
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Hide pandas, which scikit-learn and Arrow import where it is installed: 40 MB that nothing here needs."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
 def main() -> None:
     """Do what standard input asks for; answer ("log", line) any number of times, then ("result", …) or ("error", …)."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     os.nice(NICENESS)
+    sys.meta_path.insert(0, _WithoutPandas())
     work: Work = _Unpickler(sys.stdin.buffer).load()
     threading.Thread(target=_end_with_the_service, daemon=True).start()
     if work.memory:

@@ -22,6 +22,8 @@ import numpy as np
 from amazon_ml_local.learning.model import Learned
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from amazon_ml_local.learning.features import Matrix
     from amazon_ml_local.learning.log import Log
     from amazon_ml_local.learning.model import ModelType
@@ -80,11 +82,10 @@ def _best(learner: Callable[..., Any], loss: Loss, rows: Rows, settings: Trainin
     seen = rows.weights.copy()
     if holds_back:
         seen[judged] = 0.0
-    judges = Rows(rows.matrix[judged], rows.values[judged], rows.weights[judged])
     best, least, found = 0.0, np.inf, Learned(np.zeros((rows.matrix.shape[1], 1)), np.zeros(1))
     for number, rate in enumerate(RATES, start=1):
         learned = _fit(learner(**sgd_settings(settings, rate * steady)), rows._replace(weights=seen))
-        value = _mean_loss(loss, learned, judges) if learned else np.inf
+        value = _mean_loss(loss, learned, rows, judged) if learned else np.inf
         log(f"Learner {number} of {len(RATES)}, rate {rate:g} x {steady:.4g}: {loss.name} {value:.6g}")
         if learned and value < least:
             best, least, found = rate, value, learned
@@ -105,10 +106,11 @@ def _fit(learner: Any, rows: Rows) -> Learned | None:
     return Learned(learner.coef_.reshape(-1, 1), learner.intercept_)
 
 
-def _mean_loss(loss: Loss, learned: Learned, rows: Rows) -> float:
+def _mean_loss(loss: Loss, learned: Learned, rows: Rows, judged: NDArray[np.intp]) -> float:
+    weights = rows.weights[judged]
     with np.errstate(over="ignore", invalid="ignore"):
-        losses = loss.value((rows.matrix @ learned.weights + learned.intercepts)[:, 0], rows.values)
-        mean = np.average(losses, weights=rows.weights if rows.weights.any() else None)
+        raw = (rows.matrix @ learned.weights + learned.intercepts)[judged, 0]
+        mean = np.average(loss.value(raw, rows.values[judged]), weights=weights if weights.any() else None)
     return float(mean) if np.isfinite(mean) else np.inf
 
 
