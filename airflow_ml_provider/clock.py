@@ -31,12 +31,12 @@ class MachineClock:
         time.sleep(seconds)
 
     def to_wall(self, moment: float) -> float:
-        """Return a moment of ``now`` in seconds since the epoch, whole milliseconds, for another process."""
-        return round(moment - self.now() + self.wall(), 3)
+        """Return a moment of ``now`` in seconds since the epoch, for another process."""
+        return moment + (self.wall() - self.now())
 
     def from_wall(self, moment: float) -> float:
         """Return a moment in seconds since the epoch as one of ``now``."""
-        return moment - self.wall() + self.now()
+        return moment - (self.wall() - self.now())
 
 
 CLOCK = MachineClock()
