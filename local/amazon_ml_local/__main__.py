@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import errno
 import ipaddress
 import logging
 import re
@@ -72,7 +73,7 @@ def _serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     application = Application(service, other_services, options.allowed_host)
-    with Server(application.handle, options.host, options.port) as server:
+    with _listening(application, options.host, options.port) as server:
         _say(f"# Amazon ML Local {version('amazon-ml-local')}, until Ctrl-C")
         for name, value in environment(server.url, options.s3_endpoint_url).items():
             _say(f"export {name}={value}")
@@ -80,8 +81,20 @@ def _serve(options: argparse.Namespace) -> None:
     service.close()
 
 
+def _listening(application: Application, host: str, port: int) -> Server:
+    try:
+        return Server(application.handle, host, port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise OSError(f"{host} port {port} cannot be listened on: {error.strerror}") from error
+        raise OSError(
+            f"port {port} of {host} is taken: end what listens there, or choose another by --port (0 takes a free one)"
+        ) from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("amazon-ml-local", description="Amazon Machine Learning on your own machine")
+    parser.add_argument("--version", action="version", version=f"amazon-ml-local {version('amazon-ml-local')}")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 takes a free one (%(default)s)")
     parser.add_argument(
@@ -145,7 +158,14 @@ def _load(text: str) -> tuple[str, str]:
 
 
 def _objects(load: Sequence[tuple[str, str]]) -> dict[str, bytes]:
-    return {uri: Path(file).read_bytes() for uri, file in load}
+    return {uri: _loaded(uri, file) for uri, file in load}
+
+
+def _loaded(uri: str, file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise OSError(f"--load {uri}={file}: {error.strerror}: {file}") from error
 
 
 def _is_loopback(host: str) -> bool:

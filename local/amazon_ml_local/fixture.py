@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 class AmazonMLLocalFixture:
     """A served Amazon ML Local.
 
-    ``storage`` holds the service's objects: what is put there is read as from S3.
+    ``storage`` holds the test's objects: the service reads what is put there, and S3 clients see it.
     ``env`` are the environment variables that point a client to it.
     """
 
     url: str
     service: AmazonMLLocal
-    storage: MemoryStorage
+    storage: FixtureStorage
 
     @property
     def clock(self) -> Clock:
@@ -67,11 +67,38 @@ class AmazonMLLocalFixture:
         return make_client(boto3, name, **{**defaults, **settings})
 
 
-class _Storage:
-    """Buckets that a test has put objects into memory for are read and written there, all others in S3."""
+class FixtureStorage(MemoryStorage):
+    """The objects of a test: in memory until the first request for S3 loads moto, which takes them over.
 
-    def __init__(self, memory: MemoryStorage, s3: Storage) -> None:
-        self._memory, self._s3 = memory, s3
+    What is written before and after is seen by S3 clients; a bucket is made with its first object.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other_services = OtherServices(objects=self.objects)
+        self.s3 = S3Storage(self.other_services.s3_client)
+
+    def read(self, uri: str) -> bytes:
+        """Return the object's bytes. Raises StorageError when it is missing."""
+        return self.s3.read(uri) if self.other_services.loaded else super().read(uri)
+
+    def write(self, uri: str, body: bytes) -> None:
+        """Store the bytes under the URI, replacing what was there."""
+        with self.other_services.loading:
+            super().write(uri, body)
+            if self.other_services.loaded:
+                self.other_services.put({uri: body})
+
+    def list(self, uri: str) -> list[str]:
+        """Return the URIs under a prefix, sorted; [uri] when it is an object itself."""
+        return self.s3.list(uri) if self.other_services.loaded else super().list(uri)
+
+
+class _ServiceStorage:
+    """What the service sees: the test's buckets while S3 is not loaded, and S3 for all others and from then on."""
+
+    def __init__(self, objects: FixtureStorage) -> None:
+        self._objects = objects
 
     def read(self, uri: str) -> bytes:
         return self._of(uri).read(uri)
@@ -86,17 +113,18 @@ class _Storage:
         return self._of(uri).list(uri)
 
     def _of(self, uri: str) -> Storage:
-        return self._memory if self._memory.list(f"s3://{split(uri)[0]}/") else self._s3
+        loaded = self._objects.other_services.loaded
+        is_here = not loaded and self._objects.list(f"s3://{split(uri)[0]}/")
+        return self._objects if is_here else self._objects.s3
 
 
 @contextmanager
 def served() -> Iterator[AmazonMLLocalFixture]:
     """Serve Amazon ML Local on a free port until the context ends."""
-    memory = MemoryStorage()
-    with closing(OtherServices()) as other_services:
-        storage = _Storage(memory, S3Storage(other_services.s3_client))
-        with (
-            closing(AmazonMLLocal(storage)) as service,
-            Server(Application(service, other_services).handle) as server,
-        ):
-            yield AmazonMLLocalFixture(server.url, service, memory)
+    objects = FixtureStorage()
+    with (
+        closing(objects.other_services) as other_services,
+        closing(AmazonMLLocal(_ServiceStorage(objects))) as service,
+        Server(Application(service, other_services).handle) as server,
+    ):
+        yield AmazonMLLocalFixture(server.url, service, objects)

@@ -34,7 +34,7 @@ def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Paramet
         "LastUpdatedAt": entity.last_updated_at(now),
         "Name": entity.name,
         "Status": status,
-        "Message": (entity.failure or "")[:MOST_CHARACTERS] if status == "FAILED" else None,
+        "Message": _message(entity, now),
         "StartedAt": lifecycle.started_at if started else None,
         "FinishedAt": lifecycle.finished_at if finished else None,
         "LogUri": f"{url}{LOGS}{entity.sequence}" if started else None,
@@ -42,6 +42,15 @@ def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Paramet
         **VIEWS[entity.kind.name](entity, now, _result(entity, now), verbose),
         "EndpointInfo": endpoint_info(entity, now, url),
     }
+
+
+def _message(entity: Entity, now: float) -> str | None:
+    """Return why an entity, or else its endpoint, is FAILED; AWS has no other place for what an endpoint died of."""
+    if entity.status(now) == "FAILED":
+        return (entity.failure or "")[:MOST_CHARACTERS]
+    endpoint = entity.endpoint(now)
+    failed = endpoint is not None and endpoint.status(now) == "FAILED"
+    return (endpoint.lifecycle.failure or "")[:MOST_CHARACTERS] if endpoint and failed else None
 
 
 def endpoint_info(entity: Entity, now: float, url: str) -> Parameters:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,8 @@ def test_only_hosts_that_are_named_may_be_called():
         (["--bucket", "My_Bucket"], "'My_Bucket' is no bucket name"),
         (["--load", "s3://bucket/key"], "is not s3://BUCKET/KEY=FILE"),
         (["--load", "bucket/key=file"], "s3://BUCKET/KEY=FILE"),
-        (["--load", "s3://bucket/key=/no/such/file"], "No such file"),
+        (["--load", "s3://bucket/key=/no/such/file"], "--load s3://bucket/key=/no/such/file: No such file"),
+        (["--load", "s3://bucket/key=/"], "--load s3://bucket/key=/: Is a directory: /"),
         (["--database", "shop"], "joined by ="),
         (["--speed", "9"], "unrecognized arguments"),
     ],
@@ -151,5 +153,13 @@ def test_a_port_in_use_is_told():
         port = exports["endpoint_url"].rpartition(":")[2]
         second = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=30, check=False)
     assert second.returncode == 1
-    assert "Address already in use" in second.stderr
+    assert f"port {port} of 127.0.0.1 is taken" in second.stderr
+    assert "--port" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_version_is_that_of_the_distribution(capsys: Any):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"amazon-ml-local {version('amazon-ml-local')}\n"

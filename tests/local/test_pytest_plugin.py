@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import boto3
+import pytest
 
 from tests.local.conftest import DATA, ROWS, schema
 
@@ -34,7 +35,34 @@ def test_an_order_of_faults_reaches_the_client(amazon_ml_local: Any, refused: An
     refused("ExpiredTokenException", "", amazon_ml_local.client().describe_ml_models)
 
 
-def test_buckets_of_the_test_are_in_memory_and_all_others_in_s3(amazon_ml_local: Any):
+@pytest.mark.parametrize("loaded", [False, True])
+def test_s3_clients_see_what_a_test_wrote_before_and_after_s3_is_loaded(amazon_ml_local: Any, loaded: bool):
+    s3 = boto3.client("s3")
+    if loaded:
+        s3.list_buckets()
+    amazon_ml_local.storage.write("s3://bucket/folder/x.csv", b"1,2\n")
+    assert s3.get_object(Bucket="bucket", Key="folder/x.csv")["Body"].read() == b"1,2\n"
+    s3.put_object(Bucket="bucket", Key="y.csv", Body=b"3\n")
+    assert amazon_ml_local.storage.read("s3://bucket/y.csv") == b"3\n"
+    assert amazon_ml_local.storage.list("s3://bucket/") == ["s3://bucket/folder/x.csv", "s3://bucket/y.csv"]
+
+
+def test_s3_clients_see_results_and_the_service_what_they_put(amazon_ml_local: Any):
+    """Before S3 is loaded the service works in memory; nothing of that is lost to clients that come later."""
+    amazon_ml_local.storage.write(DATA, ROWS.encode())
+    client, spec = boto3.client("machinelearning"), {"DataLocationS3": DATA, "DataSchema": schema("sign")}
+    client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
+    client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+    results = {"OutputUri": "s3://bucket/out/", "BatchPredictionDataSourceId": "ds-1", "MLModelId": "ml-1"}
+    client.create_batch_prediction(BatchPredictionId="bp-1", **results)
+    amazon_ml_local.clock.freeze()
+    amazon_ml_local.clock.advance(3600)
+    assert client.get_batch_prediction(BatchPredictionId="bp-1")["Status"] == "COMPLETED"
+    found = boto3.client("s3").list_objects_v2(Bucket="bucket", Prefix="out/")["Contents"]
+    assert [item["Key"].rpartition("/")[2] for item in found] == ["bp-1.manifest", "bp-1-train.csv.gz"]
+
+
+def test_buckets_of_the_test_and_those_of_s3_serve_side_by_side(amazon_ml_local: Any):
     amazon_ml_local.storage.write(DATA, ROWS.encode())
     s3, client = boto3.client("s3"), boto3.client("machinelearning")
     s3.create_bucket(Bucket="other")

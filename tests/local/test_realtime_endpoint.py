@@ -72,12 +72,14 @@ def test_an_endpoint_can_be_told_to_fail_and_is_restarted_by_create(
 ):
     model("ml-1")
     if before:
-        service.fail("RealtimeEndpoint", "ml-1")
+        service.fail("RealtimeEndpoint", "ml-1", message="No host is free")
     client.create_realtime_endpoint(MLModelId="ml-1")
     if not before:
-        service.fail("RealtimeEndpoint", "ml-1")
+        service.fail("RealtimeEndpoint", "ml-1", message="No host is free")
     service.clock.advance(3600)
-    assert info(client)["EndpointStatus"] == "FAILED"
+    found = client.get_ml_model(MLModelId="ml-1")
+    assert (found["Status"], found["Message"]) == ("COMPLETED", "No host is free")
+    assert found["EndpointInfo"]["EndpointStatus"] == "FAILED"
     assert client.create_realtime_endpoint(MLModelId="ml-1")["RealtimeEndpointInfo"]["EndpointStatus"] == "UPDATING"
 
 

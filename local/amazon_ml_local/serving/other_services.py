@@ -47,8 +47,8 @@ class OtherServices:
         objects: Mapping[str, bytes] | None = None,
     ) -> None:
         self._elsewhere = s3_endpoint_url
-        self._buckets, self._objects = buckets, objects or {}
-        self._loading = threading.RLock()
+        self._buckets, self._objects = buckets, {} if objects is None else objects
+        self.loading = threading.RLock()
         self._app: Any = None
         if s3_endpoint_url:
             self._fill()
@@ -90,8 +90,25 @@ class OtherServices:
         if self._app:
             self.handle(Request("POST", "/moto-api/reset", {"Host": "localhost"}, b""))
 
+    @property
+    def loaded(self) -> bool:
+        """Whether moto is there, which the first request for it loads."""
+        return self._app is not None
+
+    def put(self, objects: Mapping[str, bytes], buckets: Sequence[str] = ()) -> None:
+        """Put objects into S3, with the buckets that they need and others.
+
+        :raises StorageError: what S3 refused
+        """
+        client = self.s3_client()
+        for bucket in dict.fromkeys([*buckets, *(split(uri)[0] for uri in objects)]):
+            _make_bucket(client, bucket)
+        storage = S3Storage(lambda: client)
+        for uri, body in objects.items():
+            storage.write(uri, body)
+
     def _load(self) -> Any:
-        with self._loading:
+        with self.loading:
             if self._app is None:
                 from moto.server import DomainDispatcherApplication, create_backend_app  # type: ignore[attr-defined] # moto.server imports it without naming it in __all__
 
@@ -107,15 +124,8 @@ class OtherServices:
             raise
 
     def _fill(self) -> None:
-        buckets = dict.fromkeys([*self._buckets, *(split(uri)[0] for uri in self._objects)])
-        if not buckets:
-            return
-        client = self.s3_client()
-        for bucket in buckets:
-            _make_bucket(client, bucket)
-        storage = S3Storage(lambda: client)
-        for uri, body in self._objects.items():
-            storage.write(uri, body)
+        if self._buckets or self._objects:
+            self.put(dict(self._objects), self._buckets)
 
 
 def _make_bucket(client: Any, name: str) -> None:
