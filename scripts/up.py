@@ -34,7 +34,9 @@ def run(processes: Processes, port: int, service_port: int) -> None:
     """Start the service, then Airflow, and watch over them."""
     check_port(port, "`make up PORT=8081`")
     check_port(service_port, "`make up SERVICE_PORT=5013`")
-    url = start_local_service(processes, "--bucket", "amazon-ml-demo", port=service_port)
+    url = start_local_service(
+        processes, "--bucket", "amazon-ml-demo", "--data-dir", str(HOME / "amazon-ml-local"), port=service_port
+    )
     print(f"Amazon ML Local: {url}", flush=True)
     env = airflow_environment(HOME / "airflow", url, port)
     processes.start("seed", sys.executable, str(ROOT / "scripts" / "seed.py"), env=env)

@@ -83,11 +83,11 @@ def service_clock(amazon_ml_local: LocalFixture, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def ml_model(amazon_ml_local: LocalFixture, service_clock: Clock) -> str:
     """The id of a COMPLETED model: y is 1 from x = 20 on."""
-    amazon_ml_local.storage.write("s3://bucket/train.csv", ROWS.encode())
+    amazon_ml_local.storage.write("s3://training/train.csv", ROWS.encode())
     client = amazon_ml_local.client()
     client.create_data_source_from_s3(
         DataSourceId="ds-1",
-        DataSpec={"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(SCHEMA)},
+        DataSpec={"DataLocationS3": "s3://training/train.csv", "DataSchema": json.dumps(SCHEMA)},
         ComputeStatistics=True,
     )
     client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from amazon_ml_local.data_folder import DataFolder
 from amazon_ml_local.schedule import REALISTIC, Durations
 from amazon_ml_local.service import AmazonMLLocal
 from amazon_ml_local.serving.application import Application, environment
@@ -62,12 +63,14 @@ def _return_memory() -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    other_services = OtherServices(options.s3_endpoint_url, options.bucket, _objects(options.load))
+    folder = DataFolder(options.data_dir) if options.data_dir else None
+    other_services = OtherServices(options.s3_endpoint_url, options.bucket, _objects(options.load), folder)
     service = AmazonMLLocal(
         S3Storage(other_services.s3_client),
         databases=dict(options.database),
         durations=REALISTIC if options.realistic else Durations(),
         keep_requests=KEEP_REQUESTS,
+        data_folder=folder,
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,6 +82,8 @@ def _serve(options: argparse.Namespace) -> None:
             _say(f"export {name}={value}")
         stop.wait()
     service.close()
+    if folder:
+        folder.close()
 
 
 def _listening(application: Application, host: str, port: int) -> Server:
@@ -118,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         type=_database,
         metavar="NAME=URL",
         help="where a Redshift or RDS database of that name is, as an SQLAlchemy URL",
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="keep everything in this folder, and go on with what is kept there"
     )
     parser.add_argument("--s3-endpoint-url", metavar="URL", help="use this S3 instead of moto's on the same port")
     parser.add_argument("--realistic", action="store_true", help="take minutes, as AWS does, not seconds")

@@ -69,7 +69,8 @@ def _answer(handle: Callable[[Request], Response], request: AWSPreparedRequest) 
     url = urlsplit(request.url)
     headers = {key: value if isinstance(value, str) else value.decode() for key, value in request.headers.items()}
     headers["Host"] = _endpoint_host(url.netloc)
-    response = handle(Request(request.method, url.path or "/", headers, _bytes(request.body), url.scheme))
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    response = handle(Request(request.method, path, headers, _bytes(request.body), url.scheme))
     if response.reset:
         raise ConnectionClosedError(endpoint_url=request.url)
     return AWSResponse(request.url, response.status, HTTPHeaders.from_dict(response.headers), _Body(response.body))

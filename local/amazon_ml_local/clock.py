@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Clock:
@@ -12,6 +16,7 @@ class Clock:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._service_time, self._real_time = time.time(), time.monotonic()
+        self._wall_time = self._service_time
         self._speed, self._frozen = 1.0, False
 
     @property
@@ -65,6 +70,25 @@ class Clock:
                 else:
                     self._changed.wait(left / self._speed)
 
+    def snapshot(self) -> dict[str, float]:
+        """Return what `restore()` needs to go on in another process; it changes with the levers alone."""
+        with self._changed:
+            times = {"service_time": self._service_time, "wall_time": self._wall_time}
+            return {**times, "speed": self._speed, "frozen": self._frozen}
+
+    def restore(self, snapshot: Mapping[str, float]) -> None:
+        """Go on as the clock did that `snapshot()` was taken of, also through the time without a process."""
+        with self._changed:
+            self._speed, self._frozen = snapshot["speed"], bool(snapshot["frozen"])
+            passed = 0.0 if self._frozen else max(time.time() - snapshot["wall_time"], 0.0)
+            self._set(snapshot["service_time"] + passed * self._speed)
+
+    def reset(self) -> None:
+        """Be a new clock."""
+        with self._changed:
+            self._speed, self._frozen = 1.0, False
+            self._set(time.time())
+
     def _now(self) -> float:
         if self._frozen:
             return self._service_time
@@ -72,6 +96,7 @@ class Clock:
 
     def _set(self, service_time: float) -> None:
         self._service_time, self._real_time = service_time, time.monotonic()
+        self._wall_time = time.time()
         self._changed.notify_all()
 
     def _change(self, seconds: float = 0.0, speed: float | None = None, frozen: bool | None = None) -> None:

@@ -6,9 +6,11 @@ import logging
 import threading
 from collections import Counter, deque
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
+from amazon_ml_local.data_folder import DataFolderError
 from amazon_ml_local.processes import lack_of_memory
 from amazon_ml_local.storage import StorageError
 from amazon_ml_local.work import EntityWork
@@ -28,6 +30,16 @@ class JobError(Exception):
     """Work ended without a result; the text is the entity's Message."""
 
 
+class Keeper(Protocol):
+    """Who keeps what jobs made."""
+
+    def keep(self, entity: Entity, result: Any, error: str | None) -> None:
+        """Keep what an entity's job made, before anybody sees it. Raises DataFolderError."""
+
+    def forget(self, entity: Entity) -> None:
+        """Remove the content of a deleted entity's result."""
+
+
 class Jobs:
     """Do the work of entities in the order of their creation, several at a time.
 
@@ -35,10 +47,12 @@ class Jobs:
     job made is kept until its entity is deleted and no other needs it any more; so is a job that is not done yet.
 
     :param databases: URLs for SQLAlchemy by the ``DatabaseName`` of RDS and Redshift data sources
+    :ivar keeper: who keeps what jobs made, if somebody does
     """
 
     def __init__(self, storage: Storage, databases: Mapping[str, str]) -> None:
         self.work = EntityWork(storage, databases)
+        self.keeper: Keeper | None = None
         self._waiting: deque[Entity] = deque()
         self._threads = 0
         self._users: Counter[Entity] = Counter()
@@ -84,10 +98,17 @@ class Jobs:
     def _run(self, entity: Entity) -> None:
         try:
             result, error = self._result(entity), None
+            self._keep(entity, result, None)
         except Exception as caught:
             result, error = None, JobError(_message(caught, entity))
             entity.log(f"FAILED: {error}")
+            with suppress(DataFolderError):  # it runs again after a restart
+                self._keep(entity, None, str(error))
         self._finish(entity, result, error)
+
+    def _keep(self, entity: Entity, result: Any, error: str | None) -> None:
+        if self.keeper:
+            self.keeper.keep(entity, result, error)
 
     def _result(self, entity: Entity) -> Any:
         inputs = list(map(_result, entity.inputs))
@@ -111,6 +132,8 @@ class Jobs:
             return
         if entity.job.done():
             _forget(entity)
+            if self.keeper and entity.job.exception() is None:
+                self.keeper.forget(entity)
         elif entity in self._waiting:
             self._cancel(entity, "It was deleted")
         else:
@@ -141,7 +164,7 @@ def _result(entity: Entity) -> Any:
 def _message(error: Exception, entity: Entity) -> str:
     from amazon_ml_local.learning import LearningError
 
-    if isinstance(error, (JobError, LearningError, StorageError)):
+    if isinstance(error, (DataFolderError, JobError, LearningError, StorageError)):
         return str(error)
     if isinstance(error, MemoryError):
         return lack_of_memory()

@@ -45,9 +45,11 @@ def _update(kind: Kind, call: OperationCall) -> Parameters:
     threshold = call.parameters.get("ScoreThreshold")
     if threshold is not None:
         _check_threshold(entity, threshold)
-        entity.score_threshold, entity.threshold_updated_at = threshold, now
-    entity.name = call.parameters.get(kind.name_member, entity.name)
-    entity.updated_at = now
+    with call.state.changing:
+        if threshold is not None:
+            entity.score_threshold, entity.threshold_updated_at = threshold, now
+        entity.name = call.parameters.get(kind.name_member, entity.name)
+        entity.updated_at = now
     return {kind.id_member: entity.id}
 
 

@@ -8,9 +8,11 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Literal
 
 from amazon_ml_local import protocol
+from amazon_ml_local.data_folder import DataFolderError
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.faults import Faults, Interrupted, interruption
 from amazon_ml_local.jobs import Jobs
+from amazon_ml_local.kept import KeptEntities
 from amazon_ml_local.operations import OPERATIONS
 from amazon_ml_local.request_log import Received, RequestLog
 from amazon_ml_local.schedule import Durations
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.model import OperationModel
 
+    from amazon_ml_local.data_folder import DataFolder
     from amazon_ml_local.faults import When
     from amazon_ml_local.protocol import Credential, Parameters, Request, Response
     from amazon_ml_local.state import FailingKind
@@ -38,6 +41,7 @@ class AmazonMLLocal:
     :param databases: SQLAlchemy URLs by the ``DatabaseName`` of Redshift and RDS data sources
     :param endpoint_url: what realtime endpoints give as ``EndpointUrl``; None for the URL by which whoever asks comes
     :param durations: seconds that things take
+    :param data_folder: where everything is kept that it knows, and was kept earlier; None keeps it in memory alone
     :param keep_requests: how many of the latest requests ``requests`` remembers
     """
 
@@ -49,6 +53,7 @@ class AmazonMLLocal:
         endpoint_url: str | None = None,
         durations: Durations | None = None,
         keep_requests: int = 100_000,
+        data_folder: DataFolder | None = None,
     ) -> None:
         self.storage = storage
         self.endpoint_url = endpoint_url
@@ -56,6 +61,11 @@ class AmazonMLLocal:
         self.requests = RequestLog(keep_requests)
         self.state = State(Jobs(storage, databases or {}), durations or Durations())
         self.clock, self.durations = self.state.clock, self.state.durations
+        self._kept = KeptEntities(data_folder, self.state) if data_folder else None
+        if self._kept:
+            self.state.jobs.keeper = self._kept
+            self._kept.load()
+            self._kept.save()
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -72,6 +82,10 @@ class AmazonMLLocal:
             response, code = protocol.error_answer(error), error.code
         except Interrupted as interrupted:
             response = interrupted.response
+        except DataFolderError as error:
+            logger.error("%s", error)
+            code = "InternalServerException"
+            response = protocol.error_answer(ServiceError(code, f"Nothing of this is kept: {error}", 500))
         except Exception:
             logger.exception("%s broke", operation.name if operation else "a request")
             code = "InternalServerException"
@@ -93,8 +107,27 @@ class AmazonMLLocal:
         return in_process_client(self.handle, name, **settings)
 
     def close(self) -> None:
-        """Forget the work that has not begun."""
+        """End all work; what is kept in a folder begins again with the next service there."""
+        if self._kept:
+            self._kept.closed = True
         self.state.jobs.close()
+
+    def save(self) -> None:
+        """Keep all changes, where there is a folder for them.
+
+        :raises DataFolderError: it cannot be written
+        """
+        if self._kept:
+            self._kept.save()
+
+    def reset(self) -> None:
+        """Forget everything: entities, requests, faults and other orders; put the levers back."""
+        self.state.reset()
+        self.faults.clear()
+        self.requests.clear()
+        if self._kept:
+            self._kept.clear()
+            self._kept.save()
 
     @property
     def peak_requests_per_second(self) -> int:
@@ -137,6 +170,8 @@ class AmazonMLLocal:
         url = self.endpoint_url or f"{request.scheme}://{request.header('host') or 'localhost'}"
         call = OperationCall(self.state, operation.name, parameters, self.state.region(region), url, lag)
         result = OPERATIONS[operation.name](call)
+        if operation.name != "Predict":  # which changes nothing
+            self.save()
         self._apply_faults(operation.name, "after")
         return protocol.answer(200, protocol.serialise(protocol.output_of(operation), result))
 

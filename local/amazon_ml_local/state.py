@@ -30,7 +30,7 @@ class State:
     """
 
     def __init__(self, jobs: Jobs, durations: Durations) -> None:
-        self.jobs, self.durations = jobs, durations
+        self.jobs, self.durations, self._durations = jobs, durations, dict(vars(durations))
         self.clock = Clock()
         self.changing = threading.RLock()
         self.polls_needed: int | None = None
@@ -74,6 +74,25 @@ class State:
         """Return the entities of the region ``name``."""
         with self.changing:
             return self._regions.setdefault(name, Region())
+
+    def regions(self) -> list[tuple[str, Region]]:
+        """Return the regions by name."""
+        return list(self._regions.items())
+
+    def continue_from(self, number: int) -> None:
+        """Count new entities from behind that place in the order of creation."""
+        self._numbers = itertools.count(number + 1)
+
+    def reset(self) -> None:
+        """Forget every entity with its work, and put all levers back, the clock too."""
+        with self.changing:
+            regions, self._regions = list(self._regions.values()), {}
+            self._failures, self._rate, self.polls_needed = {}, 200, None
+            self.durations.set(**self._durations)
+            self.clock.reset()
+        for region in regions:
+            for entity in reversed([entity for kind in KINDS for entity in region.all(kind)]):
+                self.jobs.discard(entity)
 
     def new_lifecycle(self, kind: str, entity_id: str, duration: float) -> Lifecycle:
         """Return the lifecycle of what is created now."""

@@ -17,7 +17,7 @@ def control(service: Any) -> Any:
 
     def call(method: str, path: str, body: Any = None, content_type: str = "application/json") -> tuple[int, Any]:
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        response = Control(service).handle(Request(method, path, {"Content-Type": content_type}, sent))
+        response = Control(service, lambda: None).handle(Request(method, path, {"Content-Type": content_type}, sent))
         return response.status, json.loads(response.body)
 
     return call

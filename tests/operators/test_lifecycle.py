@@ -42,7 +42,7 @@ SCHEMA = {"version": "1.0", "dataFormat": "CSV", "dataFileContainsHeader": True,
 CREATES = {
     "DataSource": (
         MachineLearningCreateDataSourceFromS3Operator,
-        {"data_source_id": "new", "data_location_s3": "s3://bucket/train.csv", "data_schema": SCHEMA},
+        {"data_source_id": "new", "data_location_s3": "s3://training/train.csv", "data_schema": SCHEMA},
     ),
     "MLModel": (
         MachineLearningCreateMLModelOperator,

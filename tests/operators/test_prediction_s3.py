@@ -120,13 +120,13 @@ def typed(request, bucket, endpoint):
     """The columns and Amazon ML's own answers for every row, of a model ``ml-2`` of another type than BINARY."""
     attribute_type, targets, columns = TYPES[request.param]
     lines = "".join(f"{x},{target}\n" for x, target in enumerate(targets))
-    endpoint.storage.write("s3://bucket/typed.csv", f"x,y\n{lines}".encode())
+    endpoint.storage.write("s3://training/typed.csv", f"x,y\n{lines}".encode())
     attributes = [*SCHEMA["attributes"][:1], {"attributeName": "y", "attributeType": attribute_type}]
     schema = json.dumps({**SCHEMA, "attributes": attributes})
     client = endpoint.client()
     client.create_data_source_from_s3(
         DataSourceId="ds-2",
-        DataSpec={"DataLocationS3": "s3://bucket/typed.csv", "DataSchema": schema},
+        DataSpec={"DataLocationS3": "s3://training/typed.csv", "DataSchema": schema},
         ComputeStatistics=True,
     )
     client.create_ml_model(MLModelId="ml-2", MLModelType=request.param, TrainingDataSourceId="ds-2")

@@ -44,7 +44,7 @@ def test_the_results_uris_are_pushed(s3):
     batch_prediction_id, pushed = create()
     assert batch_prediction_id == "bp-1"
     assert pushed["ManifestUri"] == "s3://results/out/batch-prediction/bp-1.manifest"
-    assert pushed["ResultUris"] == {"s3://bucket/train.csv": f"s3://results/{RESULT}"}
+    assert pushed["ResultUris"] == {"s3://training/train.csv": f"s3://results/{RESULT}"}
 
 
 def test_results_that_cannot_be_read_fail_nothing(s3):

@@ -30,7 +30,7 @@ def make(ml_model, amazon_ml_local):
     """Let somebody else make one of a kind."""
     client = amazon_ml_local.client()
     schema = {"dataFormat": "CSV", "attributes": [{"attributeName": name, "attributeType": "TEXT"} for name in "xy"]}
-    data = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(schema)}
+    data = {"DataLocationS3": "s3://training/train.csv", "DataSchema": json.dumps(schema)}
     makers = {
         "DataSource": lambda: client.create_data_source_from_s3(DataSourceId="new", DataSpec=data),
         "MLModel": lambda: client.create_ml_model(MLModelId="new", MLModelType="BINARY", TrainingDataSourceId="ds-1"),

@@ -136,8 +136,8 @@ def until(condition: Callable[[], bool], seconds: float = 90, what: Callable[[],
 @pytest.fixture(scope="session")
 def shared_service() -> Iterator:
     with served() as service:
-        service.storage.write("s3://bucket/train.csv", ROWS.encode())
-        location = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(SCHEMA)}
+        service.storage.write("s3://training/train.csv", ROWS.encode())
+        location = {"DataLocationS3": "s3://training/train.csv", "DataSchema": json.dumps(SCHEMA)}
         service.client().create_data_source_from_s3(DataSourceId="ds", DataSpec=location, ComputeStatistics=True)
         yield service
 

@@ -30,7 +30,8 @@ class Application:
     def __init__(
         self, service: AmazonMLLocal, other_services: OtherServices, allowed_hosts: Iterable[str] = ()
     ) -> None:
-        self.service, self.control, self.other_services = service, Control(service), other_services
+        self.service, self.other_services = service, other_services
+        self.control = Control(service, other_services.reset)
         self._guard = Guard(allowed_hosts)
 
     def handle(self, request: Request) -> Response:

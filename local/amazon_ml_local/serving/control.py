@@ -8,6 +8,7 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from amazon_ml_local.data_folder import DataFolderError
 from amazon_ml_local.protocol import Response
 from amazon_ml_local.views import LOGS
 
@@ -35,11 +36,12 @@ class ControlError(ValueError):
 class Control:
     """Answer requests to the control API."""
 
-    def __init__(self, service: AmazonMLLocal) -> None:
-        self.service = service
+    def __init__(self, service: AmazonMLLocal, empty_s3: Callable[[], None]) -> None:
+        self.service, self._empty_s3 = service, empty_s3
         self._routes: dict[tuple[str, str], Callable[[Parameters], Any]] = {
             ("GET", "/_local"): self._state,
             ("GET", "/_local/health"): lambda _: {"status": "ok"},
+            ("POST", "/_local/reset"): self._reset,
             ("POST", "/_local/clock"): self._clock,
             ("POST", "/_local/durations"): self._durations,
             ("POST", "/_local/schedule"): self._schedule,
@@ -59,8 +61,12 @@ class Control:
             route = self._route(request)
             body = _body(request) if request.method == "POST" else {}
             result = route(body)
+            if request.method != "GET":
+                self.service.save()
         except ControlError as error:
             return _json(error.status, {"error": str(error)})
+        except DataFolderError as error:
+            return _json(HTTPStatus.INSUFFICIENT_STORAGE, {"error": str(error)})
         except (ValueError, OverflowError) as error:
             return _json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
         return _json(HTTPStatus.OK, self._state({}) if result is None else result)
@@ -95,6 +101,11 @@ class Control:
             "faults": faults,
             "requests": len(service.requests),
         }
+
+    def _reset(self, body: Parameters) -> None:
+        _check(body, {})
+        self.service.reset()
+        self._empty_s3()
 
     def _clock(self, body: Parameters) -> None:
         _check(body, CLOCK)

@@ -8,8 +8,10 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+from amazon_ml_local.data_folder import DataFolderError
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.protocol import Request, Response
+from amazon_ml_local.serving.buckets import KeptBuckets
 from amazon_ml_local.serving.conditions import send_s3
 from amazon_ml_local.serving.refusal import refusal
 from amazon_ml_local.storage import S3Storage, StorageError, split
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from botocore.client import BaseClient
+
+    from amazon_ml_local.data_folder import DataFolder
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +42,7 @@ class OtherServices:
     :param s3_endpoint_url: where S3 is instead, if not here
     :param buckets: S3 buckets that are there from the start
     :param objects: S3 objects that are there from the start, by their URIs
+    :param data_folder: where buckets and objects are kept, and were kept earlier
     """
 
     def __init__(
@@ -45,8 +50,10 @@ class OtherServices:
         s3_endpoint_url: str | None = None,
         buckets: Sequence[str] = (),
         objects: Mapping[str, bytes] | None = None,
+        data_folder: DataFolder | None = None,
     ) -> None:
         self._elsewhere = s3_endpoint_url
+        self._kept = KeptBuckets(data_folder) if data_folder and not s3_endpoint_url else None
         self._buckets, self._objects = buckets, {} if objects is None else objects
         self.loading = threading.RLock()
         self._app: Any = None
@@ -62,7 +69,10 @@ class OtherServices:
         if unquote(urlsplit(request.path).path).rstrip("/") in MOTO_PAGES:
             return refusal(request, ServiceError("NotFound", NO_PAGES, 404))
         try:
-            response = send_s3(request, self._send) if name == "s3" else self._send(request)
+            send = self._send_and_keep if name in ("s3", "?") else self._send
+            response = send_s3(request, send) if name == "s3" else send(request)
+        except DataFolderError as error:
+            response = refusal(request, ServiceError("InsufficientStorage", f"Nothing of this is kept: {error}", 507))
         except ModuleNotFoundError as error:
             response = _not_implemented(request, f"{NO_MOTO} ({error})")
         except StorageError as error:
@@ -72,6 +82,12 @@ class OtherServices:
 
     def _send(self, request: Request) -> Response:
         return _call(self._load(), request)
+
+    def _send_and_keep(self, request: Request) -> Response:
+        response = self._send(request)
+        if self._kept and request.method not in ("GET", "HEAD") and response.status < 300:
+            self._kept.keep(request)
+        return response
 
     def s3_client(self) -> BaseClient:
         """Return a boto3 client of the S3 that is here or elsewhere."""
@@ -85,10 +101,21 @@ class OtherServices:
         client: BaseClient = boto3.client("s3", endpoint_url=self._elsewhere, region_name=region)
         return client
 
+    def reset(self) -> None:
+        """Empty moto, and forget what is kept of it; an S3 elsewhere stays as it is.
+
+        :raises DataFolderError: what is kept cannot be changed
+        """
+        with self.loading:
+            self._buckets, self._objects = (), {}
+            self.close()
+            if self._kept:
+                self._kept.clear()
+
     def close(self) -> None:
         """Empty moto, whose state belongs to the whole process."""
         if self._app:
-            self.handle(Request("POST", "/moto-api/reset", {"Host": "localhost"}, b""))
+            self._send(Request("POST", "/moto-api/reset", {"Host": "localhost"}, b""))
 
     @property
     def loaded(self) -> bool:
@@ -118,6 +145,8 @@ class OtherServices:
 
     def _fill_or_unload(self) -> None:
         try:
+            if self._kept:
+                self._kept.restore()
             self._fill()
         except StorageError:
             self._app = None

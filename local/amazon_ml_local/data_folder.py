@@ -1,0 +1,132 @@
+"""The folder that keeps what the service knows: one SQLite file, whose commit is the acknowledgement.
+
+One process at a time has it. What is too large for a row lies in files beside it, which count once a row names them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMAT = 1
+TABLES = """
+create table clock (id integer primary key check (id = 1), snapshot text not null);
+create table entity (sequence integer primary key, record text not null, result text, error text);
+create table bucket (name text primary key, region text not null, created text not null);
+create table object (
+    bucket text not null, key text not null, etag text not null, modified text not null, metadata text not null,
+    primary key (bucket, key)
+);
+create table piece (
+    bucket text not null, key text not null, number integer not null, body blob not null,
+    primary key (bucket, key, number)
+);
+"""
+
+
+class DataFolderError(OSError):
+    """The folder cannot be used, read or written; the text names it, says why, and what to do."""
+
+
+class DataFolder:
+    """A folder of kept data, locked until `close()`. Safe to use from any thread.
+
+    :raises DataFolderError: it cannot be made or written, another process has it, or a newer version wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.columns = path, path / "columns"
+        self._using = threading.RLock()
+        try:
+            self.columns.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(path)
+        except BlockingIOError:
+            raise DataFolderError(f"{path} is in use by another process: end it, or take another folder") from None
+        except OSError as error:
+            raise DataFolderError(f"the data folder {path} cannot be written: {error.strerror}") from error
+        try:
+            self._database = self._opened()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit what is done in the context, or nothing of it.
+
+        :raises DataFolderError: it cannot be written, for lack of room say.
+        """
+        with self._using:
+            try:
+                with self._database:
+                    yield self._database
+            except sqlite3.Error as error:
+                raise self._unusable(error) from error
+
+    def columns_of(self, sequence: int) -> Path:
+        """Return where the columns of a data source are, by its place in the order of creation."""
+        return self.columns / f"{sequence}.arrow"
+
+    def close(self) -> None:
+        """Let others use the folder."""
+        with self._using:
+            self._database.close()
+            self._lock.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            database = sqlite3.connect(self.path / "amazon-ml-local.sqlite", check_same_thread=False)
+            database.execute("pragma journal_mode = wal")
+            database.execute("pragma synchronous = full")
+            (found,) = database.execute("pragma user_version").fetchone()
+            if found > FORMAT:
+                raise DataFolderError(
+                    f"{self.path} has the format {found}, and this version knows up to {FORMAT}: use the newer "
+                    "version that wrote it, or another folder"
+                )
+            if not found:
+                database.executescript(f"begin; {TABLES} pragma user_version = {FORMAT}; commit;")
+            return database
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: sqlite3.Error) -> DataFolderError:
+        advice = "Make room there." if "full" in str(error) else "Look after the disk and the rights of the folder."
+        return DataFolderError(f"the data folder {self.path} cannot be used: {error}. {advice}")
+
+
+def _locked(path: Path) -> IO[str]:
+    """Return the open lock file; the kernel opens the lock with the end of the process, however that comes."""
+    lock = (path / "lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file that is there wholly, under its name, or not at all.
+
+    :raises DataFolderError: it cannot be written.
+    """
+    unfinished = path.with_suffix(".unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise DataFolderError(f"{path} cannot be written: {error.strerror or error}. Make room there.") from error

@@ -1,0 +1,194 @@
+"""Entities, their results and the service's time, kept in a data folder and read from there at the start."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from amazon_ml_local.data_folder import DataFolderError, replaced
+from amazon_ml_local.entities import KINDS, Endpoint, Entity
+from amazon_ml_local.jobs import JobError
+from amazon_ml_local.schedule import Lifecycle
+from amazon_ml_local.work import HEAVY_BYTES, Data
+
+if TYPE_CHECKING:
+    from amazon_ml_local.data_folder import DataFolder
+    from amazon_ml_local.state import State
+
+logger = logging.getLogger(__name__)
+
+UPSERT = (
+    "insert into entity (sequence, record) values (?, ?) on conflict (sequence) do update set record = excluded.record"
+)
+RESULT = "update entity set result = ?, error = ? where sequence = ?"
+
+
+class KeptEntities:
+    """Keep a state's entities in a folder."""
+
+    def __init__(self, folder: DataFolder, state: State) -> None:
+        self.folder, self.state = folder, state
+        self.closed = False
+        self._saved: dict[int, tuple[Any, ...]] = {}
+        self._clock: dict[str, Any] | None = None
+
+    def save(self) -> None:
+        """Commit what has changed since the last time; when it returns, everything shown so far is on disk.
+
+        :raises DataFolderError: it is not.
+        """
+        with self.state.changing:
+            changed = [
+                (name, entity, fingerprint)
+                for name, region in self.state.regions()
+                for entity in chain.from_iterable(map(region.all, KINDS))
+                if (fingerprint := _fingerprint(entity)) != self._saved.get(entity.sequence)
+            ]
+            clock = self.state.clock.snapshot()
+            if self.closed or not (changed or clock != self._clock):
+                return
+            rows = [(entity.sequence, json.dumps(_record(name, entity))) for name, entity, _ in changed]
+            with self.folder.transaction() as database:
+                database.executemany(UPSERT, rows)
+                database.execute("insert or replace into clock values (1, ?)", (json.dumps(clock),))
+            self._saved.update({entity.sequence: fingerprint for _, entity, fingerprint in changed})
+            self._clock = clock
+
+    def keep(self, entity: Entity, result: Any, error: str | None) -> None:
+        """Commit what an entity's job made, before anybody sees it.
+
+        :raises DataFolderError: it cannot be written.
+        """
+        if self.closed:
+            return
+        self.save()
+        path = self.folder.columns_of(entity.sequence)
+        if isinstance(result, Data):
+            from amazon_ml_local.learning.saving import save_columns
+
+            with replaced(path) as file:
+                save_columns(result.table, file)
+        with self.folder.transaction() as database:
+            kept = database.execute(RESULT, (_dumped(result), error, entity.sequence)).rowcount
+        if not kept:  # it went with a reset
+            path.unlink(missing_ok=True)
+
+    def forget(self, entity: Entity) -> None:
+        """Remove the content of a deleted entity's result."""
+        if self.closed:
+            return
+        try:
+            with self.folder.transaction() as database:
+                database.execute(RESULT, (_dumped(entity.job.result()), None, entity.sequence))
+            self.folder.columns_of(entity.sequence).unlink(missing_ok=True)
+        except DataFolderError as error:
+            logger.warning("%s %s is deleted, and its content is still kept: %s", entity.kind.name, entity.id, error)
+
+    def clear(self) -> None:
+        """Remove every entity."""
+        with self.folder.transaction() as database:
+            database.execute("delete from entity")
+        self._saved.clear()
+        self._remove_columns(set())
+
+    def load(self) -> None:
+        """Read what is kept into the state, and begin the jobs again that were not done."""
+        with self.folder.transaction() as database:
+            clock = database.execute("select snapshot from clock").fetchone()
+            rows = database.execute("select sequence, record, result, error from entity order by sequence").fetchall()
+        if clock:
+            self.state.clock.restore(json.loads(clock[0]))
+        entities: dict[int, Entity] = {}
+        for sequence, record, result, error in rows:
+            region, entity = _entity(sequence, json.loads(record), entities)
+            entities[sequence] = entity
+            self.state.region(region).add(entity)
+            self._restore_job(entity, result, error)
+        self.state.continue_from(max(entities, default=0))
+        self._remove_columns(entities.keys())
+        self._start_again(list(entities.values()))
+
+    def _start_again(self, entities: list[Entity]) -> None:
+        for entity in entities:
+            if not entity.job.done():
+                self.state.jobs.start(entity)
+        for entity in entities:
+            if entity.status(self.state.clock.now()) == "DELETED":
+                self.state.jobs.discard(entity)
+
+    def _restore_job(self, entity: Entity, result: str | None, error: str | None) -> None:
+        if error is not None:
+            entity.job.set_exception(JobError(error))
+        elif result is not None:
+            from amazon_ml_local.learning.saving import from_json
+
+            made = from_json(json.loads(result)["result"])
+            entity.job.set_result(self._data(entity, *made) if entity.kind.name == "DataSource" else made)
+
+    def _data(self, entity: Entity, table: Any, schema: str) -> Data:
+        from amazon_ml_local.learning.saving import with_columns
+
+        with suppress(FileNotFoundError):  # those of a deleted entity are gone
+            file = self.folder.columns_of(entity.sequence).open("rb")
+            return Data(with_columns(table, file, in_memory=table.size_in_bytes < HEAVY_BYTES), schema)
+        return Data(table, schema)
+
+    def _remove_columns(self, wanted: Any) -> None:
+        for path in self.folder.columns.iterdir():
+            if path.suffix != ".arrow" or int(path.stem) not in wanted:
+                path.unlink()
+
+
+def _dumped(result: Any) -> str | None:
+    if result is None:
+        return None
+    from amazon_ml_local.learning.saving import to_json
+
+    made = [result.table, result.schema] if isinstance(result, Data) else result
+    return json.dumps({"result": to_json(made)})
+
+
+def _fingerprint(entity: Entity) -> tuple[Any, ...]:
+    """Return what changes in an entity once it is created."""
+    lifecycles = [entity.lifecycle, *(endpoint.lifecycle for endpoint in entity.endpoints)]
+    return (
+        entity.name,
+        entity.updated_at,
+        entity.score_threshold,
+        entity.threshold_updated_at,
+        len(entity.log.lines),
+        *entity.tags.items(),
+        *chain.from_iterable(vars(lifecycle).values() for lifecycle in lifecycles),
+    )
+
+
+def _record(region: str, entity: Entity) -> dict[str, Any]:
+    return {
+        "region": region,
+        "kind": entity.kind.name,
+        "id": entity.id,
+        "operation": entity.operation,
+        "parameters": entity.parameters,
+        "inputs": [each.sequence for each in entity.inputs],
+        "lifecycle": vars(entity.lifecycle),
+        "name": entity.name,
+        "updated_at": entity.updated_at,
+        "tags": entity.tags,
+        "score_threshold": entity.score_threshold,
+        "threshold_updated_at": entity.threshold_updated_at,
+        "endpoints": [[vars(one.lifecycle), one.peak_requests_per_second] for one in entity.endpoints],
+        "log": entity.log.lines,
+    }
+
+
+def _entity(sequence: int, record: dict[str, Any], known: dict[int, Entity]) -> tuple[str, Entity]:
+    region, kind, log = record.pop("region"), KINDS[record.pop("kind")], record.pop("log")
+    inputs = tuple(known[each] for each in record.pop("inputs"))
+    lifecycle = Lifecycle(**record.pop("lifecycle"))
+    endpoints = [Endpoint(Lifecycle(**each), peak) for each, peak in record.pop("endpoints")]
+    entity = Entity(kind=kind, sequence=sequence, inputs=inputs, lifecycle=lifecycle, endpoints=endpoints, **record)
+    entity.log.lines[:] = log
+    return region, entity

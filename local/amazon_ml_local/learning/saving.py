@@ -1,0 +1,121 @@
+"""Models, tables and counts as JSON and files: the same to the bit when they are read again, and no code among them."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from amazon_ml_local.learning import features, steps
+from amazon_ml_local.learning.batch import BatchCounts
+from amazon_ml_local.learning.model import Model
+from amazon_ml_local.learning.schema import Schema
+from amazon_ml_local.learning.table import File, Table
+from amazon_ml_local.learning.values import READ, WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CLASSES: dict[str, type] = {
+    made.__name__: made
+    for made in (
+        BatchCounts,
+        File,
+        Model,
+        Schema,
+        Table,
+        features.Features,
+        features.Number,
+        features.Vocabulary,
+        steps.Cartesian,
+        steps.Normalize,
+        steps.NumberVariable,
+        steps.QuantileBin,
+        steps.Rewrite,
+        steps.WordVariable,
+    )
+}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{f"read {name}": function for name, function in READ.items()},
+    **{f"words {name}": function for name, function in WORDS.items()},
+}
+COLLECTIONS: dict[str, Callable[..., Any]] = {"list": list, "tuple": tuple, "frozenset": frozenset}
+NOT_SAVED = ("_columns", "_file")
+
+
+def to_json(value: Any) -> Any:
+    """Return what `from_json` makes an equal value of, in JSON's types.
+
+    :raises TypeError: for an object of a class that is not in CLASSES.
+    """
+    if value is None or isinstance(value, (bool, int, str)) or type(value) is float:
+        return value
+    if isinstance(value, np.generic):
+        return to_json(value.item())
+    if isinstance(value, np.ndarray):
+        data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+        return {"array": data, "type": value.dtype.str, "shape": value.shape}
+    if isinstance(value, BatchCounts):
+        return {"tuple": "BatchCounts", "values": list(value)}
+    if isinstance(value, (list, tuple, frozenset)):
+        return {"collection": type(value).__name__, "items": list(map(to_json, value))}
+    if isinstance(value, dict):
+        return {"dict": [[to_json(key), to_json(item)] for key, item in value.items()]}
+    if callable(value):
+        return {"function": next(name for name, known in FUNCTIONS.items() if known is value)}
+    return {"class": _known(value), "state": {name: to_json(item) for name, item in _state(value).items()}}
+
+
+def from_json(value: Any) -> Any:
+    """Return the value that `to_json` saved."""
+    match value:
+        case {"array": data, "type": kind, "shape": shape}:
+            return np.frombuffer(base64.b64decode(data), np.dtype(kind)).reshape(shape).copy()
+        case {"tuple": name, "values": values}:
+            return CLASSES[name](*values)
+        case {"collection": name, "items": items}:
+            return COLLECTIONS[name](map(from_json, items))
+        case {"dict": items}:
+            return {from_json(key): from_json(item) for key, item in items}
+        case {"function": name}:
+            return FUNCTIONS[name]
+        case {"class": name, "state": state}:
+            made: Any = object.__new__(CLASSES[name])
+            vars(made).update({key: from_json(item) for key, item in state.items()})
+            return made
+    return value
+
+
+def save_columns(table: Table, file: IO[bytes]) -> None:
+    """Write the columns of a table, which stays as it is."""
+    import pyarrow as pa
+
+    columns = table._opened()
+    with pa.ipc.new_file(file, columns.schema) as writer:
+        writer.write_table(columns)
+
+
+def _known(value: object) -> str:
+    name = type(value).__name__
+    if CLASSES.get(name) is not type(value):
+        raise TypeError(f"an object of {type(value)} cannot be saved")
+    return name
+
+
+def _state(value: object) -> dict[str, Any]:
+    """Return the attributes; columns go to a file, and what was computed from the others is computed again."""
+    computed = {name for name in vars(value) if hasattr(getattr(type(value), name, None), "func")}
+    state = {name: item for name, item in vars(value).items() if name not in computed}
+    return state | dict.fromkeys(set(NOT_SAVED) & state.keys())
+
+
+def with_columns(table: Table, file: BinaryIO, in_memory: bool) -> Table:
+    """Return a table with the columns that `save_columns` wrote to a file, read at once or when they are used."""
+    import pyarrow as pa
+
+    if not in_memory:
+        return table.with_columns(file)
+    with file:
+        return replace(table, _columns=pa.ipc.open_file(file).read_all())

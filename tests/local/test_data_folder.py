@@ -1,0 +1,269 @@
+"""What the service keeps in a folder, and reads there when it starts again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from amazon_ml_local import AmazonMLLocal, MemoryStorage
+from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError
+from amazon_ml_local.serving.application import Application
+from amazon_ml_local.serving.other_services import OtherServices
+from amazon_ml_local.storage import StorageError
+from tests.local.conftest import DATA, HOUR, ROWS, TARGETS, schema
+
+
+@contextmanager
+def kept(path: Path, storage: MemoryStorage | None = None) -> Iterator[Any]:
+    """A service in process on a folder."""
+    objects = storage or MemoryStorage({DATA: ROWS.encode()})
+    with closing(DataFolder(path)) as folder, closing(AmazonMLLocal(objects, data_folder=folder)) as service:
+        yield service
+
+
+def train(service: AmazonMLLocal, model_type: Any = "BINARY", **members: Any) -> Any:
+    """Create a data source and a model, and return the client; the clock stands still."""
+    client: Any = service.client()
+    service.clock.freeze()
+    spec = {"DataLocationS3": DATA, "DataSchema": schema(TARGETS[model_type])}
+    client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
+    client.create_ml_model(MLModelId="ml-1", MLModelType=model_type, TrainingDataSourceId="ds-1", **members)
+    service.clock.advance(HOUR)
+    client.get_ml_model(MLModelId="ml-1")  # waits for the work
+    return client
+
+
+def shown(client: Any) -> list[Any]:
+    """All that Get tells of the data source and the model."""
+    source = client.get_data_source(DataSourceId="ds-1", Verbose=True)
+    model = client.get_ml_model(MLModelId="ml-1", Verbose=True)
+    return [{key: value for key, value in each.items() if key != "ResponseMetadata"} for each in (source, model)]
+
+
+@pytest.mark.parametrize("model_type", TARGETS)
+def test_entities_and_predictions_are_the_same_to_the_bit_after_a_restart(tmp_path: Path, model_type: str):
+    records = [{"x": str(x)} for x in range(-1, 62)] + [{}, {"x": "what"}]
+
+    def predictions(client: Any) -> list[Any]:
+        ask = {"MLModelId": "ml-1", "PredictEndpoint": "https://host.example"}
+        return [client.predict(Record=record, **ask)["Prediction"] for record in records]
+
+    with kept(tmp_path) as service:
+        client = train(service, model_type)
+        client.create_realtime_endpoint(MLModelId="ml-1")
+        client.add_tags(ResourceId="ml-1", ResourceType="MLModel", Tags=[{"Key": "who", "Value": "me"}])
+        client.update_ml_model(MLModelId="ml-1", MLModelName="mine")
+        service.clock.advance(HOUR)
+        before = shown(client), predictions(client)
+    with kept(tmp_path, MemoryStorage()) as service:
+        client = service.client()
+        assert (shown(client), predictions(client)) == before
+        assert client.describe_tags(ResourceId="ml-1", ResourceType="MLModel")["Tags"] == [
+            {"Key": "who", "Value": "me"}
+        ]
+
+
+def test_a_kept_model_with_every_function_of_recipes_scores_as_before(tmp_path: Path):
+    attributes = [
+        {"attributeName": n, "attributeType": k} for n, k in (("x", "NUMERIC"), ("t", "TEXT"), ("y", "BINARY"))
+    ]
+    text = {"version": "1.0", "targetAttributeName": "y", "dataFormat": "CSV", "attributes": attributes}
+    rows = "".join(f"{x},Word {x % 7}. of the text!,{int(x % 7 > 3)}\n" for x in range(100))
+    recipe = {
+        "groups": {},
+        "assignments": {"bin": "quantile_bin(x, 5)", "pair": "cartesian(bin, lowercase(t))"},
+        "outputs": ["ALL_NUMERIC", "normalize(x)", "bin", "pair", "ngram(t, 2)", "osb(t, 3)", "no_punct(lowercase(t))"],
+    }
+    record = {"x": "17", "t": "word 5. of TEXT"}
+    with kept(tmp_path, MemoryStorage({DATA: rows.encode()})) as service:
+        client: Any = service.client()
+        service.clock.freeze()
+        spec = {"DataLocationS3": DATA, "DataSchema": json.dumps(text)}
+        client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
+        made = {"MLModelId": "ml-1", "MLModelType": "BINARY", "TrainingDataSourceId": "ds-1"}
+        client.create_ml_model(Recipe=json.dumps(recipe), **made)
+        service.clock.advance(HOUR)
+        found = client.get_ml_model(MLModelId="ml-1")
+        assert (found["Status"], found.get("Message")) == ("COMPLETED", None)
+        before = service.state.region("us-east-1").get("MLModel", "ml-1").job.result().predict(record)
+    with kept(tmp_path, MemoryStorage()) as service:
+        assert service.state.region("us-east-1").get("MLModel", "ml-1").job.result().predict(record) == before
+
+
+def test_what_was_read_can_be_trained_on_after_a_restart(tmp_path: Path):
+    with kept(tmp_path) as service:
+        train(service)
+    with kept(tmp_path, MemoryStorage()) as service:
+        client = service.client()
+        client.create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+        service.clock.advance(HOUR)
+        found = client.get_ml_model(MLModelId="ml-2")
+        assert (found["Status"], found.get("Message")) == ("COMPLETED", None)
+
+
+def test_jobs_in_flight_start_again(tmp_path: Path):
+    ended = threading.Event()
+
+    class Hanging(MemoryStorage):
+        def list(self, uri: str) -> list[str]:
+            ended.wait(60)
+            raise StorageError("The service has ended")
+
+    with kept(tmp_path, Hanging()) as service:
+        service.client().create_data_source_from_s3(
+            DataSourceId="ds-1", DataSpec={"DataLocationS3": DATA, "DataSchema": schema("sign")}
+        )
+    ended.set()
+    with kept(tmp_path) as service:
+        service.clock.freeze()
+        service.clock.advance(HOUR)
+        assert service.client().get_data_source(DataSourceId="ds-1")["Status"] == "COMPLETED"
+
+
+def test_a_failure_and_a_deletion_are_kept(tmp_path: Path):
+    with kept(tmp_path, MemoryStorage()) as service:
+        client = train(service)
+        before = client.get_data_source(DataSourceId="ds-1")
+        assert before["Status"] == "FAILED"
+    with kept(tmp_path) as service:
+        client = service.client()
+        assert client.get_data_source(DataSourceId="ds-1")["Message"] == before["Message"]
+        client.delete_data_source(DataSourceId="ds-1")
+    with kept(tmp_path) as service:
+        assert service.client().get_data_source(DataSourceId="ds-1")["Status"] == "DELETED"
+
+
+def test_the_content_of_a_deleted_data_source_leaves_the_folder(tmp_path: Path):
+    with kept(tmp_path) as service:
+        client = train(service)
+        client.get_ml_model(MLModelId="ml-1")
+        assert len(list((tmp_path / "columns").iterdir())) == 1
+        client.delete_ml_model(MLModelId="ml-1")
+        client.delete_data_source(DataSourceId="ds-1")
+        before = shown(client)
+        assert list((tmp_path / "columns").iterdir()) == []
+    with kept(tmp_path) as service:
+        assert shown(service.client()) == before
+
+
+def test_the_clock_goes_on_where_it_was(tmp_path: Path):
+    with kept(tmp_path) as service:
+        train(service)
+        before = service.clock.now()
+    with kept(tmp_path) as service:
+        assert (service.clock.frozen, service.clock.now()) == (True, before)
+
+
+def test_a_second_process_on_the_folder_is_refused(tmp_path: Path):
+    with closing(DataFolder(tmp_path)), pytest.raises(DataFolderError, match="is in use by another process"):
+        DataFolder(tmp_path)
+
+
+def test_a_newer_format_is_refused(tmp_path: Path):
+    DataFolder(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "amazon-ml-local.sqlite")) as database:
+        database.execute(f"pragma user_version = {FORMAT + 1}")
+    for _ in range(2):  # the refusal leaves no lock behind
+        with pytest.raises(DataFolderError, match=f"has the format {FORMAT + 1}, and this version knows up to"):
+            DataFolder(tmp_path)
+
+
+def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataFolderError, match="cannot be written: (Not a directory|File exists)"):
+        DataFolder(tmp_path / "file")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
+    (tmp_path / "amazon-ml-local.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(DataFolderError, match="file is not a database"):
+        DataFolder(tmp_path)
+
+
+def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(tmp_path: Path, refused: Any):
+    with kept(tmp_path) as service:
+        client = train(service)
+        before = shown(client)
+        pages = service._kept.folder._database.execute("pragma page_count").fetchone()[0]
+        service._kept.folder._database.execute(f"pragma max_page_count = {pages}")
+        spec = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
+        create = {"DataSourceId": "ds-2", "DataSourceName": "n" * 1024, "DataSpec": spec}
+
+        def fill() -> None:
+            for number in range(2, 20):
+                client.create_data_source_from_s3(**{**create, "DataSourceId": f"ds-{number}"})
+
+        with pytest.raises(ClientError, match=f"Nothing of this is kept: the data folder {tmp_path} .* full"):
+            fill()
+        service._kept.folder._database.execute("pragma max_page_count = 1000000")
+        assert client.create_data_source_from_s3(**{**create, "DataSourceId": "after"})["DataSourceId"] == "after"
+    with kept(tmp_path) as service:
+        assert shown(service.client()) == before
+        assert service.client().get_data_source(DataSourceId="after")["Status"]
+
+
+@contextmanager
+def s3_on(path: Path) -> Iterator[Any]:
+    """The S3 client of a service on a folder."""
+    with closing(DataFolder(path)) as folder, closing(OtherServices(data_folder=folder)) as other_services:
+        yield other_services.s3_client()
+
+
+def test_buckets_and_objects_are_kept(tmp_path: Path):
+    with s3_on(tmp_path) as s3:
+        for name in ("one", "two", "three"):
+            s3.create_bucket(Bucket=f"bucket-{name}")
+        s3.delete_bucket(Bucket="bucket-three")
+        sent = {"ContentType": "text/csv", "Metadata": {"who": "me"}, "Body": b"1,2\n"}
+        put = s3.put_object(Bucket="bucket-one", Key="a folder/x+ü.csv", **sent)
+        s3.put_object(Bucket="bucket-one", Key="gone", Body=b"")
+        s3.put_object(Bucket="bucket-one", Key="empty", Body=b"")
+        s3.delete_objects(Bucket="bucket-one", Delete={"Objects": [{"Key": "gone"}]})
+        s3.copy_object(Bucket="bucket-two", Key="copy", CopySource={"Bucket": "bucket-one", "Key": "empty"})
+        upload = s3.create_multipart_upload(Bucket="bucket-two", Key="large", ContentType="a/b")["UploadId"]
+        named = {"Bucket": "bucket-two", "Key": "large", "UploadId": upload}
+        part = s3.upload_part(PartNumber=1, Body=b"part", **named)
+        done = s3.complete_multipart_upload(
+            MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}, **named
+        )
+        unfinished = s3.create_multipart_upload(Bucket="bucket-two", Key="unfinished")["UploadId"]
+        s3.upload_part(Bucket="bucket-two", Key="unfinished", UploadId=unfinished, PartNumber=1, Body=b"part")
+    with s3_on(tmp_path) as s3:
+        assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["bucket-one", "bucket-two"]
+        found = s3.get_object(Bucket="bucket-one", Key="a folder/x+ü.csv")
+        assert found["Body"].read() == b"1,2\n"
+        assert (found["ContentType"], found["Metadata"], found["ETag"]) == ("text/csv", {"who": "me"}, put["ETag"])
+        keys = {b: [o["Key"] for o in s3.list_objects_v2(Bucket=b)["Contents"]] for b in ("bucket-one", "bucket-two")}
+        assert keys == {"bucket-one": ["a folder/x+ü.csv", "empty"], "bucket-two": ["copy", "large"]}
+        large = s3.get_object(Bucket="bucket-two", Key="large")
+        assert (large["Body"].read(), large["ETag"], large["ContentType"]) == (b"part", done["ETag"], "a/b")
+
+
+def test_reset_empties_everything_and_s3_too(tmp_path: Path):
+    with closing(DataFolder(tmp_path)) as folder, closing(OtherServices(data_folder=folder)) as other_services:
+        service = AmazonMLLocal(MemoryStorage({DATA: ROWS.encode()}), data_folder=folder)
+        client, s3 = train(service), other_services.s3_client()
+        s3.create_bucket(Bucket="bucket-one")
+        service.faults.add("throttling", operation="Predict")
+        service.durations.set(ml_model=77)
+        control = Application(service, other_services).control
+        from amazon_ml_local.protocol import Request
+
+        answer = control.handle(Request("POST", "/_local/reset", {"Content-Type": "application/json"}, b"{}"))
+        assert answer.status == 200
+        assert client.describe_ml_models()["Results"] == client.describe_data_sources()["Results"] == []
+        assert s3.list_buckets()["Buckets"] == []
+        assert (list(service.faults), service.durations.ml_model, service.clock.frozen) == ([], 2.0, False)
+        service.close()
+    with kept(tmp_path) as service:
+        assert service.client().describe_ml_models()["Results"] == []
+    with s3_on(tmp_path) as s3:
+        assert s3.list_buckets()["Buckets"] == []
