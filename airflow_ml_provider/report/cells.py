@@ -49,7 +49,8 @@ def find_results(s3: S3Client, argument: str, uri: str) -> list[Source]:
     :raises AirflowFailException: naming the argument, when there is none.
     """
     try:
-        return find(s3, uri)
+        with _named(uri):
+            return find(s3, uri)
     except AirflowFailException:
         raise AirflowFailException(f"{argument}: the results are gone, there is no object at {uri}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.operators.evaluation_report import MachineLearningEvaluationReportOperator
@@ -247,3 +248,34 @@ def test_a_page_that_cannot_be_written_is_no_half_report(results, report, amazon
     results.batch("BINARY")
     with pytest.raises(AirflowException, match="output_uri: s3://nowhere/report.json cannot be written"):
         report(batch_prediction_id="bp-1", output_uri="s3://nowhere/report.html")
+
+
+def test_a_page_is_never_without_its_json(results, report, monkeypatch):
+    """When the page cannot be written the JSON is there already, and the next try writes both."""
+    from airflow_ml_provider.client import MachineLearningClientHook
+
+    results.batch("BINARY")
+    make, allowed = MachineLearningClientHook.s3.func, []
+
+    def refusing(hook):
+        client = make(hook)
+        client.meta.events.register("before-parameter-build.s3.PutObject", refuse)
+        return client
+
+    def refuse(params, **_):
+        if params["Key"].endswith(".html") and not allowed:
+            raise EndpointConnectionError(endpoint_url="http://s3")
+
+    monkeypatch.setattr(MachineLearningClientHook, "s3", property(refusing))
+    with pytest.raises(AirflowException, match=r"output_uri: s3://reports/report.html cannot be written"):
+        report(batch_prediction_id="bp-1")
+    assert {"report.html", "report.json"} & results.keys() == {"report.json"}
+    allowed.append(True)
+    report(batch_prediction_id="bp-1")
+    assert {"report.html", "report.json"} <= results.keys()
+
+
+def test_a_bucket_that_may_not_be_listed(refused):
+    """S3's error says for which results it is."""
+    message = refused("", predictions_uri="s3://nowhere/p.csv", error=AirflowException)
+    assert "s3://nowhere/p.csv cannot be read: An error occurred (NoSuchBucket)" in message
