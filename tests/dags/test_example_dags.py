@@ -12,8 +12,6 @@ import pytest
 from airflow_ml_provider.compat import AIRFLOW_3
 from airflow_ml_provider.links import EvaluationReportLink
 
-from airflow_ml_provider.compat import AIRFLOW_3
-
 DAGS = Path(__file__).parent.parent.parent / "dags"
 
 
