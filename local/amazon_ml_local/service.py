@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from amazon_ml_local.state import FailingKind
     from amazon_ml_local.storage import Storage
 
+LATEST_DATE = 253402300799.0  # the last second of the year 9999, after which a date has no text
+
 logger = logging.getLogger(__name__)
 
 
@@ -91,7 +93,7 @@ class AmazonMLLocal:
             code = "InternalServerException"
             response = protocol.error_answer(ServiceError(code, "An internal error occurred", 500))
         self._note(operation, parameters, response, code, request.credential)
-        date = formatdate(self.clock.now(), usegmt=True)
+        date = formatdate(min(self.clock.now(), LATEST_DATE), usegmt=True)
         return replace(response, headers={**response.headers, "Date": date})
 
     def client(self, name: Literal["machinelearning"] = "machinelearning", **settings: Any) -> BaseClient:

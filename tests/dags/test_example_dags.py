@@ -130,7 +130,7 @@ def test_choose_threshold(run_dag, amazon_ml_local, bucket):
 
 def test_retrain_and_replace(run_dag, amazon_ml_local):
     """The first model is deployed as there is none; a later one, trained on more rows, takes its place."""
-    first = run_dag(DAGS / "retrain_and_replace.py", rows=40)
+    first = run_dag(DAGS / "retrain_and_replace.py", rows=80)
     assert first.state == "success", first.states()
     assert first.states()["retire"] == "skipped"
     second = run_dag(DAGS / "retrain_and_replace.py")

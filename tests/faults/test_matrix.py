@@ -62,16 +62,17 @@ def fail_endpoint(service, timeline):
     service.service.fail("RealtimeEndpoint", "ml-1")
 
 
-for_ever = partial(Fault, ends="timeout", seconds=DEADLINE + 20)
+# Beside the looks of the wait these calls count those by which the clean-up asks whose the endpoint is, and by lists
+# the Get that tells each time whether it is the list alone that is not answered.
+for_ever = partial(Fault, ends="timeout", seconds=DEADLINE + 20, calls=32)
 
 FAULTS = {
     "throttling for ever": for_ever(fault("throttling"), says="ThrottlingException"),
     "LimitExceeded for ever": for_ever(fault("limit_exceeded"), says="LimitExceededException"),
     "500 for ever": for_ever(fault("server_error"), says="InternalServerException"),
     "500 five times": Fault(fault("server_error", (GET,), count=5), "success", seconds=READY_AT + 620, calls=24),
-    # By lists, a Get tells each time whether it is the list alone that is not answered.
-    "reset for ever": for_ever(fault("reset"), says="Connection was closed|Connection reset", calls=24),
-    "garbage for ever": for_ever(fault("garbage"), says="without a status|ResponseParserError", calls=24),
+    "reset for ever": for_ever(fault("reset"), says="Connection was closed|Connection reset"),
+    "garbage for ever": for_ever(fault("garbage"), says="without a status|ResponseParserError"),
     "refused for a minute": Fault(outage, "success", seconds=READY_AT + 150, calls=16),
     "expired token, then fresh": Fault(fault("expired_token", count=1), "success", seconds=READY_AT + 40),
     "never enrolled": Fault(fault("never_enrolled"), "error", "was never enrolled", seconds=30),

@@ -74,7 +74,7 @@ def test_the_log_uri_leads_to_the_jobs_log(amazon_ml_local, service_clock, ml_mo
     uris = [client.get_data_source(DataSourceId="ds-1")["LogUri"], client.get_ml_model(MLModelId=ml_model)["LogUri"]]
     logs = [urllib.request.urlopen(uri).read().decode() for uri in uris]
     assert logs[0].startswith("DataSource ds-1\n")
-    assert "s3://bucket/train.csv: " in logs[0]
+    assert "s3://training/train.csv: " in logs[0]
     assert "40 records" in logs[0]
     assert logs[1].count("Learner ") == 5
     with pytest.raises(urllib.error.HTTPError, match="404"):

@@ -58,7 +58,7 @@ CREATES = {
             "batch_prediction_id": "new",
             "ml_model_id": "ml-1",
             "batch_prediction_data_source_id": "ds-1",
-            "output_uri": "s3://bucket/out/",
+            "output_uri": "s3://training/out/",
         },
     ),
 }

@@ -41,7 +41,7 @@ def make(ml_model, amazon_ml_local):
             BatchPredictionId="new",
             MLModelId="ml-1",
             BatchPredictionDataSourceId="ds-1",
-            OutputUri="s3://bucket/out/",
+            OutputUri="s3://training/out/",
         ),
     }
     return lambda kind: makers[kind]()
