@@ -1,6 +1,6 @@
 """Report every day which realtime endpoints cost money, and delete those that nobody needs any more.
 
-With ``dry_run=False`` it deletes endpoints that are older than a day and whose run is over.
+With ``is_dry_run=False`` it deletes endpoints that are older than a day and whose run is over.
 Airflow 3.2 and newer show the last report under Browse → Amazon ML endpoints.
 """
 
@@ -27,6 +27,6 @@ with DAG(
         max_age=timedelta(hours=12),
         delete_older_than=timedelta(days=1),
         keep_ml_model_ids=["ml-production"],
-        dry_run=True,  # False deletes
+        is_dry_run=True,  # False deletes
     )
     # [END howto_endpoints_report]

@@ -33,7 +33,7 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
     :param delete_older_than: from which age on an endpoint is deleted; None deletes none. One whose tag names a run
         that is queued or running in this Airflow is kept; a run that this Airflow does not know counts as ended.
     :param keep_ml_model_ids: models whose endpoints are never deleted (templated).
-    :param dry_run: whether to report what ``delete_older_than`` would delete, and delete nothing.
+    :param is_dry_run: whether to report what ``delete_older_than`` would delete, and delete nothing.
     :param price_per_10_mb: US dollars an hour for each 10 MB of a model. The default is a third party's figure.
     :raises AirflowException: when no connection could be asked at all, or an endpoint could not be deleted.
     """
@@ -48,7 +48,7 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
         max_age: timedelta | None = None,
         delete_older_than: timedelta | None = None,
         keep_ml_model_ids: Collection[str] = (),
-        dry_run: bool = True,
+        is_dry_run: bool = True,
         price_per_10_mb: float = PRICE_PER_10_MB,
         **kwargs: Any,
     ) -> None:
@@ -58,7 +58,7 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
         self.max_age = max_age
         self.delete_older_than = delete_older_than
         self.keep_ml_model_ids = keep_ml_model_ids
-        self.is_dry_run = dry_run  # BaseOperator has a method of the argument's name
+        self.is_dry_run = is_dry_run
         self.price_per_10_mb = price_per_10_mb
 
     def execute(self, context: Context) -> EndpointsReport:
@@ -112,7 +112,7 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
         if "RunId" in endpoint and is_run_active(context, endpoint["DagId"], endpoint["RunId"]):
             return {**endpoint, "Reason": f"run {endpoint['RunId']} of Dag {endpoint['DagId']} is not over"}
         if self.is_dry_run:
-            return {**endpoint, "Action": "to delete", "Reason": "dry_run"}
+            return {**endpoint, "Action": "to delete", "Reason": "is_dry_run"}
         return self.deleted(hook, endpoint)
 
     def deleted(self, hook: MachineLearningHook, endpoint: ReportedEndpoint) -> ReportedEndpoint:

@@ -127,13 +127,13 @@ def test_a_dry_run_deletes_nothing(made, context, amazon_ml_local):
 
 def test_what_is_older_is_deleted(made, context, amazon_ml_local):
     """An endpoint whose run is over is deleted from that age on."""
-    (found,) = report(context, delete_older_than=timedelta(hours=1), dry_run=False)["Endpoints"]
+    (found,) = report(context, delete_older_than=timedelta(hours=1), is_dry_run=False)["Endpoints"]
     assert found["Action"] == "deleted"
     assert statuses(amazon_ml_local)["ml-1"] == "NONE"
 
 
 def kept(context, amazon_ml_local, **arguments):
-    (found,) = report(context, **{"delete_older_than": timedelta(hours=1), "dry_run": False} | arguments)["Endpoints"]
+    (found,) = report(context, **{"delete_older_than": timedelta(hours=1), "is_dry_run": False} | arguments)["Endpoints"]
     assert found["Action"] == "kept"
     assert statuses(amazon_ml_local)["ml-1"] == "READY"
     return found
@@ -175,7 +175,7 @@ def test_a_delete_that_is_refused_fails_the_task(made, context, amazon_ml_local)
     """The task says which endpoint still costs money, and why."""
     amazon_ml_local.faults.add("error", code="AccessDeniedException", operation="DeleteRealtimeEndpoint")
     with pytest.raises(AirflowException, match=r"still costing money: ml-1 in us-east-1: .*AccessDenied"):
-        report(context, delete_older_than=timedelta(hours=1), dry_run=False)
+        report(context, delete_older_than=timedelta(hours=1), is_dry_run=False)
 
 
 def test_a_connection_that_cannot_be_asked_does_not_stop_the_others(made, context, caplog):

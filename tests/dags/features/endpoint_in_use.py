@@ -11,5 +11,5 @@ from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreat
 with DAG("endpoint_in_use", schedule=None, start_date=datetime(2026, 1, 1), params={"ml_model_id": ""}) as dag:
     create = MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id="{{ params.ml_model_id }}")
     create >> MachineLearningEndpointsReportOperator(
-        task_id="report", delete_older_than=timedelta(0), dry_run=False, aws_conn_ids=["aws_default"]
+        task_id="report", delete_older_than=timedelta(0), is_dry_run=False, aws_conn_ids=["aws_default"]
     )
