@@ -159,5 +159,5 @@ def test_rows_come_in_the_order_that_the_query_asks_for(service: AmazonMLLocal) 
     query = f"SELECT {columns} FROM generate_series(1, 40) n ORDER BY n DESC; "
     assert create(service, query)["Status"] == "COMPLETED"
     (entity,) = service.state.region("us-east-1").all("DataSource")
-    values = [row[0] for row in entity.job.result().table.rows]
-    assert values == [str(n) for n in range(40, 0, -1)]
+    values = list(entity.job.result().table.numbers("x"))
+    assert values == list(range(40, 0, -1))

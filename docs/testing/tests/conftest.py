@@ -46,11 +46,12 @@ def dag(service):
 @pytest.fixture
 def clock(amazon_ml_local, monkeypatch):
     """The service's clock, frozen; the operators' waits live by it too, so nobody sleeps."""
-    from airflow_ml_provider import waiting
+    from airflow_ml_provider.clock import CLOCK
 
     amazon_ml_local.clock.freeze()
-    monkeypatch.setattr(waiting, "now", amazon_ml_local.clock.now)
-    monkeypatch.setattr(waiting, "sleep", amazon_ml_local.clock.sleep)
+    monkeypatch.setattr(CLOCK, "now", amazon_ml_local.clock.now)
+    monkeypatch.setattr(CLOCK, "wall", amazon_ml_local.clock.now)
+    monkeypatch.setattr(CLOCK, "sleep", amazon_ml_local.clock.sleep)
     return amazon_ml_local.clock
 
 
