@@ -8,6 +8,9 @@ $(error AIRFLOW=$(AIRFLOW) is none of: $(ENVIRONMENTS))
 endif
 
 PYTEST_ARGS ?= --numprocesses auto
+CORE ?= core
+SYSTEM ?= tests/system
+PYTEST_SYSTEM = $(BIN)/python -m pytest -m system -o cache_dir=.pytest_cache/system $(SYSTEM)
 VENV := .venv$(addprefix -,$(filter-out $(NEWEST),$(AIRFLOW)))
 BIN := $(VENV)/bin
 LOCK := requirements/$(shell awk '$$1 == "$(AIRFLOW)" {print $$3}' $(TABLE)).txt
@@ -49,7 +52,7 @@ test: install  ## Run the tests; AIRFLOW=3.0.6 runs them there, as with every ta
 
 .PHONY: test-core
 test-core: install  ## Run what differs between versions: imports, requests, connections, a Dag, real processes
-	$(BIN)/python -m pytest -m core
+	$(BIN)/python -m pytest -m "$(CORE)"
 
 .PHONY: test-pins
 test-pins: $(addprefix test-core-,$(filter-out $(NEWEST),$(ENVIRONMENTS)))  ## Run test-core in every other environment
@@ -59,7 +62,7 @@ test-core-%:
 
 .PHONY: test-system
 test-system: install browser  ## Run the tests with Airflow's real processes
-	$(BIN)/python -m pytest -m system tests/system
+	$(PYTEST_SYSTEM) || { test "$(AGAIN)" && $(PYTEST_SYSTEM) --last-failed; }
 
 .PHONY: test-endpoints
 test-endpoints: install  ## Kill, clear and mark every form of creating an endpoint, and count what is left
