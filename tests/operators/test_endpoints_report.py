@@ -133,7 +133,8 @@ def test_what_is_older_is_deleted(made, context, amazon_ml_local):
 
 
 def kept(context, amazon_ml_local, **arguments):
-    (found,) = report(context, **{"delete_older_than": timedelta(hours=1), "is_dry_run": False} | arguments)["Endpoints"]
+    given = {"delete_older_than": timedelta(hours=1), "is_dry_run": False} | arguments
+    (found,) = report(context, **given)["Endpoints"]
     assert found["Action"] == "kept"
     assert statuses(amazon_ml_local)["ml-1"] == "READY"
     return found
