@@ -68,6 +68,21 @@ test-system: install browser  ## Run the tests with Airflow's real processes
 test-endpoints: install  ## Kill, clear and mark every form of creating an endpoint, and count what is left
 	$(BIN)/python -m pytest -m endpoints tests/system/test_endpoints.py
 
+.PHONY: test-hostile
+test-hostile: install  ## Answer every path of a call by hostile servers, and freeze tries at one output, in real time
+	$(BIN)/python -m pytest -m system tests/faults tests/predicting tests/operators
+
+.venv-cluster/installed: $(LOCK) setup.cfg local/setup.cfg .uv/installed
+	@PATH="$(PYENV)$$PATH" .uv/bin/uv venv --quiet --clear --no-python-downloads --python "$(WANTED)" .venv-cluster
+	@VIRTUAL_ENV=.venv-cluster .uv/bin/uv pip install --quiet --requirement $(LOCK) \
+		apache-airflow-providers-celery "celery[redis]<5.7" asyncpg
+	@VIRTUAL_ENV=.venv-cluster .uv/bin/uv pip install --quiet --no-deps --editable . --editable local
+	@touch $@
+
+.PHONY: test-cluster
+test-cluster: .venv-cluster/installed  ## Kill and freeze the processes of a cluster: Celery, Postgres, Redis (needs redis-server)
+	.venv-cluster/bin/python -m pytest -m cluster tests/cluster
+
 .PHONY: test-clients
 test-clients: install  ## Drive Amazon ML Local with the aws CLI, the JavaScript SDK, Postgres and pages in Chromium
 	$(BIN)/python -m pytest -m clients tests/clients

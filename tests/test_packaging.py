@@ -81,7 +81,8 @@ def test_both_distributions_and_the_changelog_have_one_version():
 
 def test_make_prints_the_table():
     """The workflow's matrix is the table that ``make`` reads."""
-    printed = subprocess.run(["make", "environments"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    command = ["make", "--no-print-directory", "environments"]  # make names the folder where another make has called it
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(printed.stdout) == [environment._asdict() for environment in ENVIRONMENTS]
 
 

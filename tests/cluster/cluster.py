@@ -1,0 +1,184 @@
+"""An Airflow cluster on this machine: CeleryExecutor on Postgres and Redis, two workers, two triggerers.
+
+Every process is started again when it ends, as a supervisor such as systemd or Kubernetes does.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from scripts.processes import BIN, Processes, free_port
+
+POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+REDIS = shutil.which("redis-server")
+WORKERS = ("worker-1", "worker-2")
+TRIGGERERS = ("triggerer-1", "triggerer-2")
+STORES = ("postgres", "redis")
+AIRFLOW = ("api-server", "scheduler", "dag-processor", *TRIGGERERS, *WORKERS)
+TASKS_AT_ONCE = 4  # of one worker
+
+
+class Cluster:
+    """Start the processes of the cluster, and start each again when it ends.
+
+    :param processes: where they run; leaving its ``with`` block ends them.
+    :param folder: for the data of Postgres and Redis.
+    """
+
+    def __init__(self, processes: Processes, folder: Path) -> None:
+        self._processes = processes
+        self._folder = folder
+        self._ports = {name: free_port() for name in STORES}
+        self._env: dict[str, str] = {}
+        self._closing = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise, daemon=True)
+        self.restarts: dict[str, int] = {}
+
+    def settings(self) -> dict[str, str]:
+        """Return the environment variables that make Airflow a cluster of its own, which notices losses quickly."""
+        database = f"admin@127.0.0.1:{self._ports['postgres']}/postgres"
+        return {
+            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+            "AIRFLOW__CORE__PARALLELISM": str(2 * TASKS_AT_ONCE),
+            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "1000",
+            "AIRFLOW__CORE__DEFAULT_POOL_TASK_SLOT_COUNT": "1000",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
+            "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{self._ports['redis']}/0",
+            "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2://{database}",
+            "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(TASKS_AT_ONCE),
+            "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "40",  # a message that a killed worker took is lost
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
+            "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "20",
+            "AIRFLOW__SCHEDULER__MAX_TIS_PER_QUERY": "64",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+        }
+
+    def start_stores(self) -> None:
+        """Make the data folders, start Postgres and Redis, and wait until they answer."""
+        data = self._folder / "postgres"
+        data.mkdir()
+        shutil.chown(data, "postgres")
+        initdb = [str(POSTGRES / "initdb"), "-D", str(data), "-U", "admin", "-A", "trust", "-N"]
+        subprocess.run(initdb, user="postgres", check=True, timeout=120, cwd="/", stdout=subprocess.DEVNULL)
+        for name in STORES:
+            self._start(name)
+        for name in STORES:
+            until(lambda port=self._ports[name]: is_open(port), 60, lambda name=name: self._processes.tail(name))
+
+    def start_airflow(self, env: dict[str, str]) -> None:
+        """Start every component of Airflow, and the supervisor."""
+        self._env = env
+        for name in AIRFLOW:
+            self._start(name)
+        self._supervisor.start()
+
+    def close(self) -> None:
+        """Let processes end without being started again."""
+        self._closing.set()
+        if self._supervisor.is_alive():
+            self._supervisor.join(30)
+        for name in self._processes.running:
+            self.thaw(name)
+
+    def kill(self, name: str) -> None:
+        """Kill -9 a process and its children; the supervisor starts it again."""
+        self._signal(name, signal.SIGKILL)
+
+    def restart(self, store: str) -> None:
+        """Stop a store as an operator would; the supervisor starts it again."""
+        self._processes.running[store].send_signal(signal.SIGINT if store == "postgres" else signal.SIGTERM)
+
+    def freeze(self, name: str) -> None:
+        """Stop a process and its children where they are, as a paused virtual machine does."""
+        self._signal(name, signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen process go on."""
+        self._signal(name, signal.SIGCONT)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        process = self._processes.running[name]
+        try:
+            parent = psutil.Process(process.pid)
+            family = [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(number)
+
+    def _supervise(self) -> None:
+        while not self._closing.wait(0.5):
+            for name, process in list(self._processes.running.items()):
+                if process.poll() is not None and not self._closing.is_set():
+                    self.restarts[name] = self.restarts.get(name, 0) + 1
+                    self._start(name)
+
+    def _start(self, name: str) -> None:
+        user = "postgres" if name == "postgres" else None
+        with (self._processes.logs / f"{name}.log").open("ab") as log:
+            self._processes.running[name] = subprocess.Popen(
+                self._command(name),
+                env=self._env or None,
+                user=user,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+            )
+
+    def _command(self, name: str) -> list[str]:
+        if name == "postgres":
+            postmaster = self._folder / "postgres" / "postmaster.pid"
+            options = ["-c", "fsync=off", "-c", "max_connections=200"]
+            postmaster.unlink(missing_ok=True)
+            place = ["-D", str(self._folder / "postgres"), "-h", "127.0.0.1", "-k", "", "-p", str(self._ports[name])]
+            return [str(POSTGRES / "postgres"), *place, *options]
+        if name == "redis":
+            keeping = ["--appendonly", "yes", "--dir", str(self._folder)]
+            return [str(REDIS), "--bind", "127.0.0.1", "--port", str(self._ports[name]), *keeping]
+        component = name.partition("-")[0]
+        airflow = str(BIN / "airflow")
+        if component == "worker":
+            pid = self._folder / f"{name}.pid"
+            pid.unlink(missing_ok=True)
+            options = ["--celery-hostname", f"{name}@%h", "--pid", str(pid), "--skip-serve-logs", "--without-mingle"]
+            return [airflow, "celery", "worker", *options]
+        if component == "triggerer":
+            return [airflow, "triggerer", "--skip-serve-logs"]
+        return [airflow, name, *(["--skip-serve-logs"] if name == "scheduler" else [])]
+
+
+def is_open(port: int) -> bool:
+    """Return whether somebody listens on a port of 127.0.0.1."""
+    with socket.create_connection(("127.0.0.1", port), 1):
+        return True
+
+
+def until(condition: Callable[[], object], seconds: float, what: Callable[[], object] = lambda: "") -> None:
+    """Wait until something is so; errors of a service that is just starting again count as not so.
+
+    :raises AssertionError: when it is not so in time.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            if condition():
+                return
+        time.sleep(0.5)
+    raise AssertionError(f"not so within {seconds} s: {what()}")

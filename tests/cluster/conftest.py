@@ -1,0 +1,93 @@
+"""One cluster for all tests of this folder, beside the service, which the tests' own process serves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from amazon_ml_local.fixture import AmazonMLLocalFixture, served
+from scripts.processes import BIN, Processes, airflow_environment, free_port
+from tests.cluster.cluster import POSTGRES, REDIS, Cluster, until
+from tests.conftest import ROWS, SCHEMA
+from tests.system.conftest import HEALTH, Airflow
+
+DAGS = Path(__file__).parent / "dags"
+DAG_IDS = {"files", "lifecycle"}
+
+
+@pytest.fixture(scope="session")
+def shared_service() -> Iterator[AmazonMLLocalFixture]:
+    """The service with a data source; it keeps running while the cluster is attacked."""
+    with served() as service:
+        service.storage.write("s3://bucket/train.csv", ROWS.encode())
+        location = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(SCHEMA)}
+        service.client().create_data_source_from_s3(DataSourceId="ds", DataSpec=location, ComputeStatistics=True)
+        yield service
+
+
+@pytest.fixture
+def service(shared_service: AmazonMLLocalFixture) -> AmazonMLLocalFixture:
+    """The service, with no faults and no requests from earlier tests."""
+    shared_service.faults.clear()
+    shared_service.requests.clear()
+    return shared_service
+
+
+@pytest.fixture
+def models(service: AmazonMLLocalFixture, request: pytest.FixtureRequest) -> Callable[[int], list[str]]:
+    """Make so many trained models, of names that no other test has."""
+
+    def make(count: int) -> list[str]:
+        client = service.client()
+        prefix = request.node.name.replace("[", "-").rstrip("]")[:50]
+        names = [f"{prefix}-{number}" for number in range(count)]
+        for name in names:
+            client.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId="ds")
+        until(lambda: all(client.get_ml_model(MLModelId=name)["Status"] == "COMPLETED" for name in names), 120)
+        service.requests.clear()
+        return names
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cluster_and_api(
+    shared_service: AmazonMLLocalFixture, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Cluster, Airflow]]:
+    """The running cluster, and its API."""
+    assert POSTGRES, "Postgres is missing: apt-get install postgresql"
+    assert REDIS, "Redis is missing: apt-get install redis-server"
+    folder, port = tmp_path_factory.mktemp("cluster"), free_port()
+    for parent in (folder, *list(folder.parents)[:3]):
+        parent.chmod(0o755)  # Postgres runs as a user of its own
+    with Processes(folder / "logs") as processes:
+        cluster = Cluster(processes, folder)
+        cluster.start_stores()
+        env = airflow_environment(folder / "airflow", shared_service.url, port) | cluster.settings()
+        env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False"}
+        subprocess.run([BIN / "airflow", "db", "migrate"], env=env, check=True, capture_output=True, timeout=240)
+        cluster.start_airflow(env)
+        try:
+            api = Airflow(processes, env, f"http://127.0.0.1:{port}")
+            processes.wait_for("api-server", f"{api.url}{HEALTH}", 180)
+            api.log_in()
+            until(lambda: {dag["dag_id"] for dag in api.call("GET", "/dags")["dags"]} == DAG_IDS, 180)
+            yield cluster, api
+        finally:
+            cluster.close()
+
+
+@pytest.fixture
+def cluster(cluster_and_api: tuple[Cluster, Airflow]) -> Cluster:
+    """The cluster."""
+    return cluster_and_api[0]
+
+
+@pytest.fixture
+def api(cluster_and_api: tuple[Cluster, Airflow]) -> Airflow:
+    """The cluster's API."""
+    return cluster_and_api[1]

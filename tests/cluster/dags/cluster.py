@@ -1,0 +1,58 @@
+"""Dags for the tests on a cluster; the run's conf names the models and files."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import dag, task, task_group
+
+from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator, MachineLearningPredictS3Operator
+from airflow_ml_provider.operators.realtime_endpoint import (
+    MachineLearningCreateRealtimeEndpointOperator,
+    MachineLearningDeleteRealtimeEndpointOperator,
+)
+
+RETRIES = {"retries": 5, "retry_delay": timedelta(seconds=1)}
+
+
+@dag(schedule=None, default_args=RETRIES)
+def lifecycle():
+    """Create the endpoints of many models, predict with each, and delete each."""
+
+    @task
+    def models(dag_run=None) -> list[str]:
+        return dag_run.conf["models"]
+
+    @task_group
+    def endpoint(ml_model_id: str):
+        create = MachineLearningCreateRealtimeEndpointOperator(
+            task_id="create", ml_model_id=ml_model_id, deferrable=True, waiter_delay=5, waiter_max_attempts=240
+        )
+        predict = MachineLearningPredictOperator(task_id="predict", ml_model_id=ml_model_id, record={"x": 30})
+        delete = MachineLearningDeleteRealtimeEndpointOperator(
+            task_id="delete", ml_model_id=ml_model_id, trigger_rule="all_done"
+        )
+        create >> predict >> delete
+
+    endpoint.expand(ml_model_id=models())
+
+
+@dag(schedule=None, default_args=RETRIES)
+def files():
+    """Predict for several files at once."""
+
+    @task
+    def jobs(dag_run=None) -> list[dict[str, str]]:
+        return dag_run.conf["jobs"]
+
+    MachineLearningPredictS3Operator.partial(
+        task_id="predict",
+        ml_model_id="{{ dag_run.conf['model'] }}",
+        key_columns=["id"],
+        rows_per_part=200,
+        max_requests_per_second=40,
+    ).expand_kwargs(jobs())
+
+
+lifecycle()
+files()

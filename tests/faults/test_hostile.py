@@ -1,0 +1,219 @@
+"""Whatever the other side answers, each path ends in time and in little memory: a server on a socket, in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import time
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_ml_provider.clock import CLOCK
+from airflow_ml_provider.compat import BaseSensorOperator, TaskDeferred
+from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+from airflow_ml_provider.operators.ml_model import MachineLearningGetMLModelOperator
+from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
+from airflow_ml_provider.scoring.objects import Source, open_at
+from airflow_ml_provider.scoring.writing import Key, put_part
+from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
+from airflow_ml_provider.waiting import Wait
+from tests.deferred import first_event
+from tests.hostile import ANSWERS, TLS_STALL, hostile
+
+AirflowRescheduleException = __import__(BaseSensorOperator.__module__, fromlist=["x"]).AirflowRescheduleException
+
+SECONDS = 2  # that each path is given
+LATEST = SECONDS + 15  # a machine may be busy
+MOST_MB = 250
+CONFIG = {"read_timeout": 1, "retries": {"total_max_attempts": 1}}
+SENSOR = {"ml_model_id": "ml-1", "poke_interval": 0.5, "timeout": SECONDS, "botocore_config": CONFIG}
+KINDS = [*ANSWERS, TLS_STALL]
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]  # real time: make test-hostile
+
+
+def sensor(**arguments):
+    return MachineLearningRealtimeEndpointSensor(task_id="wait", **SENSOR | arguments)
+
+
+def trigger(model_id="ml-1", seconds=SECONDS, delay=0.5, **settings):
+    now = CLOCK.now()
+    wait = Wait("realtime_endpoint_ready", model_id, "us-east-1", now + seconds, delay, now, status="UPDATING")
+    return MachineLearningTrigger(wait=wait.to_json(), carried={}, botocore_config=CONFIG, **settings)
+
+
+def single_call():
+    operator = MachineLearningGetMLModelOperator(task_id="get", ml_model_id="ml-1", botocore_config=CONFIG)
+    operator.execute({})
+
+
+def worker():
+    MachineLearningCreateRealtimeEndpointOperator(
+        task_id="create", ml_model_id="ml-1", waiter_delay=0.5, waiter_max_attempts=4, botocore_config=CONFIG
+    ).execute({})
+
+
+def poke():
+    sensor(deferrable=False).execute({})
+
+
+def reschedule():
+    from datetime import UTC, datetime
+
+    began = datetime.now(UTC)
+    names = dict.fromkeys(("dag_id", "task_id", "run_id", "map_index"), "")
+    ti = SimpleNamespace(
+        get_first_reschedule_date=lambda _: began, start_date=began, xcom_push=lambda **_: None, max_tries=0, **names
+    )
+    while True:
+        try:
+            return sensor(deferrable=False, mode="reschedule").execute({"ti": ti})
+        except AirflowRescheduleException as again:
+            time.sleep(max(again.reschedule_date.timestamp() - time.time(), 0))
+
+
+def deferred():
+    task = sensor(deferrable=True)
+    try:
+        return task.execute({})
+    except TaskDeferred as deferral:
+        event = asyncio.run(first_event(deferral.trigger))
+        return task.resume_execution(deferral.method_name, {"event": event.payload}, {})
+
+
+def predict():
+    MachineLearningHook(config=CONFIG).predict("ml-1", {"x": 1}, os.environ["AWS_ENDPOINT_URL"], mount_timeout=SECONDS)
+
+
+def predict_below_the_client():
+    from airflow_ml_provider.predicting.wire import Wire
+
+    wire = Wire(MachineLearningHook(config=CONFIG), "ml-1", os.environ["AWS_ENDPOINT_URL"])
+    wire.predict(wire.body({"x": 1}))
+
+
+def s3_read():
+    open_at(MachineLearningHook(config=CONFIG).s3, Source("s3://bucket/key", '"etag"', 1000)).read()
+
+
+def s3_write():
+    put_part(MachineLearningHook(config=CONFIG).s3, Key("bucket", "key"), bytes(1024 * 1024))
+
+
+WAITS = (worker, poke, reschedule, deferred)
+PATHS = (*WAITS, single_call, predict, predict_below_the_client, s3_read, s3_write)
+QUICK = {(worker, "drip_body"), (poke, "drip_body"), (deferred, "drip_body"), (s3_read, "drip_body")}
+
+
+def failure_of(path):
+    """Return what a path raised."""
+    try:
+        path()
+    except Exception as error:
+        return error
+    return None
+
+
+def marks_of(path, kind):
+    return () if (path, kind) in QUICK else pytest.mark.system
+
+
+def most_memory():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        pytest.param(
+            path, kind, marks=() if (path, kind) in QUICK else pytest.mark.system, id=f"{path.__name__}-{kind}"
+        )
+        for path in PATHS
+        for kind in KINDS
+    ],
+)
+def test_a_path_ends(path, kind, monkeypatch):
+    """Within its time and a few seconds, without growing, and without a request to another host."""
+    with ExitStack() as stack:
+        elsewhere = stack.enter_context(hostile("html"))
+        server = stack.enter_context(hostile(kind))
+        server.elsewhere = elsewhere.url
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        began, memory = time.monotonic(), most_memory()
+        failure = failure_of(path)
+        assert time.monotonic() - began < LATEST
+        assert most_memory() - memory < MOST_MB
+        assert server.asked
+        assert not elsewhere.asked
+    assert path not in WAITS or "deadline" in str(failure)
+    assert failure or path in (s3_read, s3_write)  # S3's answers have no shape that a page could fail to have
+
+
+@pytest.fixture
+def ml_models(amazon_ml_local):
+    """Twenty models whose endpoints are UPDATING for two seconds."""
+    service, client = amazon_ml_local.service, amazon_ml_local.client()
+    service.clock.freeze()
+    amazon_ml_local.storage.write(
+        "s3://bucket/train.csv", b"x,y\n" + b"".join(b"%d,%d\n" % (x, x > 9) for x in range(20))
+    )
+    schema = (
+        '{"version": "1.0", "targetAttributeName": "y", "dataFormat": "CSV", "dataFileContainsHeader": true,'
+        ' "attributes": [{"attributeName": "x", "attributeType": "NUMERIC"},'
+        ' {"attributeName": "y", "attributeType": "BINARY"}]}'
+    )
+    data = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": schema}
+    client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=data, ComputeStatistics=True)
+    ids = [f"model-{number:02}" for number in range(20)]
+    for model_id in ids:
+        client.create_ml_model(MLModelId=model_id, MLModelType="BINARY", TrainingDataSourceId="ds-1")
+    service.clock.advance(3600)
+    assert {client.get_ml_model(MLModelId=model_id)["Status"] for model_id in ids} == {"COMPLETED"}
+    service.durations.set(realtime_endpoint=2)
+    for model_id in ids:
+        client.create_realtime_endpoint(MLModelId=model_id)
+    service.clock.resume()
+    return ids
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("chosen", [b'"model-07"', b"DescribeMLModels"])
+def test_one_that_hangs_holds_up_no_other(ml_models, amazon_ml_local, monkeypatch, chosen):
+    """Of twenty waits of which one drips nineteen end as without it; a list that drips costs calls only."""
+    with hostile("drip_body", amazon_ml_local.url, lambda request: chosen in request) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        ended = {}
+
+        async def wait_for(model_id):
+            event = await first_event(trigger(model_id, seconds=20, delay=1))
+            ended[model_id] = (event.payload["outcome"]["kind"], time.monotonic() - began)
+
+        async def together():
+            await asyncio.gather(*map(wait_for, ml_models))
+
+        began = time.monotonic()
+        asyncio.run(together())
+        drips = {"model-07"} if chosen == b'"model-07"' else set()
+        assert {model_id for model_id, (kind, _) in ended.items() if kind != "success"} == drips
+        assert max(seconds for kind, seconds in ended.values() if kind == "success") < 15
+        assert max(seconds for _, seconds in ended.values()) < 30
+
+
+CHILD = """
+import asyncio, sys
+from tests.faults.test_hostile import trigger
+from tests.conftest import ROWS, SCHEMA
+from tests.deferred import first_event
+
+async def main():
+    waits = [asyncio.create_task(first_event(trigger(f"ml-{n}", seconds=600))) for n in range(3)]
+    await asyncio.to_thread(sys.stdin.read)
+
+trigger.__globals__["CONFIG"].update(read_timeout=600)
+asyncio.run(main())
+"""
