@@ -171,8 +171,8 @@ class Poller:
         await asyncio.wait({pending.look}, timeout=patience)
         if pending.is_hung:
             pending.look.add_done_callback(partial(self._late, pending))
-        elif error := pending.look.exception():
-            raise error
+        elif not pending.look.cancelled() and (error := pending.look.exception()):
+            raise error  # a look that is cancelled was that of a task which waits no more
 
     async def _end_or_go_on(self, pending: PendingWait) -> None:
         pending.end(await self.look(pending.wait) or waiting.expired(pending.wait))

@@ -11,8 +11,10 @@ import pytest
 
 from airflow_ml_provider import retrying, waiting
 from airflow_ml_provider.clock import CLOCK
+from airflow_ml_provider.payloads import AwsSettings
 from airflow_ml_provider.triggers import poller as poller_module
-from airflow_ml_provider.triggers.poller import GRACE, poller
+from airflow_ml_provider.triggers.poller import GRACE, Poller, poller
+from airflow_ml_provider.waiting import Wait
 from tests.deferred import first_event, run_in_loop
 
 
@@ -291,3 +293,29 @@ def test_waits_with_a_role_assume_it_once(amazon_ml_local, service_clock, endpoi
         found = outcomes(service_clock, [trigger(model_id) for model_id in ids])
     assert [outcome["kind"] for outcome in found] == ["success"] * 20
     assert [text for text in caplog.messages if text.startswith("sts ")] == ["sts POST / 200"]
+
+
+def test_a_wait_that_is_cancelled_in_mid_look_holds_up_no_other(service_clock, monkeypatch):
+    """A task that is cleared while it is looked at ends its own look, and not the loop that looks for all."""
+    looking, answer = asyncio.Event(), {"kind": "success", "message": "", "description": {}}
+
+    async def look(self, wait):
+        if wait.resource_id == "cancelled":
+            looking.set()
+            await asyncio.Event().wait()
+        return answer
+
+    async def main():
+        now = CLOCK.now()
+        waits = [Wait("realtime_endpoint_ready", name, "", now + 600, 0.1, now) for name in ("cancelled", "other")]
+        settings = AwsSettings(aws_conn_id=None, region_name="us-east-1", verify=None, botocore_config=None)
+        cancelled = asyncio.create_task(poller(settings).outcome(waits[0]))
+        await looking.wait()
+        other = asyncio.create_task(poller(settings).outcome(waits[1]))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        return await asyncio.wait_for(other, 20)
+
+    service_clock.resume()
+    monkeypatch.setattr(Poller, "look", look)
+    assert asyncio.run(main()) == answer
