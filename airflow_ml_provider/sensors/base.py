@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from airflow_ml_provider.waiting import Wait
 
 
+# Seconds by which a poke's deadline comes before Airflow's own, whose message names neither status nor error.
+BEFORE_AIRFLOW = 0.01
+
+
 class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
     """Poke the state of a resource, by Airflow's own ``poke_interval`` and ``timeout`` (seconds).
 
@@ -102,6 +106,8 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
             wait.started = min(CLOCK.from_wall(began.timestamp()), wait.started)
             wait.deadline = wait.started + self.timeout
             wait.calls = context.get("task_reschedule_count") or 0
+        if context is not None:
+            wait.deadline -= BEFORE_AIRFLOW
         return wait
 
     def concluded(self, outcome: Outcome) -> Description:

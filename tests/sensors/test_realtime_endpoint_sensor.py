@@ -182,6 +182,16 @@ def test_the_deadline_says_what_was_last_seen(slow):
         sensor(deferrable=False).execute({})
 
 
+def test_the_sensors_own_verdict_comes_before_airflows(slow, service_clock):
+    """Airflow's message names no error, so a poke in the last moment of ``timeout`` is the last one."""
+    slow.faults.add("throttling")
+    task = sensor(timeout=100)
+    task.poke({})
+    service_clock.sleep(100 - 1e-6)
+    with pytest.raises(AirflowSensorTimeout, match="the last error was ThrottlingException"):
+        task.poke({"ti": None})
+
+
 def test_failed_pokes_come_later(slow):
     """After errors a sensor backs off as an operator does, and asks as seldom."""
     slow.faults.add("throttling")
