@@ -118,7 +118,7 @@ class MachineLearningClientHook(AwsBaseHook):
         return self._new_session(region_name)
 
     def _get_caller(self, target_function_name: str = "execute") -> str:
-        """Name the caller in the user agent, without the walk up the stack that reads every frame's source file."""
+        """Return the caller's name for the user agent, without the walk up the stack that reads each source file."""
         return type(self).__name__
 
     def get_client_type(

@@ -137,13 +137,13 @@ def explain(*, parsed: Mapping[str, object], model: OperationModel, region: str,
 
 
 def code(error: BaseException) -> str:
-    """Give AWS's name of the error, or the exception's class where AWS said nothing."""
+    """Return AWS's name of the error, or the exception's class where AWS said nothing."""
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code") or type(error).__name__)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether the same call may succeed later: throttling, 5xx, connections, expired credentials."""
+    """Return whether the same call may succeed later: throttling, 5xx, connections, expired credentials."""
     from botocore.exceptions import ClientError
 
     if isinstance(error, ClientError):
@@ -157,7 +157,7 @@ def is_answer(error: BaseException) -> bool:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Tell whether the service has said that it did nothing: a 4xx of its own."""
+    """Return whether the service has said that it did nothing: a 4xx of its own."""
     return 400 <= _status(error) < 500
 
 
@@ -172,7 +172,7 @@ def is_permanent(error: BaseException) -> bool:
 
 
 def is_passing_at_predict(error: BaseException) -> bool:
-    """Tell the same of Predict: a READY endpoint may take a while more until its predictor is mounted."""
+    """Return the same for Predict: a READY endpoint may take a while more until its predictor is mounted."""
     return code(error) == "PredictorNotMountedException" or is_transient(error)
 
 

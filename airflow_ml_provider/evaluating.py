@@ -20,7 +20,7 @@ class Metric(NamedTuple):
         return METRICS[self.name]
 
     def beats(self, other: Metric) -> bool:
-        """Tell whether it is better than another; the same is not better.
+        """Return whether it is better than another; the same is not better.
 
         :raises ValueError: when the other is a metric of another type of model.
         """
@@ -49,7 +49,7 @@ def metric(evaluation: Mapping[str, object]) -> Metric:
 
 
 def shortfalls(found: Metric, at_least: float | None, at_most: float | None, deployed: Metric | None) -> Iterator[str]:
-    """Say in words which bars are not passed; nothing when all are.
+    """Yield a sentence for each bar that is not passed.
 
     :raises ValueError: when a bar does not fit the metric.
     """

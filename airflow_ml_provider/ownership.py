@@ -163,7 +163,7 @@ class Claim:
         self.register.write(self.owner)
 
     def release(self) -> None:
-        """Give up the use of an endpoint that another task made, unless that one has left it to this."""
+        """End the use of an endpoint that another task made, unless that one has left it to this."""
         if self.held and self.owner.state == "using":
             others = [owner for owner in self.register.read() if owner.key != self.owner.key and not owner.leaving]
             if any(owner.at == self.owner.at for owner in others):

@@ -77,7 +77,7 @@ def to_json(value: object) -> JSON:
 
 
 def describe(resource: Resource, answer: Mapping[str, object]) -> Description:
-    """Give what a Get or Describe item says of the thing, in plain JSON types, without secrets."""
+    """Return what a Get or Describe item says of the thing, in plain JSON types, without secrets."""
     thing = cast("Description", to_json(answer))
     if not resource.member:
         return thing
@@ -94,7 +94,7 @@ def highlight(seen: Description) -> str:
 
 
 def endpoint_info(answer: Mapping[str, object]) -> RealtimeEndpoint:
-    """Give the endpoint's info out of a Create, Delete or Get answer, in plain JSON types."""
+    """Return the endpoint's info out of a Create, Delete or Get answer, in plain JSON types."""
     info = answer.get("RealtimeEndpointInfo") or answer.get("EndpointInfo")
     found = describe(RESOURCES["RealtimeEndpoint"], {"MLModelId": answer["MLModelId"], "EndpointInfo": info})
     return cast("RealtimeEndpoint", found)

@@ -41,12 +41,12 @@ def service_model() -> ServiceModel:
 
 @cache
 def operation_model(operation: str) -> OperationModel:
-    """Give botocore's model of an operation, by AWS's name."""
+    """Return botocore's model of an operation, by AWS's name."""
     return service_model().operation_model(operation)
 
 
 def argument_name(member: str) -> str:
-    """Give the argument that stands for a member: ``MLModelId`` → ``ml_model_id``."""
+    """Return the argument that stands for a member: ``MLModelId`` → ``ml_model_id``."""
     from botocore import xform_name
 
     return str(xform_name(member))
@@ -62,7 +62,7 @@ def _members(shape: StructureShape, path: tuple[str, ...] = ()) -> Iterator[tupl
 
 @cache
 def arguments(operation: str) -> dict[str, tuple[tuple[str, ...], Shape, bool]]:
-    """Give an operation's arguments: name → (path of the member in the request, its shape, whether it is required)."""
+    """Return an operation's arguments: name → (path of the member in the request, its shape, required or not)."""
     shape = operation_model(operation).input_shape
     members = _members(cast("StructureShape", shape))
     return {RENAMED.get(found[0][-1]) or argument_name(found[0][-1]): found for found in members}

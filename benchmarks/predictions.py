@@ -79,7 +79,7 @@ def control(method: str, path: str, **body: object) -> list[dict[str, object]]:
 
 
 def record(number: int) -> dict[str, str]:
-    """Give one of many records."""
+    """Return one of many records."""
     return {"x0": str(number % 40), "x1": str(-(number % 40)), "x2": "0.5", "x3": str(number % 7), "x4": "1"}
 
 
@@ -126,7 +126,7 @@ def pool(rows: int, limit: int) -> None:
 
 
 def measured(way: Callable[[int, int], None], rows: int, limit: int) -> Result:
-    """Let one way predict, first a little to be warm."""
+    """Predict in one way, after a few records to warm up."""
     way(20, limit)
     time.sleep(1.1)
     control("DELETE", "requests")

@@ -154,12 +154,12 @@ def megabytes() -> float:
 
 
 def all_seen(counts: dict, kind: str, count: int) -> bool:
-    """Tell whether every endpoint has been looked at, by a Get or by a full round of pages."""
+    """Return whether every endpoint has been looked at, by a Get or by a full round of pages."""
     return counts["seen"] == count if kind == "peer" else looks(counts, kind, count) >= 1
 
 
 def looks(counts: dict, kind: str, count: int) -> float:
-    """Say how often an endpoint has been looked at, on average."""
+    """Return how often an endpoint has been polled, on average."""
     if kind == "peer":
         return counts.get("GetMLModel", 0) / count
     return counts.get("DescribeMLModels", 0) / -(-count // 100)
@@ -173,7 +173,7 @@ def connections(url: str) -> int:
 
 
 async def probe(lags: list[float]) -> None:
-    """Note by how much a short sleep comes late."""
+    """Record by how much a short sleep is late."""
     while True:
         began = time.perf_counter()
         await asyncio.sleep(0.005)
@@ -181,7 +181,7 @@ async def probe(lags: list[float]) -> None:
 
 
 async def hear(trigger, heard: list[float]) -> None:
-    """Note when the trigger fires."""
+    """Record when the trigger fires."""
     async for _ in trigger.run():
         heard.append(time.time())  # noqa: PERF401 - when, not what
 
@@ -223,7 +223,7 @@ async def steady(kind: str, count: int, url: str) -> dict:
 
 
 async def delays(url: str, heard: list[float]) -> dict:
-    """Let a hundred endpoints become READY, and wait until that is heard."""
+    """Make a hundred endpoints READY, and wait for their events."""
     ready = (await asyncio.to_thread(ask, url, "ready"))["now"]
     for _ in range(1200):
         if len(heard) == 100:

@@ -73,7 +73,7 @@ def add_inherited_arguments(app, what, name, obj, options, lines) -> None:
 
 
 def known_here(lines: list[str]) -> bool:
-    """Tell whether a docstring has a list of arguments already."""
+    """Return whether a docstring has a list of arguments already."""
     return any(line.startswith(":param") for line in lines)
 
 

@@ -92,7 +92,7 @@ def airflow_environment(home: Path, endpoint_url: str, port: int) -> dict[str, s
 
 @contextlib.contextmanager
 def only_one(home: Path, command: str, status: int = 1) -> Iterator[None]:
-    """Let one process at a time use a folder, and end it and all its descendants on a signal.
+    """Lock a folder for this process, and end it and all its descendants on a signal.
 
     SIGINT, SIGTERM and SIGHUP become one KeyboardInterrupt; later ones are ignored, as the end is under way.
 

@@ -73,7 +73,7 @@ FLAGS = {
 
 
 def classes(section, base):
-    """Give the public classes that the modules in a section of provider info define."""
+    """Return the public classes that the modules in a section of provider info define."""
     modules = [importlib.import_module(name) for name in module_names(section) if name not in NEEDS_AIRFLOW_3]
     return [
         found
@@ -103,7 +103,7 @@ TRIGGER_ARGUMENTS = {
 
 
 def own_arguments(found):
-    """Give the explicit arguments of a class's own ``__init__``."""
+    """Return the explicit arguments of a class's own ``__init__``."""
     signature = inspect.signature(vars(found)["__init__"])
     return {
         name: parameter
@@ -113,7 +113,7 @@ def own_arguments(found):
 
 
 def aws_arguments(found):
-    """Give an operator's arguments by the service model → (shape, whether it is required)."""
+    """Return an operator's arguments by the service model → (shape, whether it is required)."""
     operation = found.operation
     return {
         RENAMED.get((operation, name), (name,))[0]: (shape, required and (operation, name) not in OPTIONAL)
@@ -238,7 +238,7 @@ def test_the_waiters_file_and_the_table_of_waiters_agree():
 
 
 def enum_at(operation, path):
-    """Give the values that a member of an answer may have."""
+    """Return the values that a member of an answer may have."""
     shape = operation_model(operation).output_shape
     for member in path.split("."):
         shape = shape.members[member]

@@ -19,7 +19,7 @@ MARKED = re.compile(r" *# \[START (\w+)\]\n(.*?)\n *# \[END \1\]\n", re.DOTALL)
 
 
 def marked(path):
-    """Give what stands between the markers of a Dag file, by name."""
+    """Return what stands between the markers of a Dag file, by name."""
     return {name: textwrap.dedent(code).strip() for name, code in MARKED.findall(path.read_text())}
 
 
@@ -57,7 +57,7 @@ def test_links_lead_to_files(page):
 
 
 def purposes() -> dict[str, str]:
-    """Give each module's path and the first line of its docstring."""
+    """Return each module's path and the first line of its docstring."""
     files = [path for package in PACKAGES for path in package.rglob("*.py")]
     docstrings = {path: ast.get_docstring(ast.parse(path.read_text())) for path in files}
     return {name(path): text.split("\n")[0] for path, text in docstrings.items() if text}

@@ -110,7 +110,7 @@ class MachineLearningBase(BaseOperator):
         return waiting.Wait(waiter, resource_id, self.region(seconds), started + seconds, delay, started)
 
     def region(self, seconds: float) -> str:
-        """Name the region; where STS lets no client be made just now, as it was asked for, and the looks go on."""
+        """Return the region; the one that was asked for while STS does not answer."""
         from airflow_ml_provider import errors, transport
 
         try:
@@ -128,7 +128,7 @@ class MachineLearningBase(BaseOperator):
         return waiting.look(wait, self.get(wait)) or waiting.expired(wait)
 
     def get(self, wait: Wait) -> Callable[[], Mapping[str, object]]:
-        """Give the call that asks for what is awaited."""
+        """Return the call that asks for what is awaited."""
         return lambda: self.hook.get(wait.resource, wait.resource_id, wait.deadline)
 
     told = ""

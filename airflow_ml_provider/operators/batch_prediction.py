@@ -64,7 +64,7 @@ class MachineLearningCreateBatchPredictionOperator(MachineLearningCreateOperator
         self.batch_prediction_name = batch_prediction_name
 
     def deliver(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
-        """Give the results' URIs to XCom as well; a manifest that this task may not read is no failure."""
+        """Push the results' URIs as well; a manifest that this task may not read is no failure."""
         from airflow_ml_provider.scoring.manifest import results
 
         batch_prediction_id = super().deliver(context, wait, outcome)
@@ -98,7 +98,7 @@ class MachineLearningUpdateBatchPredictionOperator(MachineLearningChangeOperator
 
 
 class MachineLearningGetBatchPredictionOperator(MachineLearningGetOperator):
-    """Give the description of a batch prediction.
+    """Return the description of a batch prediction.
 
     Returns what GetBatchPrediction says under AWS's names, times in ISO 8601, without ``LogUri``; each member is an
     XCom of its own too.

@@ -272,7 +272,7 @@ class MachineLearningUpdateDataSourceOperator(MachineLearningChangeOperator):
 
 
 class MachineLearningGetDataSourceOperator(MachineLearningGetOperator):
-    """Give the description of a data source.
+    """Return the description of a data source.
 
     Returns what GetDataSource says under AWS's names, times in ISO 8601, without ``LogUri``; each member is an XCom
     of its own too.

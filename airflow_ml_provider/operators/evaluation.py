@@ -81,7 +81,7 @@ class MachineLearningUpdateEvaluationOperator(MachineLearningChangeOperator):
 
 
 class MachineLearningGetEvaluationOperator(MachineLearningGetOperator):
-    """Give the description of an evaluation.
+    """Return the description of an evaluation.
 
     Returns what GetEvaluation says under AWS's names, times in ISO 8601, without ``LogUri``; each member is an XCom
     of its own too.
@@ -116,7 +116,7 @@ class MachineLearningDeleteEvaluationOperator(MachineLearningDeleteOperator):
 
 
 class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOperator):
-    """Let the Dag go on only when a model's evaluation is good enough, and better than the model now deployed.
+    """Continue the Dag only when a model's evaluation is good enough, and better than the model now deployed.
 
     Every bar that is given has to be passed. Without task ids it short-circuits: what is directly downstream is run or
     skipped; with them it branches.

@@ -125,7 +125,7 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         return outcome if outcome and outcome["kind"] in ("success", "failure") else None
 
     def deliver(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
-        """Give what was learnt to XCom, each member under its own key, and return the id."""
+        """Push each member of the description under its own key, and return the id."""
         learnt = self.concluded(outcome) if outcome else {}
         self.push(context, {wait.resource.id_member: wait.resource_id, **learnt})
         return wait.resource_id
@@ -143,7 +143,7 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
 
 
 class MachineLearningGetOperator(MachineLearningOperator):
-    """Give what the service says of a thing to XCom: times in ISO 8601, without ``LogUri``, each member a key too."""
+    """Return a resource's description: times in ISO 8601, without ``LogUri``; each member is an XCom of its own too."""
 
     resource: ClassVar[Resource]
     returns_members = True

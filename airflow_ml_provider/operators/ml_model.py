@@ -98,7 +98,7 @@ class MachineLearningUpdateMLModelOperator(MachineLearningChangeOperator):
 
 
 class MachineLearningGetMLModelOperator(MachineLearningGetOperator):
-    """Give the description of a model.
+    """Return the description of a model.
 
     Returns what GetMLModel says under AWS's names, times in ISO 8601, without ``LogUri``; each member is an XCom of
     its own too.

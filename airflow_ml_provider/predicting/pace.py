@@ -27,7 +27,7 @@ class Slot:
 
 
 class Pace:
-    """Give slots to calls from any thread: no second holds more than ``limit`` of them, and none saves up for later.
+    """Hand out slots to calls of any thread: no second holds more than ``limit``, and unused ones are lost.
 
     The service counts calls as they arrive, which is later than they were to be sent. So a call that was sent late, or
     took longer than the quickest ones and may have arrived late, holds up the one a second behind it.
@@ -73,17 +73,17 @@ class Pace:
         return slot
 
     def answered(self, slot: Slot) -> None:
-        """Hear that the call of a slot was answered; the quickest answers tell how long the way is."""
+        """Record that the call of a slot was answered; the quickest answers measure the network's latency."""
         with self._lock:
             slot.took = self.clock.now() - slot.sent
             self._quickest = min(slot.took, self._quickest + DRIFT)
 
     def _arrived(self, slot: Slot) -> float:
-        """Say when a call reached the service at the latest, by what is known now of how long the way is."""
+        """Return when a call reached the service at the latest, by the latency that is known now."""
         return slot.sent + min(max(slot.took - self._quickest, 0.0), 1.0)
 
     def throttled(self) -> None:
-        """Hear that the service refused a call as one too many: lower the rate, at most once a second."""
+        """Lower the rate after a throttled call, at most once a second."""
         with self._lock:
             self.throttled_calls += 1
             now = self.clock.now()

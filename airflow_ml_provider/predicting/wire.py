@@ -63,7 +63,7 @@ class Wire:
         self._credentials: Credentials = self._found_credentials()
 
     def body(self, record: Record) -> bytes | RefusedRecord:
-        """Give the body of a request, or why there can be none."""
+        """Return the body of a request, or why there can be none."""
         try:
             sent = encode(record)
             check_size(sent)

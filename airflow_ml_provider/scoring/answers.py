@@ -16,14 +16,14 @@ ERROR_COLUMNS = ("uri", "line", "reason")
 
 
 def csv_line(cells: Sequence[object]) -> str:
-    """Give one line of CSV; a cell with any end of line in it is quoted."""
+    """Return one line of CSV; a cell with any end of line in it is quoted."""
     out = StringIO()
     csv.writer(out, lineterminator="\r\n").writerow(cells)  # Python before 3.13 quotes for the terminator's own alone
     return out.getvalue()[:-2] + "\n"
 
 
 def columns(prediction: Prediction) -> list[str]:
-    """Name the columns that hold a model's predictions: its type shows in the first one.
+    """Return the columns that hold a model's predictions: its type shows in the first one.
 
     A BINARY model has the one score of its class "1", a MULTICLASS model one for each class.
     """
@@ -46,7 +46,7 @@ def _cell(prediction: Prediction, column: str) -> object:
 
 
 def line(format: Format, keys: Values, prediction: Prediction, names: Sequence[str]) -> str:
-    """Give the line of one row: its keys, then its prediction."""
+    """Return the line of one row: its keys, then its prediction."""
     if format == "CSV":
         return csv_line([*keys.values(), *(_cell(prediction, name) for name in names)])
     said: dict[str, object] = {name: found for name, found in sorted(prediction.items()) if name != "details"}
@@ -84,7 +84,7 @@ def count(tally: Tally, prediction: Prediction) -> None:
 
 
 def summary(tally: Tally) -> str:
-    """Say in words what the predictions come to."""
+    """Return in words what the predictions come to."""
     if tally["labels"]:
         return ", ".join(f"{label}: {number:,}" for label, number in sorted(tally["labels"].items()))
     if tally["count"]:

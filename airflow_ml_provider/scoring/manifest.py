@@ -31,7 +31,7 @@ class Results(TypedDict):
 
 
 def manifest_uri(output_uri: str, batch_prediction_id: str) -> str:
-    """Say where the manifest is."""
+    """Return the URI of the manifest."""
     return f"{output_uri.rstrip('/')}/batch-prediction/{batch_prediction_id}.manifest"
 
 

@@ -36,7 +36,7 @@ class Stretch:
     count: int
 
     def to_json(self) -> Description:
-        """Give the stretch as XCom carries it."""
+        """Return the stretch as XCom carries it."""
         return asdict(self)
 
     def read(self, s3: S3Client, format: Format, place: rows.Place | None = None) -> Iterator[Row]:

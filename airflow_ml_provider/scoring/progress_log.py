@@ -14,12 +14,12 @@ PRICE = 0.0001  # dollars a prediction: a third party's figure, the only one tha
 
 
 def cost(predictions: int) -> str:
-    """Say what so many predictions cost."""
+    """Return in words what so many predictions cost."""
     return f"about ${predictions * PRICE:,.2f} at ${PRICE} a prediction"
 
 
 class Teller:
-    """Tell the log how the rows go.
+    """Log the progress of the rows.
 
     :param total: how many there are.
     :param before: how many of them an earlier try has done.
@@ -33,14 +33,14 @@ class Teller:
         self._began = self._told = self._lap = self._clock.now()
 
     def begin(self, changed: Sequence[str]) -> None:
-        """Tell what is ahead, and what it costs."""
+        """Log how many rows there are, and what they cost."""
         if changed:
             log.warning("Beginning anew, since this changed after the last try: %s", ", ".join(changed))
         left = self._total - self._before
         log.info("%s rows to predict, %s; an earlier try did %s", f"{left:,}", cost(left), f"{self._before:,}")
 
     def tell(self, rows: int, errors: int) -> None:
-        """Tell how far it is, every few seconds."""
+        """Log the progress every few seconds."""
         now = self._clock.now()
         if now - self._told < TELL_EVERY:
             return
@@ -53,11 +53,11 @@ class Teller:
         )  # fmt: skip
 
     def lap(self) -> float:
-        """Give the seconds since the last lap."""
+        """Return the seconds since the last lap."""
         now, before = self._clock.now(), self._lap
         self._lap = now
         return now - before
 
     def end(self, predictions: str) -> None:
-        """Tell what the predictions were."""
+        """Log a summary of the predictions."""
         log.info("All %s rows are done. Predictions: %s", f"{self._total:,}", predictions)

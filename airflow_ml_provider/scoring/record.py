@@ -82,7 +82,7 @@ class Record:
         raise AirflowException(f"output_uri: {self._key.uri} cannot be written: each time it is another version")
 
     def _has_arrived(self, body: bytes) -> bool:
-        """Tell whether a write that was refused has been done before, its answer lost; else see what is there now."""
+        """Return whether a refused write had succeeded before, its answer lost; else read what is there now."""
         found = get(self._s3, self._key)
         if found is None and self._etag is None:
             return False
@@ -104,7 +104,7 @@ class Record:
         self.swap(self._state)
 
     def mentions(self, name: str) -> bool:
-        """Tell whether the record, whoever wrote it last, names a part."""
+        """Return whether the record, whoever wrote it last, names a part."""
         with failures("read", self._uri):
             found = get(self._s3, self._key)
         return found is not None and name.encode() in found[1]

@@ -110,7 +110,7 @@ class Settings:
         )
 
     def pins(self) -> Description:
-        """Give those that the output's bytes depend on."""
+        """Return those that the output's bytes depend on."""
         return {
             "input_format": self.input_format,
             "output_format": self.output_format,
@@ -163,7 +163,7 @@ def share_of(stretches: Sequence[Description], output_uri: str, max_predictions:
 
 
 def format_of(argument: str, format: object, uri: str) -> Format:
-    """Give the format that an argument names, or else a URI."""
+    """Return the format that an argument names, or else a URI."""
     if format is None:
         name = uri.removesuffix(".gz")
         return "JSON_LINES" if os.path.splitext(name)[1] in JSON_LINES_NAMES else "CSV"
@@ -173,7 +173,7 @@ def format_of(argument: str, format: object, uri: str) -> Format:
 
 
 def texts(argument: str, value: object) -> list[str]:
-    """Give a list of names, each of them once.
+    """Return a list of names, each of them once.
 
     :raises ValueError: when it is none.
     """

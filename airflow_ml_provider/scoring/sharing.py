@@ -70,7 +70,7 @@ def _rates(rate: int, rows: Sequence[int]) -> list[int]:
 
 
 def _share_uri(output_uri: str, number: int) -> str:
-    """Name a share's output; the end of the name says how it is written, so it stays the output's own."""
+    """Return the URI of a share's output; it ends like the output's own, as the ending chooses the format."""
     name = output_uri.rsplit("/", 1)[-1].removesuffix(".gz")
     return f"{output_uri}{SHARES}{number:04d}-{name}"
 

@@ -161,7 +161,7 @@ class Upload:
             self.size += len(chunk)
 
     def complete(self, seen: str | None) -> None:
-        """Let the object appear over the version that was seen, as a new one when none was.
+        """Complete the upload over the version that was seen, or as a new object when none was.
 
         :raises ConditionFailed: when it is another version now, or the upload was aborted.
         """

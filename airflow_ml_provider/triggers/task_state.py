@@ -1,4 +1,4 @@
-"""Tell whether Airflow has given up a task whose deferral it ended."""
+"""Return whether Airflow has given up a task whose deferral it ended."""
 
 from __future__ import annotations
 

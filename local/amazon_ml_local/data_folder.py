@@ -76,7 +76,7 @@ class DataFolder:
         return self.columns / f"{sequence}.arrow"
 
     def close(self) -> None:
-        """Let others use the folder."""
+        """Release the folder."""
         with self._using:
             self._database.close()
             self._lock.close()

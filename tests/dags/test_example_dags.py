@@ -16,7 +16,7 @@ DAGS = Path(__file__).parent.parent.parent / "dags"
 
 
 def endpoints(service):
-    """Give the status of each model's endpoint."""
+    """Return the status of each model's endpoint."""
     models = service.client().describe_ml_models()["Results"]
     return {model["MLModelId"]: model["EndpointInfo"]["EndpointStatus"] for model in models}
 

@@ -96,7 +96,7 @@ BAD = {
 
 
 def bad_values(member, shape, required):
-    """Give values that a member of this shape cannot have: (value, what the message says)."""
+    """Return values that a member of this shape cannot have: (value, what the message says)."""
     if required:
         yield None, "it is None"
     yield from BAD[shape.type_name]

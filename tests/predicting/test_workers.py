@@ -80,7 +80,7 @@ def s3(endpoint):
 
 
 def is_undisturbed(s3):
-    """Tell whether the output has the bytes of the undisturbed run."""
+    """Return whether the output has the bytes of the undisturbed run."""
     bodies = [s3.get_object(Bucket="bucket", Key=key)["Body"].read() for key in ("out.csv", "undisturbed.csv")]
     return bodies[0] == bodies[1]
 

@@ -167,7 +167,7 @@ def models(service, request) -> Callable[[int], list[str]]:
 
 
 def settings(port: int) -> dict[str, str]:
-    """Give the environment variables that make Airflow notice quickly, and serve its API."""
+    """Return the environment variables that make Airflow notice quickly, and serve its API."""
     ours = {
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS / "any" if ON_AIRFLOW_2 else DAGS),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
