@@ -12,7 +12,7 @@ from typing import Literal, cast
 from airflow_ml_provider.payloads import RealtimeEndpoint
 
 KEY = "airflow-endpoint"
-NAMES_LENGTH = 170  # characters of the names of Dag, task and run together; a tag's value has 256 at most
+NAMES_LENGTH = 155  # characters of the names of Dag, task and run together; a tag's value has 256 at most
 LONGEST_CALL = 60.0  # seconds: a Create whose answer nobody saw has made its endpoint within them
 STATES = ("creating", "created", "using")
 
@@ -23,8 +23,9 @@ class Owner:
 
     ``state`` is ``creating`` from before Create on, then ``created`` or, when another task's Create made the endpoint,
     ``using``. ``at`` is the endpoint's ``CreatedAt``; while ``creating``, the service's time before Create, empty when
-    the service did not say it. ``leaving`` is whether the task is about to delete the endpoint. ``key`` tells tasks
-    apart: of the names, those that are too long are cut, and characters that a tag may not hold are replaced.
+    the service did not say it, and ``again`` is after how many seconds Create was called once more. ``leaving`` is
+    whether the task is about to delete the endpoint. ``key`` tells tasks apart: of the names, those that are too long
+    are cut, and characters that a tag may not hold are replaced.
     """
 
     key: str = ""
@@ -34,6 +35,7 @@ class Owner:
     map_index: int = -1
     state: Literal["creating", "created", "using"] = "creating"
     at: str = ""
+    again: int = 0
     leaving: bool = False
 
     def __str__(self) -> str:
@@ -50,17 +52,25 @@ class Owner:
             return False
         if self.state != "creating":
             return _seconds(self.at, created_at) == 0
-        return not self.at or 0 <= _seconds(self.at, created_at) <= within
+        return not self.at or 0 <= _seconds(self.at, created_at) <= within + self.again
+
+    def seconds_until(self, time: str) -> float:
+        """Return the seconds from ``at`` to a time of the service; 0 where one of them is unknown."""
+        return _seconds(self.at, time) if self.at and time else 0.0
 
     def is_over(self, time: str) -> bool:
         """Return whether a Create that this claim announced must have been answered, or its task be dead, by a time."""
-        return self.state != "creating" or bool(self.at and time and _seconds(self.at, time) > LONGEST_CALL)
+        return self.state != "creating" or bool(
+            self.at and time and _seconds(self.at, time) > LONGEST_CALL + self.again
+        )
 
     def to_tag(self) -> dict[str, str]:
         """Return the claim as ``{"Key": …, "Value": …}``."""
         pairs = {self.state: self.at, "dag": self.dag_id, "task": self.task_id, "run": self.run_id}
         if self.map_index >= 0:
             pairs["map"] = str(self.map_index)
+        if self.again:
+            pairs["again"] = str(self.again)
         if self.leaving:
             pairs["leaving"] = "yes"
         return {"Key": self.key, "Value": " ".join(f"{name}={value}" for name, value in pairs.items())}
@@ -76,7 +86,7 @@ def parse(tag: Mapping[str, str]) -> Owner | None:
     state = next((state for state in STATES if state in pairs), None)
     if state is None or not key.startswith(f"{KEY}:") or not _is_time(pairs[state]):
         return None
-    map_index = pairs.get("map", "")
+    map_index, again = pairs.get("map", ""), pairs.get("again", "")
     return Owner(
         key,
         pairs.get("dag", ""),
@@ -85,6 +95,7 @@ def parse(tag: Mapping[str, str]) -> Owner | None:
         map_index=int(map_index) if map_index.isdecimal() else -1,
         state=cast("Literal['creating', 'created', 'using']", state),
         at=pairs[state],
+        again=int(again) if again.isdecimal() else 0,
         leaving="leaving" in pairs,
     )
 

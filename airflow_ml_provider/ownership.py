@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from math import inf
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_ml_provider import errors
@@ -68,6 +68,7 @@ class Claim:
         self.held, self.inherited = held, inherited
         self.refused = False
         self._asked_at = ""
+        self._began = 0.0
         self._seen: list[Owner] = []
 
     @classmethod
@@ -113,12 +114,19 @@ class Claim:
     def begin_anew(self) -> None:
         """Begin once more, since the endpoint that others made has gone."""
         self.register.read()  # for the time
-        self.held, self.inherited, self._asked_at = False, False, self.register.time
+        self.held, self.inherited, self._asked_at, self._began = False, False, self.register.time, 0.0
         self.begin()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Make one attempt at Create inside; unless it is refused it may have made an endpoint."""
+        """Make one attempt at Create inside; unless it is refused it may have made an endpoint.
+
+        What a further attempt makes is younger than the claim, so the claim says before it that Create is made again.
+        """
+        self._began = self._began or CLOCK.now()
+        seconds = ceil(self.owner.seconds_until(self._asked_at) + CLOCK.now() - self._began)
+        if seconds > 0 and self.held and self.owner.state == "creating":
+            self._write(again=seconds + 1)  # the service's times are whole seconds
         so_far, self.refused = self.refused, False
         try:
             yield
@@ -137,7 +145,7 @@ class Claim:
         if asked.covers(info, within=inf) or (self.inherited and self.owner.covers(info)):
             if not asked.at:
                 log.warning("%s: whether this task made it cannot be told, so it counts as made", self.register.wait)
-            self._write(state="created", at=in_utc(info["CreatedAt"]))
+            self._write(state="created", at=in_utc(info["CreatedAt"]), again=0)
         elif "CreatedAt" in info:
             self._share(info)
         self._forget_gone(info)
@@ -147,7 +155,7 @@ class Claim:
         if maker := next((owner for owner in others if owner.covers(info)), None):
             log.info("%s: made by %s", self.register.wait, maker)
             self.inherited = True
-            self._write(state="using", at=in_utc(info["CreatedAt"]))
+            self._write(state="using", at=in_utc(info["CreatedAt"]), again=0)
         else:
             self.held = False
             self.register.erase(self.owner)

@@ -37,7 +37,7 @@ def test_it_is_read_back_as_it_was(state, leaving, map_index):
 @pytest.mark.parametrize("name", ["x" * 250, "überprüfung", "a~b c%d=e\n", "日本語"])
 def test_any_name_makes_a_tag_that_aws_takes(name):
     """The service model says how long keys and values may be, and which characters they may hold."""
-    owner = replace(owner_of(name, name, name, 1023), state="creating", at=AT, leaving=True)
+    owner = replace(owner_of(name, name, name, 1023), state="creating", at=AT, again=99999, leaving=True)
     for member, text in owner.to_tag().items():
         shape = service_model().shape_for(f"Tag{member}")
         assert shape.metadata["min"] <= len(text) <= shape.metadata["max"]

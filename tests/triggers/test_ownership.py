@@ -291,9 +291,34 @@ def test_a_try_killed_before_its_create_was_answered_made_the_endpoint(service, 
     service.faults.add("reset", operation="CreateRealtimeEndpoint")
     at_next_sleep(interrupt)
     with pytest.raises(KeyboardInterrupt):
-        create(delete_on_failure=False).execute(context)
+        create(delete_on_failure=False, waiter_delay=5).execute(context)
     service.faults.clear()
     service.client().create_realtime_endpoint(MLModelId="ml-1")
+    service.service.fail("RealtimeEndpoint", "ml-1")
+    with pytest.raises(AirflowException, match="status FAILED"):
+        finish(create(), service_clock, context)
+    assert status(service) == "NONE"
+
+
+def test_a_try_killed_in_a_late_attempt_at_create_made_the_endpoint(service, service_clock):
+    """Create may be asked for again and again for minutes, so each further attempt is written down before it."""
+    context, attempts = {"ti": TaskInstance()}, []
+    task = create(delete_on_failure=False, waiter_delay=60, deferrable=False)
+    call_once = task.hook.call_once
+
+    def killed_in_the_third(operation, deadline, **request):
+        if operation == "CreateRealtimeEndpoint":
+            attempts.append(service_clock.now())
+            if len(attempts) == 3:
+                call_once(operation, deadline, **request)
+                raise KeyboardInterrupt
+            raise ConnectionResetError
+        return call_once(operation, deadline, **request)
+
+    task.hook.call_once = killed_in_the_third
+    with pytest.raises(KeyboardInterrupt):
+        task.execute(context)
+    assert attempts[2] - attempts[0] > 120
     service.service.fail("RealtimeEndpoint", "ml-1")
     with pytest.raises(AirflowException, match="status FAILED"):
         finish(create(), service_clock, context)
