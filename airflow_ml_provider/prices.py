@@ -1,7 +1,7 @@
-"""What realtime endpoints cost, by published figures.
+"""What realtime endpoints and predictions cost, by published figures.
 
-AWS's price list has no page for Amazon Machine Learning any more. The figure is a third party's, so every caller can
-pass another one.
+AWS's price list has no page for Amazon Machine Learning any more. The figures are a third party's, so callers can
+pass others.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import ceil
 
 PRICE_PER_10_MB = 0.001  # US dollars an hour for each 10 MB of a model's size
+PRICE_PER_PREDICTION = 0.0001  # US dollars
 TEN_MB = 10_000_000
 
 

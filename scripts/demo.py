@@ -14,6 +14,8 @@ from typing import TypedDict
 from processes import BIN, ROOT, Processes, airflow_environment, free_port, only_one, start_local_service
 from rich.console import Console
 
+from airflow_ml_provider.prices import PRICE_PER_10_MB, PRICE_PER_PREDICTION
+
 HOME = ROOT / ".demo"
 DAG_ID = "realtime_endpoint"
 BUCKET = "amazon-ml-demo"
@@ -42,8 +44,6 @@ METRIC = """
 AUC over {rows} unseen rows: {endpoint_auc:.4f} at the endpoint, {evaluation_auc:.4f} by the evaluation.
 It is the share of pairs, one benign and one malignant, in which the benign one scores higher: 0.5 is chance, 1 perfect.
 """
-# What a third party wrote down of AWS's prices: dollars a prediction, and an hour for each 10 MB of the model.
-PREDICTION, HOUR, HOUR_BYTES = 0.0001, 0.001, 10_000_000
 COST = """
 The endpoint is gone: its status is {status}. On AWS the {predictions} predictions would have cost ${predicting:.4f},
 and the endpoint ${hour:.3f} for each hour until it is deleted (a third party's figures; AWS bills training too).
@@ -154,8 +154,8 @@ def explain(found: Found, progress: Progress) -> None:
         COST.format(
             status=found["delete_endpoint"]["EndpointStatus"],
             predictions=predictions,
-            predicting=predictions * PREDICTION,
-            hour=HOUR,
+            predicting=predictions * PRICE_PER_PREDICTION,
+            hour=PRICE_PER_10_MB,  # the model is smaller
             dag_id=DAG_ID,
             log=AIRFLOW_LOG,
         ),

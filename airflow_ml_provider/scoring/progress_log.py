@@ -6,16 +6,16 @@ import logging
 from collections.abc import Sequence
 
 from airflow_ml_provider.clock import CLOCK, Clock
+from airflow_ml_provider.prices import PRICE_PER_PREDICTION
 
 log = logging.getLogger(__name__)
 
 TELL_EVERY = 10.0  # seconds
-PRICE = 0.0001  # dollars a prediction: a third party's figure, the only one that is known
 
 
 def cost(predictions: int) -> str:
     """Return in words what so many predictions cost."""
-    return f"about ${predictions * PRICE:,.2f} at ${PRICE} a prediction"
+    return f"about ${predictions * PRICE_PER_PREDICTION:,.2f} at ${PRICE_PER_PREDICTION} a prediction"
 
 
 class Teller:

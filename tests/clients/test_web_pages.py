@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pytest
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.serving import serve
 from amazon_ml_local.serving.guard import Guard
+from scripts.browser import chromium
 from tests.local.conftest import DATA, ROWS, schema
 
 if TYPE_CHECKING:
@@ -34,23 +34,14 @@ SECRET = "31337.5"
 RULES = "MAP *.example 127.0.0.1"
 # It is the service that keeps pages out, and not a newer browser's own check of where they come from.
 CHECKS = "LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", f"--host-resolver-rules={RULES}", f"--disable-features={CHECKS}",
-]  # fmt: skip
+FLAGS = (f"--host-resolver-rules={RULES}", f"--disable-features={CHECKS}")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Headless Chromium, as Debian packages it."""
-    from playwright.sync_api import sync_playwright
-
-    executable = shutil.which("chromium")
-    assert executable, "Chromium is missing: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+    with chromium(*FLAGS) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
