@@ -27,7 +27,7 @@ CONTENTS = {
         "report/page.css",
         "report/page.html",
     ),
-    "amazon_ml_local": ("py.typed", "__main__.py", "pytest_plugin.py"),
+    "amazon_ml_local": ("py.typed", "__main__.py", "pytest_plugin.py", "serving/pages/page.css"),
 }
 FIXTURE_TEST = """
 import importlib.util, os, boto3
@@ -76,7 +76,8 @@ def check_pins(environment: Environment) -> None:
     added = resolve(environment, airflow + ours) - resolve(environment, airflow)
     if added != {ours}:
         raise SystemExit(f"On Airflow {environment.lock} the provider brings more than itself: {sorted(added)}")
-    resolve(environment, airflow + ours.replace(" @", "[local,report] @"))
+    pages = f"\namazon-ml-local[pages] @ {wheel('amazon_ml_local').as_uri()}"
+    resolve(environment, airflow + ours.replace(" @", "[local,report] @") + pages)
     print(f"resolves under the constraints of {environment.lock}, with its extras too", flush=True)
 
 

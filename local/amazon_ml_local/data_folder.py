@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORMAT = 1
+FORMAT = 2
 TABLES = """
 create table clock (id integer primary key check (id = 1), snapshot text not null);
 create table entity (sequence integer primary key, record text not null, result text, error text);
@@ -30,6 +30,16 @@ create table piece (
     primary key (bucket, key, number)
 );
 """
+
+# By the format that a folder has: what makes the next one of it.
+CHANGES = {
+    # An evaluation was its metrics alone. Records have Infinity, which SQLite's functions for JSON refuse.
+    1: """
+    update entity set result = json_object('result', json_object('tuple', 'Evaluated', 'values',
+        json_array(json_extract(result, '$.result'), null)))
+    where instr(record, '"kind": "Evaluation"') and result is not null;
+    """,
+}
 
 
 class DataFolderError(OSError):
@@ -92,8 +102,8 @@ class DataFolder:
                     f"{self.path} has the format {found}, and this version knows up to {FORMAT}: use the newer "
                     "version that wrote it, or another folder"
                 )
-            if not found:
-                database.executescript(f"begin; {TABLES} pragma user_version = {FORMAT}; commit;")
+            changes = "".join(CHANGES[format] for format in range(found, FORMAT)) if found else TABLES
+            database.executescript(f"begin; {changes} pragma user_version = {FORMAT}; commit;")
             return database
         except sqlite3.Error as error:
             raise self._unusable(error) from error

@@ -108,15 +108,20 @@ class Entity:
     endpoints: list[Endpoint] = field(default_factory=list)
     log: JobLog = field(default_factory=JobLog)
 
-    def advance_to_now(self, clock: Clock) -> None:
-        """Bring the lifecycle up to now. When the clock is frozen, work that is due is waited for."""
+    def advance_to_now(self, clock: Clock, wait: bool = True) -> None:
+        """Bring the lifecycle up to now.
+
+        When the clock is frozen, work that is due is waited for; without ``wait`` everything stays as it is then.
+        """
         if self.lifecycle.finished_at != NEVER:
             return
         now = clock.now()
         for entity in self.inputs:
-            entity.advance_to_now(clock)
+            entity.advance_to_now(clock, wait)
         self.lifecycle.plan(max([self.lifecycle.created_at, *(entity.lifecycle.finished_at for entity in self.inputs)]))
         if now >= self.lifecycle.due_at and (clock.frozen or self.lifecycle.polls_needed is not None):
+            if not (wait or self.job.done()):
+                return
             self.job.exception()
         self.lifecycle.advance_to(now, self.job.done())
 

@@ -70,6 +70,10 @@ class State:
         for lifecycle in self._lifecycles(kind, entity_id):
             lifecycle.failure = message
 
+    def failures(self) -> dict[tuple[str, str], str]:
+        """Return the messages of what is told to fail, by kind and id."""
+        return dict(self._failures)
+
     def region(self, name: str) -> Region:
         """Return the entities of the region ``name``."""
         with self.changing:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from amazon_ml_local.entities import Entity
-    from amazon_ml_local.learning import BatchCounts, Model
+    from amazon_ml_local.learning import BatchCounts, Evaluated, Model
     from amazon_ml_local.protocol import Parameters
     from amazon_ml_local.work import Data
 
@@ -39,7 +39,7 @@ def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Paramet
         "FinishedAt": lifecycle.finished_at if finished else None,
         "LogUri": f"{url}{LOGS}{entity.sequence}" if started else None,
         "ComputeTime": round(1000 * (lifecycle.finished_at - lifecycle.started_at)) if status == "COMPLETED" else None,
-        **VIEWS[entity.kind.name](entity, now, _result(entity, now), verbose),
+        **VIEWS[entity.kind.name](entity, now, result(entity, now), verbose),
         "EndpointInfo": endpoint_info(entity, now, url),
     }
 
@@ -66,7 +66,7 @@ def endpoint_info(entity: Entity, now: float, url: str) -> Parameters:
     }
 
 
-def _result(entity: Entity, now: float) -> Any:
+def result(entity: Entity, now: float) -> Any:
     """Return what the entity's job made, once the entity shows it."""
     return entity.job.result() if entity.lifecycle.finished_at <= now and not entity.failure else None
 
@@ -104,7 +104,7 @@ def _schema(spec: Parameters, data: Data | None) -> str | None:
 
 def _ml_model(entity: Entity, now: float, model: Model | None, verbose: bool) -> Parameters:
     source = entity.inputs[0]
-    schema = _schema(data_spec(source), _result(source, now))
+    schema = _schema(data_spec(source), result(source, now))
     return {
         "TrainingDataSourceId": source.id,
         "InputDataLocationS3": data_location(source),
@@ -119,13 +119,13 @@ def _ml_model(entity: Entity, now: float, model: Model | None, verbose: bool) ->
     }
 
 
-def _evaluation(entity: Entity, now: float, metrics: dict[str, str] | None, verbose: bool) -> Parameters:
+def _evaluation(entity: Entity, now: float, found: Evaluated | None, verbose: bool) -> Parameters:
     model, source = entity.inputs
     return {
         "MLModelId": model.id,
         "EvaluationDataSourceId": source.id,
         "InputDataLocationS3": data_location(source),
-        "PerformanceMetrics": {"Properties": metrics} if metrics else None,
+        "PerformanceMetrics": {"Properties": found.metrics} if found else None,
     }
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
     from amazon_ml_local.entities import Entity
-    from amazon_ml_local.learning import BatchCounts, DataSource, Model, Table
+    from amazon_ml_local.learning import BatchCounts, DataSource, Evaluated, Model, Table
     from amazon_ml_local.storage import Storage
 
 T = TypeVar("T")
@@ -143,8 +143,8 @@ class EntityWork:
             training.model = ref(model)
         return model
 
-    def evaluate(self, entity: Entity, model: Model, data: Data) -> dict[str, str]:
-        """Return the metric of a model on the rows of a data source."""
+    def evaluate(self, entity: Entity, model: Model, data: Data) -> Evaluated:
+        """Return how well a model does on the rows of a data source."""
         from amazon_ml_local.learning import evaluate
 
         return self._do(entity, data.table, evaluate, (model, data.table, entity.inputs[0].score_threshold))

@@ -22,7 +22,7 @@ from amazon_ml_local.learning import LearningError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from amazon_ml_local.learning import DataSource, Table
+    from amazon_ml_local.learning import Counts, DataSource, Table
     from amazon_ml_local.learning.log import Log
 
 NICENESS = 10
@@ -106,7 +106,14 @@ def _read(files: dict[str, BinaryIO], source: DataSource, out: BinaryIO, log: Lo
     return table.without_columns()
 
 
-OWN = {"read": _read}
+def _draw(counts: Counts, threshold: float, log: Log) -> bytes:
+    """Return a chart as SVG."""
+    from amazon_ml_local.charts import draw
+
+    return draw(counts, threshold, log)
+
+
+OWN: dict[str, Callable[..., object]] = {"read": _read, "draw": _draw}
 
 
 if __name__ == "__main__":

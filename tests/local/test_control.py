@@ -46,13 +46,22 @@ def test_durations_schedule_rate_and_mounting_are_set(control: Any, service: Any
 def test_faults_are_added_listed_and_cleared(control: Any, service: Any, client: Any, refused: Any):
     fault = {"kind": "error", "operation": "GetMLModel", "count": 9, "code": "Broken", "message": "m", "status": 418}
     state = control("POST", "/_local/faults", fault)[1]
-    assert state["faults"] == [{"kind": "error", "operation": "GetMLModel", "left": 9, "when": "before"}]
+    shown = {
+        "kind": "error",
+        "operation": "GetMLModel",
+        "left": 9,
+        "when": "before",
+        "probability": 1.0,
+        "seconds": 0.0,
+    }
+    assert state["faults"] == [shown]
     refused("Broken", "m", client.get_ml_model, MLModelId="ml-1")
     assert control("DELETE", "/_local/faults")[1]["faults"] == []
 
 
 def test_a_model_is_told_to_fail(control: Any, service: Any, client: Any, model: Any):
     control("POST", "/_local/failures", {"kind": "MLModel", "id": "ml-1", "message": "No luck"})
+    assert control("GET", "/_local")[1]["failures"] == [{"kind": "MLModel", "id": "ml-1", "message": "No luck"}]
     model("ml-1")
     assert client.get_ml_model(MLModelId="ml-1")["Message"] == "No luck"
 

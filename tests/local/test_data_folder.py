@@ -267,3 +267,21 @@ def test_reset_empties_everything_and_s3_too(tmp_path: Path):
         assert service.client().describe_ml_models()["Results"] == []
     with s3_on(tmp_path) as s3:
         assert s3.list_buckets()["Buckets"] == []
+
+
+def test_an_evaluation_of_the_first_format_keeps_its_metrics(tmp_path: Path):
+    """It was its metrics alone, and is read as one without counts."""
+    with kept(tmp_path) as service:
+        client = train(service)
+        client.create_evaluation(EvaluationId="ev-1", MLModelId="ml-1", EvaluationDataSourceId="ds-1")
+        service.clock.advance(HOUR)
+        before = client.get_evaluation(EvaluationId="ev-1")["PerformanceMetrics"]
+    with closing(sqlite3.connect(tmp_path / "amazon-ml-local.sqlite")) as database:
+        first = json.dumps({"result": {"dict": list(map(list, before["Properties"].items()))}})
+        database.execute("update entity set result = ? where record like '%\"Evaluation\"%'", (first,))
+        database.execute("pragma user_version = 1")
+        database.commit()
+    for _ in range(2):
+        with kept(tmp_path) as service:
+            assert service.client().get_evaluation(EvaluationId="ev-1")["PerformanceMetrics"] == before
+            assert service.state.region("us-east-1").get("Evaluation", "ev-1").job.result().counts is None

@@ -17,7 +17,8 @@ from amazon_ml_local.learning.table import DataSource, Table
 
 if TYPE_CHECKING:
     from amazon_ml_local.learning.batch import BatchCounts, predict_rows
-    from amazon_ml_local.learning.evaluation import evaluate
+    from amazon_ml_local.learning.distributions import Confusion, Counts, Residuals, Scores
+    from amazon_ml_local.learning.evaluation import Evaluated, evaluate
     from amazon_ml_local.learning.model import Model, Prediction
     from amazon_ml_local.learning.reading import data_files, make_table, read_table
     from amazon_ml_local.learning.sql import read_sql_table
@@ -25,10 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchCounts",
+    "Confusion",
+    "Counts",
     "DataSource",
+    "Evaluated",
     "LearningError",
     "Model",
     "Prediction",
+    "Residuals",
+    "Scores",
     "Table",
     "data_files",
     "evaluate",
@@ -45,6 +51,8 @@ __all__ = [
 
 MODULES = {
     "BatchCounts": "batch",
+    **dict.fromkeys(("Confusion", "Counts", "Residuals", "Scores"), "distributions"),
+    "Evaluated": "evaluation",
     "Model": "model",
     "Prediction": "model",
     "data_files": "reading",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from amazon_ml_local.learning.distributions import COUNTS
 from amazon_ml_local.learning.errors import LearningError
 from amazon_ml_local.learning.log import silent
 from amazon_ml_local.learning.target import Truth, read_truth
@@ -15,13 +16,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from amazon_ml_local.learning.distributions import Counts
     from amazon_ml_local.learning.log import Log
     from amazon_ml_local.learning.model import Model, ModelType
     from amazon_ml_local.learning.table import Table
 
 
-def evaluate(model: Model, table: Table, threshold: float | None = None, log: Log = silent) -> dict[str, str]:
-    """Return AWS's metric of the model on the table's rows that have a target.
+class Evaluated(NamedTuple):
+    """What an evaluation finds: AWS's metric by its name, and counts; those are None where they were not kept."""
+
+    metrics: dict[str, str]
+    counts: Counts | None
+
+
+def evaluate(model: Model, table: Table, threshold: float | None = None, log: Log = silent) -> Evaluated:
+    """Return AWS's metric of the model on the table's rows that have a target, and how predictions and truth compare.
 
     BinaryAUC: area under the ROC curve. RegressionRMSE: root of the mean squared error. MulticlassAvgFScore: mean of
     the classes' F1, a class that only the table has counting as one (0), as it would for a wrong answer.
@@ -32,9 +41,10 @@ def evaluate(model: Model, table: Table, threshold: float | None = None, log: Lo
     truth = read_truth(table, model.target, model.model_type)
     known = ~np.isnan(truth.values)
     name, metric = METRICS[model.model_type]
-    metrics = {name: str(metric(model, Truth(truth.labels, truth.values[known]), model.scores(table)[known]))}
-    log(f"{np.count_nonzero(known):,} records with a target: {name} {metrics[name]}")
-    return metrics
+    truth, scores = Truth(truth.labels, truth.values[known]), model.scores(table)[known]
+    found = str(metric(model, truth, scores))
+    log(f"{len(scores):,} records with a target: {name} {found}")
+    return Evaluated({name: found}, COUNTS[model.model_type](model, truth, scores))
 
 
 def _auc(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:

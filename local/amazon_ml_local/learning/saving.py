@@ -10,6 +10,8 @@ import numpy as np
 
 from amazon_ml_local.learning import features, steps
 from amazon_ml_local.learning.batch import BatchCounts
+from amazon_ml_local.learning.distributions import Confusion, Residuals, Scores
+from amazon_ml_local.learning.evaluation import Evaluated
 from amazon_ml_local.learning.model import Model
 from amazon_ml_local.learning.schema import Schema
 from amazon_ml_local.learning.table import File, Table
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 CLASSES: dict[str, type] = {
     made.__name__: made
     for made in (
-        BatchCounts,
         File,
         Model,
         Schema,
@@ -37,6 +38,7 @@ CLASSES: dict[str, type] = {
         steps.WordVariable,
     )
 }
+TUPLES: dict[str, type] = {made.__name__: made for made in (BatchCounts, Confusion, Evaluated, Residuals, Scores)}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{f"read {name}": function for name, function in READ.items()},
     **{f"words {name}": function for name, function in WORDS.items()},
@@ -57,8 +59,8 @@ def to_json(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
         return {"array": data, "type": value.dtype.str, "shape": value.shape}
-    if isinstance(value, BatchCounts):
-        return {"tuple": "BatchCounts", "values": list(value)}
+    if isinstance(value, tuple) and type(value).__name__ in TUPLES:
+        return {"tuple": type(value).__name__, "values": list(map(to_json, value))}
     if isinstance(value, (list, tuple, frozenset)):
         return {"collection": type(value).__name__, "items": list(map(to_json, value))}
     if isinstance(value, dict):
@@ -74,7 +76,7 @@ def from_json(value: Any) -> Any:
         case {"array": data, "type": kind, "shape": shape}:
             return np.frombuffer(base64.b64decode(data), np.dtype(kind)).reshape(shape).copy()
         case {"tuple": name, "values": values}:
-            return CLASSES[name](*values)
+            return TUPLES[name](*map(from_json, values))
         case {"collection": name, "items": items}:
             return COLLECTIONS[name](map(from_json, items))
         case {"dict": items}:

@@ -1,4 +1,4 @@
-"""Everything that one port serves: Amazon ML, its control API, and moto for the rest of AWS."""
+"""Everything that one port serves: Amazon ML, its control API and pages, and moto for the rest of AWS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from amazon_ml_local.serving.control import Control
 from amazon_ml_local.serving.guard import Guard
+from amazon_ml_local.serving.pages import Pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +33,7 @@ class Application:
     ) -> None:
         self.service, self.other_services = service, other_services
         self.control = Control(service, other_services.reset)
+        self.pages = Pages(service)
         self._guard = Guard(allowed_hosts)
 
     def handle(self, request: Request) -> Response:
@@ -41,11 +43,15 @@ class Application:
         return replace(response, headers=headers)
 
     def _answer(self, request: Request) -> Response:
+        if page := self.pages.handle(request):
+            return page
         if request.path.startswith("/_local"):
             return self.control.handle(request)
         if _is_amazon_ml(request):
             return self.service.handle(request)
-        return self.other_services.handle(request)
+        response = self.other_services.handle(request)
+        # A stored page is of this service's origin: without this its scripts could use the service.
+        return replace(response, headers={**response.headers, "Content-Security-Policy": "sandbox"})
 
 
 def environment(url: str, s3_endpoint_url: str | None = None) -> dict[str, str]:

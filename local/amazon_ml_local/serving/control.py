@@ -22,6 +22,7 @@ FAULT = {
     "kind": (str,), "operation": (str, type(None)), "count": (int, type(None)), "probability": NUMBER,
     "seed": (int,), "when": (str,), "seconds": NUMBER, "code": (str,), "message": (str,), "status": (int,),
 }  # fmt: skip
+SHOWN_OF_FAULTS = ("kind", "operation", "left", "when", "probability", "seconds")
 FAILURE = {"kind": (str,), "id": (str,), "message": (str,)}
 
 
@@ -39,7 +40,7 @@ class Control:
     def __init__(self, service: AmazonMLLocal, empty_s3: Callable[[], None]) -> None:
         self.service, self._empty_s3 = service, empty_s3
         self._routes: dict[tuple[str, str], Callable[[Parameters], Any]] = {
-            ("GET", "/_local"): self._state,
+            ("GET", "/_local"): lambda _: state_of(service),
             ("GET", "/_local/health"): lambda _: {"status": "ok"},
             ("POST", "/_local/reset"): self._reset,
             ("POST", "/_local/clock"): self._clock,
@@ -69,7 +70,7 @@ class Control:
             return _json(HTTPStatus.INSUFFICIENT_STORAGE, {"error": str(error)})
         except (ValueError, OverflowError) as error:
             return _json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
-        return _json(HTTPStatus.OK, self._state({}) if result is None else result)
+        return _json(HTTPStatus.OK, state_of(self.service) if result is None else result)
 
     def _log(self, number: str) -> Response:
         """Return the log of a job, to which its entity's LogUri leads."""
@@ -85,22 +86,6 @@ class Control:
             return route
         known = ", ".join(f"{method} {known}" for method, known in self._routes)
         raise ControlError(f"no {request.method} {path}; there are {known}", HTTPStatus.NOT_FOUND)
-
-    def _state(self, _: Parameters) -> Parameters:
-        service = self.service
-        clock = {"now": service.clock.now(), "frozen": service.clock.frozen, "speed": service.clock.speed}
-        faults = [
-            {"kind": fault.kind, "operation": fault.operation, "left": fault.left, "when": fault.when}
-            for fault in service.faults
-        ]
-        return {
-            "clock": clock,
-            "durations": asdict(service.durations),
-            "ready_after_polls": service.state.polls_needed,
-            "peak_requests_per_second": service.peak_requests_per_second,
-            "faults": faults,
-            "requests": len(service.requests),
-        }
 
     def _reset(self, body: Parameters) -> None:
         _check(body, {})
@@ -135,6 +120,24 @@ class Control:
     def _fault(self, body: Parameters) -> None:
         _check(body, FAULT, required=("kind",))
         self.service.faults.add(**body)
+
+
+def state_of(service: AmazonMLLocal) -> Parameters:
+    """Return how the levers stand."""
+    clock = {"now": service.clock.now(), "frozen": service.clock.frozen, "speed": service.clock.speed}
+    faults = [{name: getattr(fault, name) for name in SHOWN_OF_FAULTS} for fault in service.faults]
+    failures = [
+        {"kind": kind, "id": id, "message": message} for (kind, id), message in service.state.failures().items()
+    ]
+    return {
+        "clock": clock,
+        "durations": asdict(service.durations),
+        "ready_after_polls": service.state.polls_needed,
+        "peak_requests_per_second": service.peak_requests_per_second,
+        "faults": faults,
+        "failures": failures,
+        "requests": len(service.requests),
+    }
 
 
 def _body(request: Request) -> Parameters:

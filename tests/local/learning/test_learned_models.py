@@ -264,14 +264,14 @@ def test_auc_is_the_share_of_pairs_in_order():
     """Scores grow with x. Of 2 × 2 pairs of a 0 and a 1 three are in order: 0.75."""
     model = train(labelled([[n, int(n > 10)] for n in range(20)], "BINARY"), "BINARY", PLAIN)
     held_out = labelled([[1, "n"], [5, "y"], [9, "n"], [15, "y"], [3, ""]], "BINARY")
-    assert evaluate(model, held_out) == {"BinaryAUC": "0.75"}
+    assert evaluate(model, held_out).metrics == {"BinaryAUC": "0.75"}
 
 
 def test_rmse_is_the_root_of_the_mean_squared_error():
     """Rows without a target do not count."""
     model = train(labelled(EVALUATED, "NUMERIC"), "REGRESSION", PLAIN)
     errors = [model.predict({"x": str(x)})["predictedValue"] - y for x, y in ((1, 4), (5, 5))]
-    rmse = float(evaluate(model, labelled([[1, 4], [5, 5], [7, "?"]], "NUMERIC"))["RegressionRMSE"])
+    rmse = float(evaluate(model, labelled([[1, 4], [5, 5], [7, "?"]], "NUMERIC")).metrics["RegressionRMSE"])
     assert rmse == pytest.approx((sum(error**2 for error in errors) / 2) ** 0.5)
 
 
@@ -279,7 +279,7 @@ def test_a_class_that_training_did_not_show_counts_as_wrong():
     """a: F1 1, b: precision 1/2 and recall 1, F1 2/3; c was never learned, F1 0: the mean is 5/9."""
     model = train(labelled([[n, "a" if n < 10 else "b"] for n in range(20)], "CATEGORICAL"), "MULTICLASS", PLAIN)
     held_out = labelled([[0, "a"], [19, "b"], [18, "c"]], "CATEGORICAL")
-    assert float(evaluate(model, held_out)["MulticlassAvgFScore"]) == pytest.approx(5 / 9)
+    assert float(evaluate(model, held_out).metrics["MulticlassAvgFScore"]) == pytest.approx(5 / 9)
 
 
 def test_an_evaluation_that_cannot_be_says_why():

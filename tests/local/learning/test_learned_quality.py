@@ -27,7 +27,7 @@ def test_bundled_data_sets_reach_their_floors(name, model_type, metric, binned, 
     """With default parameters each bundled data set reaches a fixed quality on rows that were held out."""
     data = bundled(name, model_type)
     for recipe, floor in ((None, binned), (PLAIN, plain)):
-        value = float(evaluate(train(data.train, model_type, recipe, {}), data.test)[metric])
+        value = float(evaluate(train(data.train, model_type, recipe, {}), data.test).metrics[metric])
         assert value <= floor if metric == "RegressionRMSE" else value >= floor, f"{recipe}: {value}"
 
 
@@ -64,13 +64,13 @@ def test_agrees_with_an_independent_pipeline(name, model_type):
 def test_shuffled_labels_teach_nothing(name, model_type, metric, low, high):
     """With the labels shuffled the held-out metric is near chance: nothing leaks from the target."""
     data = bundled(name, model_type, shuffle_labels=True)
-    assert low <= float(evaluate(train(data.train, model_type), data.test)[metric]) <= high
+    assert low <= float(evaluate(train(data.train, model_type), data.test).metrics[metric]) <= high
 
 
 def test_shuffled_targets_are_as_hard_as_the_mean():
     """With the target shuffled a regression's error isn't below that of always answering the mean."""
     data = bundled("diabetes", "REGRESSION", shuffle_labels=True)
-    rmse = float(evaluate(train(data.train, "REGRESSION"), data.test)["RegressionRMSE"])
+    rmse = float(evaluate(train(data.train, "REGRESSION"), data.test).metrics["RegressionRMSE"])
     assert rmse > 0.95 * np.std(data.target[data.is_test])
 
 

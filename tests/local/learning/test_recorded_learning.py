@@ -84,7 +84,7 @@ def test_unscaled_numbers_do_badly_and_binned_ones_well():
     held_out = table(text, kinds, {"percentBegin": 70}, targetAttributeName="price")
 
     def rmse(recipe: str | None) -> float:
-        return float(evaluate(train(seen, "REGRESSION", recipe), held_out)["RegressionRMSE"])
+        return float(evaluate(train(seen, "REGRESSION", recipe), held_out).metrics["RegressionRMSE"])
 
     binned, plain, normalized = rmse(None), rmse(RECIPES["plain"]), rmse(RECIPES["normalized"])
     assert 1.5 * binned < plain < 1e6
@@ -104,7 +104,7 @@ def test_numbers_of_any_scale_give_finite_answers(model_type, scale):
     read = table(csv_text(rows), {"a": "NUMERIC", "b": "NUMERIC", "y": kind}, targetAttributeName="y")
     model = train(read, model_type, RECIPES["plain"])
     assert np.isfinite(model.scores(read)).all()
-    assert np.isfinite(float(next(iter(evaluate(model, read).values()))))
+    assert np.isfinite(float(next(iter(evaluate(model, read).metrics.values()))))
 
 
 def test_five_learners_are_tried_and_the_best_is_kept():

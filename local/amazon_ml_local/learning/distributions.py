@@ -1,0 +1,113 @@
+"""How predictions compare with the truth, counted: what the page of an evaluation shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from amazon_ml_local.learning.model import Model, ModelType
+    from amazon_ml_local.learning.target import Truth
+
+STEPS = 1000
+BARS = 40
+OUTLIERS = 0.5  # percent of the residuals at either end, which the outermost bars take in
+
+
+class AtThreshold(NamedTuple):
+    """What becomes of the records of a BINARY evaluation at one score threshold."""
+
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+    @property
+    def measures(self) -> dict[str, float | None]:
+        """Return AWS's measures at the threshold, None where there is nothing to divide by."""
+        right, positive = self.true_positives, self.true_positives + self.false_negatives
+        negative = self.false_positives + self.true_negatives
+        return {
+            "Accuracy": _share(right + self.true_negatives, positive + negative),
+            "Precision": _share(right, right + self.false_positives),
+            "Recall": _share(right, positive),
+            "False positive rate": _share(self.false_positives, negative),
+            "F1": _share(2 * right, 2 * right + self.false_positives + self.false_negatives),
+        }
+
+
+class Scores(NamedTuple):
+    """How many records have which score, in steps of a thousandth: those of the true label 0, and of 1."""
+
+    zeros: list[int]
+    ones: list[int]
+
+    def at(self, threshold: float) -> AtThreshold:
+        """Return what becomes of the records at a threshold of whole thousandths."""
+        step = round(threshold * STEPS)
+        right, wrong = sum(self.ones[step:]), sum(self.zeros[step:])
+        return AtThreshold(right, wrong, sum(self.ones) - right, sum(self.zeros) - wrong)
+
+
+class Confusion(NamedTuple):
+    """How many records of each true label have which answer; a last row is for labels that the model has not seen."""
+
+    labels: list[str]
+    rows: list[list[int]]
+
+
+class Residuals(NamedTuple):
+    """How far the true values lie above the predicted ones: counts between edges, the outermost with all beyond."""
+
+    edges: list[float]
+    counts: list[int]
+    mean: float
+    above: int
+    below: int
+
+
+Counts: TypeAlias = Scores | Confusion | Residuals
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _scores(model: Model, truth: Truth, scores: NDArray[np.float32]) -> Scores:
+    # Compared as Predict compares them: a 32-bit score widened, with the threshold as it is.
+    edges = np.arange(STEPS + 1) / STEPS
+    steps = np.searchsorted(edges, scores[:, 0].astype(np.float64), side="right") - 1
+    is_one = np.array([label == "1" for label in truth.labels])[truth.values.astype(int)]
+    zeros, ones = (np.bincount(steps[is_one == wanted], minlength=STEPS + 1).tolist() for wanted in (False, True))
+    return Scores(zeros, ones)
+
+
+def _confusion(model: Model, truth: Truth, scores: NDArray[np.float32]) -> Confusion:
+    size = len(model.labels)
+    known = {label: place for place, label in enumerate(model.labels)}
+    places = np.array([known.get(label, size) for label in truth.labels])[truth.values.astype(int)]
+    cells = np.bincount(places * size + scores.argmax(axis=1), minlength=size * (size + 1))
+    return Confusion(list(model.labels), cells.reshape(size + 1, size).tolist())
+
+
+def _residuals(model: Model, truth: Truth, scores: NDArray[np.float32]) -> Residuals:
+    residuals = truth.values - scores[:, 0]
+    low, high = np.percentile(residuals, [OUTLIERS, 100 - OUTLIERS])
+    if not low < high:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, BARS + 1)
+    counts = np.bincount(np.clip(np.searchsorted(edges, residuals, side="right") - 1, 0, BARS - 1), minlength=BARS)
+    above, below = np.count_nonzero(residuals > 0), np.count_nonzero(residuals < 0)
+    return Residuals(edges.tolist(), counts.tolist(), float(residuals.mean()), int(above), int(below))
+
+
+COUNTS: Mapping[ModelType, Callable[[Model, Truth, NDArray[np.float32]], Counts]] = {
+    "BINARY": _scores,
+    "MULTICLASS": _confusion,
+    "REGRESSION": _residuals,
+}

@@ -1,0 +1,96 @@
+"""Make HTML of elements. The standard library writes it, and escapes every text and attribute."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, tostring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Child: TypeAlias = Element | str
+STYLESHEET = "/_local/page.css"
+LATEST = 253402300799.0  # the last second of the year 9999, after which a date has no text
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def element(tag: str, *children: Child, **attributes: str) -> Element:
+    """Return an element; an attribute's name may end in ``_`` where it is a word of Python's."""
+    made = Element(tag, {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()})
+    for child in children:
+        if not isinstance(child, str):
+            made.append(child)
+        elif len(made):
+            made[-1].tail = (made[-1].tail or "") + child
+        else:
+            made.text = (made.text or "") + child
+    return made
+
+
+def document(title: str, *children: Child) -> bytes:
+    """Return a page."""
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", f"{title} – Amazon ML Local"),
+        element("link", rel="stylesheet", href=STYLESHEET),
+        element("link", rel="icon", href="data:,"),
+    )
+    header = element("header", element("a", "Amazon ML Local", href="/"))
+    body = element("body", header, element("main", element("h1", title), *children))
+    page = tostring(element("html", head, body, lang="en"), encoding="unicode", method="html")
+    return f"<!doctype html>\n{page}\n".encode(errors="replace")
+
+
+def section(title: str, *children: Child) -> Element:
+    """Return a part of a page with its heading."""
+    return element("section", element("h2", title), *children)
+
+
+def table(label: str, headings: Sequence[str], rows: Iterable[Sequence[Child]], class_: str = "") -> Element:
+    """Return a table whose first column names the rows; where it is too wide, it scrolls by keyboard too."""
+    head = element("tr", *(element("th", heading, scope="col") for heading in headings))
+    body = [
+        element("tr", element("th", first, scope="row"), *(element("td", cell) for cell in others))
+        for first, *others in rows
+    ]
+    if not body:
+        return element("p", "None.", class_="quiet")
+    whole = element("table", element("thead", head), element("tbody", *body), class_=class_)
+    return element("div", whole, class_="wide", tabindex="0", role="region", aria_label=label)
+
+
+def facts(values: Mapping[str, Child]) -> Element:
+    """Return names with their values."""
+    return element(
+        "dl", *(child for name, value in values.items() for child in (element("dt", name), element("dd", value)))
+    )
+
+
+def link(kind: str, entity_id: str, region: str) -> Element:
+    """Return a link to the page of an entity."""
+    return element("a", entity_id, href=address(kind, entity_id, region))
+
+
+def address(kind: str, entity_id: str, region: str, more: str = "") -> str:
+    """Return where the page of an entity is."""
+    return f"/_local/{kind}/{quote(entity_id, safe='')}{more}?region={quote(region, safe='')}"
+
+
+def status(text: str) -> Element:
+    """Return a status as a word and a colour."""
+    return element("span", text, class_=f"status {text.lower()}")
+
+
+def time_text(seconds: float) -> str:
+    """Return a moment of the service's time."""
+    return f"{datetime.fromtimestamp(min(seconds, LATEST), UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def age(seconds: float) -> str:
+    """Return how long something has been, by its largest unit."""
+    return next((f"{seconds / unit:,.1f} {name}" for unit, name in UNITS if seconds >= unit), f"{seconds:.0f} s")
