@@ -209,5 +209,5 @@ def airflow(shared_service, tmp_path_factory) -> Iterator[Airflow]:
             one.start(component)
         processes.wait_for(WEB, f"{one.url}{HEALTH}", 120)
         one.log_in()
-        until(lambda: one.call("GET", "/dags")["total_entries"] == (8 if ON_AIRFLOW_2 else 9), 120)
+        until(lambda: one.call("GET", "/dags")["total_entries"] == (10 if ON_AIRFLOW_2 else 11), 120)
         yield one

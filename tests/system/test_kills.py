@@ -136,6 +136,26 @@ def test_a_stopped_triggerer_deletes_nothing(airflow, service, waiting):
     assert status(service, model) == "READY"
 
 
+def test_the_report_deletes_what_a_killed_run_left(airflow, service, models):
+    """Kept are the endpoint of a run that is not over, and the one that the report is told to keep."""
+    service.service.durations.set(realtime_endpoint=600)
+    left, used, kept = models(3)
+    run = airflow.run("never_deleted", left)
+    until(lambda: status(service, left) == "UPDATING")
+    airflow.kill_worker()
+    ends(run, "failed")
+    service.client().create_realtime_endpoint(MLModelId=kept)
+    going_on = airflow.run("deferred", used)
+    until(is_deferred(going_on), what=lambda: going_on.creates)
+    ends(airflow.run("report", kept), "success")
+    assert {name: status(service, name) for name in (left, used, kept)} == {
+        left: "NONE",
+        used: "UPDATING",
+        kept: "UPDATING",
+    }
+    going_on.mark("success")
+
+
 @pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 has no AssetWatcher")
 def test_a_dag_starts_once_when_an_endpoint_becomes_ready(airflow, service):
     """An AssetWatcher's event is a change: a restart of the triggerer, which looks anew, starts no further run."""

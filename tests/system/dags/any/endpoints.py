@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow_ml_provider.compat import dag, task
+from airflow_ml_provider.operators.endpoints_report import MachineLearningEndpointsReportOperator
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 
 COMMON = {"waiter_delay": 2, "waiter_max_attempts": 120, "retries": 1, "retry_delay": timedelta(seconds=1)}
@@ -53,5 +54,19 @@ def timed_out():
     MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id=MODEL, deferrable=True, **COMMON)
 
 
-for made in (many, deferred, in_worker, too_long, timed_out):
+@dag(schedule=None)
+def never_deleted():
+    """Make one endpoint in the worker, with no second try and no task that deletes it."""
+    MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id=MODEL, **COMMON | {"retries": 0})
+
+
+@dag(schedule=None)
+def report():
+    """Report all endpoints, and delete those of ended runs but the given one."""
+    MachineLearningEndpointsReportOperator(
+        task_id="report", delete_older_than=timedelta(0), keep_ml_model_ids=[MODEL], is_dry_run=False
+    )
+
+
+for made in (many, deferred, in_worker, too_long, timed_out, never_deleted, report):
     made()
