@@ -103,7 +103,7 @@ browser:  ## Install Chromium where it is missing (Debian, as root)
 		{ apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium; }
 
 .PHONY: picture
-picture: install browser  ## Make the docs' picture of the Dag anew, from a `make up` that runs on PORT
+picture: install browser  ## Make the pictures of Airflow's UI for the docs anew, from a `make up` that runs on PORT
 	$(BIN)/python scripts/picture.py $(addprefix http://127.0.0.1:,$(PORT))
 
 .PHONY: docs
