@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from airflow_ml_provider.compat import AIRFLOW_3
 from airflow_ml_provider.links import EvaluationReportLink
 
 DAGS = Path(__file__).parent.parent.parent / "dags"
+WHOLE_DAG = re.compile(r"```python\n(from airflow\.sdk import DAG\n.*?)```\n", re.DOTALL)
 
 
 def endpoints(service):
@@ -81,21 +83,44 @@ def test_external_endpoint(run_dag, amazon_ml_local, ml_model):
     assert endpoints(amazon_ml_local) == {ml_model: "READY"}
 
 
+@pytest.fixture
+def run_short_dag(run_dag, amazon_ml_local, ml_model):
+    """Run one of the plainest Dags, and look at how it went; ``waiting`` is the task that waits for the endpoint."""
+
+    def run(path, waiting):
+        amazon_ml_local.service.ready_after_polls(2)
+        amazon_ml_local.clock.resume()
+
+        def look_often(dag):
+            point_to(dag, ml_model)
+            dag.get_task(waiting).poke_interval = dag.get_task(waiting).waiter_delay = 0.1
+
+        run = run_dag(path, look_often)
+        assert run.state == "success", run.states()
+        assert run.xcom(waiting, "EndpointStatus") == "READY"
+        assert run.xcom("predict")["predictedLabel"] == "1"
+        assert endpoints(amazon_ml_local) == {ml_model: "NONE"}
+
+    return run
+
+
 @pytest.mark.parametrize(("name", "waiting"), [("deploy_and_predict", "ready"), ("deploy_and_predict_short", "create")])
-def test_deploy_and_predict(run_dag, amazon_ml_local, ml_model, name, waiting):
+def test_deploy_and_predict(run_short_dag, name, waiting):
     """The plainest Dags: the prediction comes after READY, and no endpoint stays."""
-    amazon_ml_local.service.ready_after_polls(2)
-    amazon_ml_local.clock.resume()
+    run_short_dag(DAGS / f"{name}.py", waiting)
 
-    def look_often(dag):
-        point_to(dag, ml_model)
-        dag.get_task(waiting).poke_interval = dag.get_task(waiting).waiter_delay = 0.1
 
-    run = run_dag(DAGS / f"{name}.py", look_often)
-    assert run.state == "success", run.states()
-    assert run.xcom(waiting, "EndpointStatus") == "READY"
-    assert run.xcom("predict")["predictedLabel"] == "1"
-    assert endpoints(amazon_ml_local) == {ml_model: "NONE"}
+@pytest.mark.skipif(not AIRFLOW_3, reason="the pages import from airflow.sdk")
+@pytest.mark.parametrize(
+    ("page", "waiting"),
+    [("README.md", "ready"), ("docs/tutorial.md", "ready"), ("docs/howto/realtime-endpoint.md", "create")],
+)
+def test_the_dags_on_pages(run_short_dag, tmp_path, page, waiting):
+    """A whole Dag on a page runs as it stands there."""
+    (code,) = WHOLE_DAG.findall((DAGS.parent / page).read_text())
+    path = tmp_path / "on_a_page.py"
+    path.write_text(code)
+    run_short_dag(path, waiting)
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 has no AssetWatcher")
