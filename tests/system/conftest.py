@@ -106,20 +106,25 @@ class Run:
     @property
     def creates(self) -> list[dict]:
         """The task instances that make endpoints."""
-        return [instance for instance in self.instances if instance["task_id"] == "create"]
+        return self.of("create")
+
+    def of(self, task_id: str) -> list[dict]:
+        """Return the task instances of a task, which may be mapped."""
+        return [instance for instance in self.instances if instance["task_id"] == task_id]
 
     @property
     def states(self) -> Counter:
         return Counter(instance["state"] for instance in self.creates)
 
-    def mark(self, state: str) -> None:
-        """Mark the task as failed or success, as a user does."""
+    def mark(self, state: str, task_id: str = "create") -> None:
+        """Mark the task, of a mapped one its first instance, as failed or success, as a user does."""
         body = {"new_state": state} | ({"dry_run": False} if ON_AIRFLOW_2 else {})
-        self.airflow.call("PATCH", f"{self.path}/taskInstances/create", body)
+        place = "/0" if self.of(task_id)[0]["map_index"] >= 0 else ""
+        self.airflow.call("PATCH", f"{self.path}/taskInstances/{task_id}{place}", body)
 
-    def clear(self) -> None:
+    def clear(self, task_id: str = "create") -> None:
         """Clear the task, as a user does."""
-        body = {"dry_run": False, "task_ids": ["create"], "dag_run_id": self.run_id, "only_failed": False}
+        body = {"dry_run": False, "task_ids": [task_id], "dag_run_id": self.run_id, "only_failed": False}
         self.airflow.call("POST", f"/dags/{self.dag_id}/clearTaskInstances", body)
 
 

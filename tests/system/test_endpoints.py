@@ -10,94 +10,35 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import pytest
+from airflow import __version__ as airflow_version
 
 from amazon_ml_local.fixture import served
 from scripts.processes import ROOT, Processes, airflow_environment, free_port
 from tests.conftest import ROWS, SCHEMA
-from tests.system.conftest import COMPONENTS, HEALTH, ON_AIRFLOW_2, WEB, Airflow, prepare, settings, until
+from tests.system.conftest import COMPONENTS, HEALTH, ON_AIRFLOW_2, WEB, Airflow, Run, prepare, settings, until
+from tests.system.endpoints.cases import BY_USERS, CORE, FAILS, PLAIN, TWO, Case, cases
 from tests.system.endpoints.harness import Happening, Stage
 
-MATRIX = Path(__file__).parent / "endpoints" / "matrix.py"
-PLAIN, SHORT = "deploy_and_predict.py", "deploy_and_predict_short.py"
-FORMS = {
-    "create, sensor": (PLAIN, False),
-    "create, deferred sensor": (PLAIN, True),
-    "create that waits": (SHORT, False),
-    "create that defers": (SHORT, True),
+RESULTS = ROOT / "build" / "endpoints.jsonl"
+PARSED_ONCE = {  # one file holds all Dags
+    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
+    "AIRFLOW__CORE__DAG_FILE_PROCESSOR_TIMEOUT": "300",
+    "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
+    "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "3600",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
 }
-KILLS = ("killed before Create", "killed in Create", "killed after Create")
-RETRIED = (*KILLS, "the endpoint FAILED")
-OTHERS = (
-    "nothing",
-    "predict failed",
-    "create skipped",
-    "marked failed",
-    "marked success",
-    "cleared meanwhile",
-    "cleared at the end",
-    "theirs before",
-    "theirs before, killed in Create",
-    "theirs in its place",
-    "theirs in its place, predict failed",
-    "two at once, one fails",
-)
-THEIRS = tuple(event for event in OTHERS if event.startswith("theirs"))
-FAILS = ("predict failed", "theirs in its place, predict failed")
+RECORDS = "id,x\n" + "".join(f"{x},{x}\n" for x in range(40))
+FOLDER = Path(__file__).parent / "endpoints"
 ENDED = {"success", "failed"}
-CORE = {
-    ("create, sensor", "killed in Create", 0),
-    ("create, sensor", "theirs before", 0),
-    ("create that waits", "killed in Create", 0),
-    ("create that waits", "killed after Create", 2),
-    ("create that waits", "theirs in its place", 0),
-    ("create that waits", "two at once, one fails", 0),
-    ("create that defers", "marked failed", 0),
-    ("create that defers", "cleared at the end", 0),
-}
-
-
-@dataclass(frozen=True)
-class Case:
-    """One form, one event, one number of retries."""
-
-    form: str
-    event: str
-    retries: int
-
-    def __str__(self) -> str:
-        return f"{self.form}, {self.retries} retries: {self.event}"
-
-    @property
-    def model(self) -> str:
-        return "".join(letter if letter.isalnum() else "-" for letter in str(self))[:64]
-
-    def dags(self) -> list[dict]:
-        """Return what ``matrix.py`` makes a Dag of."""
-        file, deferrable = FORMS[self.form]
-        one = {
-            "dag_id": self.model,
-            "model": self.model,
-            "file": file,
-            "deferrable": deferrable,
-            "retries": self.retries,
-            "changes": {},
-            "skipped": self.event == "create skipped",
-        }
-        if not self.event.startswith("two"):
-            return [one]
-        return [one, {**one, "dag_id": f"{self.model}-fails", "changes": {'{"age": 42': '{"age": [1]'}}]
-
-
-def cases() -> list[Case]:
-    retried = [Case(form, event, retries) for form in FORMS for event in RETRIED for retries in (0, 2)]
-    return retried + [Case(form, event, 0) for form in FORMS for event in OTHERS]
+AT_ONCE = int(os.environ.get("MATRIX_AT_ONCE", 8))
 
 
 def params() -> list:
@@ -110,25 +51,17 @@ def params() -> list:
 
 
 class Matrix:
-    """All cases under way."""
+    """All cases under way, some of them side by side."""
 
     def __init__(self, service, airflow: Airflow, stage: Stage, chosen: list[Case]) -> None:
-        self.service, self.airflow, self.stage, self.chosen = service, airflow, stage, chosen
+        self.service, self.airflow, self.stage = service, airflow, stage
         self.client = service.client()
         self.theirs: dict[str, object] = {}
-        self.runs: dict[Case, list] = {}
-        self.errors: dict[Case, BaseException] = {}
-        self.threads: dict[Case, threading.Thread] = {}
-
-    def start(self) -> None:
-        for case in self.chosen:
-            self.arrange(case)
-            self.runs[case] = [self.airflow.run(dag["dag_id"]) for dag in case.dags()]
-            self.threads[case] = threading.Thread(target=self.act, args=(case,), daemon=True)
-            self.threads[case].start()
+        self.pool = ThreadPoolExecutor(AT_ONCE)
+        self.played = {case: self.pool.submit(self.play, case) for case in chosen}
 
     def endpoint(self, model: str) -> dict:
-        return self.client.get_ml_model(MLModelId=model)["EndpointInfo"]
+        return self.client.get_ml_model(MLModelId=model).get("EndpointInfo", {"EndpointStatus": "NONE"})
 
     def make_theirs(self, model: str) -> None:
         """Let somebody make the endpoint, in the place of any that there is."""
@@ -156,34 +89,38 @@ class Matrix:
             happen.append(Happening("Predict", "before", self.stage.refuse, for_ever=True))
         self.stage.happenings[model] = happen
 
-    def act(self, case: Case) -> None:
-        """Do what a user does meanwhile."""
-        try:
-            self._act(case, self.runs[case][0])
-        except BaseException as error:
-            self.errors[case] = error
+    def play(self, case: Case) -> list[Run]:
+        """Run a case's Dags to their ends, and do what a user does meanwhile; return the runs."""
+        self.arrange(case)
+        runs = [self.airflow.run(dag["dag_id"]) for dag in case.dags()]
+        if case.event in BY_USERS:
+            self.act(case, runs[0])
+        for run in runs:
+            until(lambda run=run: run.state in ENDED, 900, lambda run=run: (run.run_id, run.tasks))
+        return runs
 
-    def _act(self, case: Case, run) -> None:
-        if case.event in ("marked failed", "marked success", "cleared meanwhile"):
-            until(lambda: self.endpoint(case.model)["EndpointStatus"] != "NONE", 600)
-            if case.form == "create that defers":
-                until(lambda: run.creates[0]["state"] == "deferred", 60)
-                time.sleep(3)  # until a triggerer has begun with it
-            if case.event == "cleared meanwhile":
-                run.clear()
-            else:
-                run.mark(case.event.removeprefix("marked "))
+    def act(self, case: Case, run: Run) -> None:
+        """Mark or clear create, as a user does."""
+        create = case.dag.create
         if case.event == "cleared at the end":
             until(lambda: run.state in ENDED, 900)
-            run.clear()
+            run.clear(create)
             time.sleep(2)
+            return
+        until(lambda: self.made(case.model), 900)
+        if case.dag.deferrable and case.dag.file != PLAIN:
+            until(lambda: all(one["state"] == "deferred" for one in run.of(create)), 90)
+            time.sleep(3)  # until a triggerer has begun with it
+        if case.event == "cleared meanwhile":
+            run.clear(create)
+        else:
+            run.mark(case.event.removeprefix("marked "), create)
 
-    def ended(self, case: Case) -> None:
-        self.threads[case].join(900)
-        if case in self.errors:
-            raise self.errors[case]
-        for run in self.runs[case]:
-            until(lambda run=run: run.state in ENDED, 900, lambda run=run: (run.run_id, run.tasks))
+    def made(self, model: str) -> bool:
+        """Return whether the endpoint is there, of a model that the Dag may yet have to train."""
+        with suppress(self.client.exceptions.ResourceNotFoundException):
+            return self.endpoint(model)["EndpointStatus"] != "NONE"
+        return False
 
     def tags(self, model: str) -> list:
         return self.client.describe_tags(ResourceId=model, ResourceType="MLModel")["Tags"]
@@ -229,14 +166,15 @@ def matrix(request, tmp_path_factory, database):
     home, port = tmp_path_factory.mktemp("matrix"), free_port()
     dags = home / "dags"
     dags.mkdir()
-    shutil.copy(MATRIX, dags)
-    described = {"dags": str(ROOT / "dags"), "cases": [dag for case in chosen for dag in case.dags()]}
+    for module in (FOLDER / "matrix.py", ROOT / "dags" / "example_data.py"):
+        shutil.copy(module, dags)
+    described = {"dags": [str(ROOT / "dags"), str(FOLDER)], "cases": [dag for case in chosen for dag in case.dags()]}
     (dags / "cases.json").write_text(json.dumps(described))
     with served() as service, Processes(home / "logs") as processes:
-        service.service.durations.set(realtime_endpoint=5)
-        make_models(service, {case.model for case in chosen})
+        service.service.durations.set(realtime_endpoint=12)
+        make_models(service, {model for case in chosen if not case.dag.own_model for model in case.models})
         env = airflow_environment(home, service.url, port) | settings(port) | database
-        env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "AIRFLOW__CORE__EXECUTOR": "LocalExecutor"}
+        env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "AIRFLOW__CORE__EXECUTOR": "LocalExecutor", **PARSED_ONCE}
         prepare(env)
         airflow = Airflow(processes, env, f"http://127.0.0.1:{port}")
         for component in (WEB, *COMPONENTS):
@@ -246,9 +184,9 @@ def matrix(request, tmp_path_factory, database):
         until(lambda: airflow.call("GET", "/dags")["total_entries"] == len(described["cases"]), 300)
         stage = Stage(service, lambda: psutil.Process(processes.running["scheduler"].pid), keeps_workers=ON_AIRFLOW_2)
         stage.install()
-        found = Matrix(service, airflow, stage, chosen)
-        found.start()
-        yield found
+        matrix = Matrix(service, airflow, stage, chosen)
+        yield matrix
+        matrix.pool.shutdown(wait=False, cancel_futures=True)
         if os.environ.get("MATRIX_LOGS"):
             shutil.copytree(home, os.environ["MATRIX_LOGS"], dirs_exist_ok=True)
 
@@ -261,6 +199,7 @@ def make_models(service, names) -> None:
     client.create_data_source_from_s3(DataSourceId="ds", DataSpec=location, ComputeStatistics=True)
     for name in names:
         client.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId="ds")
+    service.storage.write("s3://bucket/records.csv", RECORDS.encode())
     until(lambda: all(client.get_ml_model(MLModelId=name)["Status"] == "COMPLETED" for name in names))
 
 
@@ -269,15 +208,27 @@ def make_models(service, names) -> None:
 @pytest.mark.parametrize("case", params())
 def test_no_endpoint_is_left_and_none_of_theirs_deleted(matrix, case):
     """Whatever befell create: what the run made is gone, and what somebody else made is there."""
-    matrix.ended(case)
-    now, theirs = matrix.endpoint(case.model), matrix.theirs.get(case.model)
-    runs = {run.dag_id: (run.state, run.tasks) for run in matrix.runs[case]}
-    if theirs is None:
-        assert now["EndpointStatus"] == "NONE", runs
-        assert not matrix.tags(case.model), runs
-    else:
-        assert now.get("CreatedAt") == theirs, runs
-    if case.event == "two at once, one fails":
-        assert [run.state for run in matrix.runs[case]] == ["success", "failed"], runs
+    runs = matrix.played[case].result()
+    states = [run.state for run in runs]
+    what = {run.dag_id: (run.state, run.tasks) for run in runs}
+    if case.event == TWO:
+        assert states == ["success", "failed"], what
+    for model in case.models:
+        now, theirs = matrix.endpoint(model), matrix.theirs.get(model)
+        if theirs is not None:
+            assert now.get("CreatedAt") == theirs, what
+        elif case.dag.keeps and states == ["success"]:
+            assert now["EndpointStatus"] == "READY", what
+        else:
+            assert now["EndpointStatus"] == "NONE", what
+            assert not matrix.tags(model), what
     left = [happening for happening in matrix.stage.happenings[case.model] if not happening.for_ever]
     assert not left, f"not everything happened: {left}"
+    record(case)
+
+
+def record(case: Case) -> None:
+    """Write down that a case has passed, for the table of docs/reliability.md."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("a") as results:
+        print(json.dumps({"airflow": airflow_version, **asdict(case)}), file=results)
