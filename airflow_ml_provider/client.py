@@ -126,7 +126,7 @@ class MachineLearningClientHook(AwsBaseHook):
     ) -> MachineLearningClient:
         """Make a client whose errors are explained.
 
-        :raises AirflowException: when no region is known, or the service does not exist in it.
+        :raises InvalidArgument: when no region is known, or the service does not exist in it.
         """
         try:
             client: MachineLearningClient = super().get_client_type(
@@ -134,11 +134,11 @@ class MachineLearningClientHook(AwsBaseHook):
             )
         except NoRegionError:
             if self.conn_config.conn_type not in (None, "aws"):
-                raise AirflowException(
+                raise errors.InvalidArgument(
                     f"aws_conn_id: the connection {self.aws_conn_id!r} is of type {self.conn_config.conn_type!r}; it "
                     f"must be of type 'aws'"
                 ) from None
-            raise AirflowException(
+            raise errors.InvalidArgument(
                 f"region_name: neither the argument nor the connection {self.aws_conn_id!r} names a region; "
                 f"Amazon Machine Learning exists in us-east-1 and eu-west-1."
             ) from None
@@ -152,7 +152,7 @@ class MachineLearningClientHook(AwsBaseHook):
         host = urlsplit(client.meta.endpoint_url).hostname or ""
         regions = self.get_session().get_available_regions("machinelearning")
         if host == f"machinelearning.{region.lower()}.amazonaws.com" and region not in regions:
-            raise AirflowException(
+            raise errors.InvalidArgument(
                 f"region_name: Amazon Machine Learning does not exist in {region}; it does in "
                 f"{', '.join(sorted(regions))}."
             )

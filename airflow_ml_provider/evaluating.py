@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, cast
 
+from airflow_ml_provider.errors import InvalidArgument
+
 # The metrics of the service → whether more is better.
 METRICS = {"BinaryAUC": True, "MulticlassAvgFScore": True, "RegressionRMSE": False}
 
@@ -22,10 +24,10 @@ class Metric(NamedTuple):
     def beats(self, other: Metric) -> bool:
         """Return whether it is better than another; the same is not better.
 
-        :raises ValueError: when the other is a metric of another type of model.
+        :raises InvalidArgument: when the other is a metric of another type of model.
         """
         if self.name != other.name:
-            raise ValueError(
+            raise InvalidArgument(
                 f"better_than_ml_model_id: its metric is {other.name}, and cannot be compared with {self.name}"
             )
         return self.value > other.value if self.more_is_better else self.value < other.value
@@ -34,7 +36,7 @@ class Metric(NamedTuple):
 def metric(evaluation: Mapping[str, object]) -> Metric:
     """Read the metric of an evaluation, as GetEvaluation and DescribeEvaluations give it.
 
-    :raises ValueError: when it has none, as long as it is not COMPLETED.
+    :raises ValueError: when it has none, as long as it is not COMPLETED: a later try may find one.
     """
     performance = cast("Mapping[str, Mapping[str, str]]", evaluation.get("PerformanceMetrics") or {})
     properties = performance.get("Properties") or {}
@@ -51,12 +53,12 @@ def metric(evaluation: Mapping[str, object]) -> Metric:
 def shortfalls(found: Metric, at_least: float | None, at_most: float | None, deployed: Metric | None) -> Iterator[str]:
     """Yield a sentence for each bar that is not passed.
 
-    :raises ValueError: when a bar does not fit the metric.
+    :raises InvalidArgument: when a bar does not fit the metric.
     """
     if found.more_is_better and at_most is not None:
-        raise ValueError(f"at_most: more {found.name} is better, so the bar is at_least")
+        raise InvalidArgument(f"at_most: more {found.name} is better, so the bar is at_least")
     if not found.more_is_better and at_least is not None:
-        raise ValueError(f"at_least: less {found.name} is better, so the bar is at_most")
+        raise InvalidArgument(f"at_least: less {found.name} is better, so the bar is at_most")
     if at_least is not None and not found.value >= at_least:  # as NaN is not
         yield f"{found.name} {found.value} is not at least {at_least}"
     if at_most is not None and not found.value <= at_most:

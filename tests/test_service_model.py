@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.service_model import arguments, build_request
 from airflow_ml_provider.values import convert
 
@@ -66,6 +67,6 @@ def test_long_values_are_not_repeated_in_messages():
     """A message shows at most 80 characters of a value."""
     from airflow_ml_provider.service_model import service_model
 
-    with pytest.raises(ValueError, match="does not match") as error:
+    with pytest.raises(InvalidArgument, match="does not match") as error:
         convert("output_uri", "", service_model().shape_for("S3Url"), "x" * 2000)
     assert len(str(error.value)) < 160

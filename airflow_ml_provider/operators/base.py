@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AIRFLOW_3, AirflowException, BaseOperator
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.payloads import JSON, TRIGGER_FAILED, AwsSettings, Description
 from airflow_ml_provider.resources import WaiterName
 
@@ -22,18 +23,18 @@ AWS_FIELDS = ("aws_conn_id", "region_name", "verify")
 
 
 def check_flag(argument: str, value: object) -> None:
-    """Raise a TypeError unless the value is a boolean."""
+    """Raise InvalidArgument unless the value is a boolean."""
     if not isinstance(value, bool):
-        raise TypeError(f"{argument}: {value!r} is a {type(value).__name__}; it must be True or False")
+        raise InvalidArgument(f"{argument}: {value!r} is a {type(value).__name__}; it must be True or False")
 
 
 def check_number(argument: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
-    """Raise a TypeError unless the value is of these kinds of number.
+    """Raise InvalidArgument unless the value is of these kinds of number.
 
     :param wanted: the kinds in words.
     """
     if isinstance(value, bool) or not isinstance(value, kinds):
-        raise TypeError(f"{argument}: {value!r} is a {type(value).__name__}; it must be {wanted}")
+        raise InvalidArgument(f"{argument}: {value!r} is a {type(value).__name__}; it must be {wanted}")
 
 
 class MachineLearningBase(BaseOperator):
@@ -93,7 +94,6 @@ class MachineLearningBase(BaseOperator):
 
         :raises InvalidArgument: when it is none, by the service model.
         """
-        from airflow_ml_provider.errors import InvalidArgument
         from airflow_ml_provider.service_model import service_model
         from airflow_ml_provider.values import convert
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.operators.lifecycle import (
     MachineLearningChangeOperator,
@@ -74,15 +75,15 @@ class MachineLearningCreateDataSourceFromS3Operator(MachineLearningCreateOperato
 def database_credentials(database_conn_id: str | None) -> dict[str, str]:
     """Return user and password of an Airflow connection, under AWS's names; logs show neither from here on.
 
-    :raises ValueError: when the connection lacks one of them.
+    :raises InvalidArgument: when the connection lacks one of them.
     """
     from airflow_ml_provider.compat import BaseHook, mask_secret
 
     if not database_conn_id:
-        raise ValueError(f"database_conn_id: {database_conn_id!r}; it must be the id of an Airflow connection")
+        raise InvalidArgument(f"database_conn_id: {database_conn_id!r}; it must be the id of an Airflow connection")
     connection = BaseHook.get_connection(database_conn_id)
     if not connection.login or not connection.password:
-        raise ValueError(f"database_conn_id: the connection {database_conn_id!r} must have a login and a password")
+        raise InvalidArgument(f"database_conn_id: the connection {database_conn_id!r} must have a login and a password")
     mask_secret(connection.login)
     mask_secret(connection.password)
     return {"Username": connection.login, "Password": connection.password}

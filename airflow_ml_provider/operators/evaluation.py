@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_ml_provider.compat import AirflowException, BaseBranchOperator
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.evaluating import Metric, metric, shortfalls, to_compare
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.lifecycle import (
@@ -156,7 +157,7 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
     ) -> None:
         super().__init__(**kwargs)
         if at_least is None and at_most is None and better_than_ml_model_id is None:
-            raise ValueError("at_least, at_most, better_than_ml_model_id: at least one of them must be given")
+            raise InvalidArgument("at_least, at_most, better_than_ml_model_id: at least one of them must be given")
         self.evaluation_id = evaluation_id
         self.at_least = at_least
         self.at_most = at_most
@@ -221,7 +222,7 @@ def listed(task_ids: str | Sequence[str]) -> list[str]:
 def number(argument: str, value: object) -> float | None:
     """Return a bar as a number, also when a template has rendered it as text.
 
-    :raises ValueError: when it is none.
+    :raises InvalidArgument: when it is none.
     """
     from airflow_ml_provider.service_model import service_model
     from airflow_ml_provider.values import convert

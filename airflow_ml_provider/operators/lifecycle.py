@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.operation import MachineLearningOperator, MachineLearningWaitingOperator
 from airflow_ml_provider.payloads import Description, Event
 from airflow_ml_provider.resources import WAITERS, Resource, describe
@@ -25,14 +26,16 @@ MISMATCH = "IdempotentParameterMismatchException"
 def deterministic_id(context: Context) -> str:
     """Make an id of Dag, task, run and map index: the same on every retry, another in every run.
 
-    :raises ValueError: outside of a Dag run.
+    :raises InvalidArgument: outside of a Dag run.
     """
     import hashlib
     import json
 
     task_instance = context.get("ti")
     if task_instance is None:
-        raise ValueError("an id may be left out only in a Dag run, since it is made of Dag, task, run and map index")
+        raise InvalidArgument(
+            "an id may be left out only in a Dag run, since it is made of Dag, task, run and map index"
+        )
     identity = [getattr(task_instance, name) for name in ("dag_id", "task_id", "run_id", "map_index")]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     readable = re.sub("[^a-zA-Z0-9_.-]+", "-", ".".join(identity[:2]))
@@ -59,7 +62,7 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
     def __init__(self, *, if_exists: Literal["skip", "replace", "fail"] = "skip", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if if_exists not in ("skip", "replace", "fail"):
-            raise ValueError(f"if_exists: {if_exists!r}; it must be 'skip', 'replace' or 'fail'")
+            raise InvalidArgument(f"if_exists: {if_exists!r}; it must be 'skip', 'replace' or 'fail'")
         self.if_exists = if_exists
 
     def execute(self, context: Context) -> str:

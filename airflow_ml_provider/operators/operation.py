@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.compat import AirflowException, AirflowFailException, conf
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.base import MachineLearningBase, check_flag, check_number
 from airflow_ml_provider.payloads import JSON, Description
 from airflow_ml_provider.resources import WaiterName
@@ -42,7 +43,7 @@ class MachineLearningOperator(MachineLearningBase):
         """Make the request out of the rendered arguments.
 
         :param known: values that stand in for arguments of the same name.
-        :raises ValueError: when one is missing or not what the service model allows; it is named.
+        :raises InvalidArgument: when one is missing or not what the service model allows; it is named.
         """
         from airflow_ml_provider.service_model import arguments, build_request
 
@@ -87,9 +88,9 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
         check_number("waiter_delay", waiter_delay, (int, float), "a number")
         check_number("waiter_max_attempts", waiter_max_attempts, int, "a whole number")
         if not waiter_delay > 0:
-            raise ValueError(f"waiter_delay: {waiter_delay} s; it must be above 0")
+            raise InvalidArgument(f"waiter_delay: {waiter_delay} s; it must be above 0")
         if waiter_max_attempts < 1:
-            raise ValueError(f"waiter_max_attempts: {waiter_max_attempts}; it must be at least 1")
+            raise InvalidArgument(f"waiter_max_attempts: {waiter_max_attempts}; it must be at least 1")
         self.wait_for_completion = wait_for_completion
         self.waiter_delay = waiter_delay
         self.waiter_max_attempts = waiter_max_attempts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.operation import MachineLearningOperator, failures
 from airflow_ml_provider.payloads import Format
@@ -97,7 +98,6 @@ class MachineLearningPredictOperator(MachineLearningOperator):
 
         :raises InvalidArgument: naming the argument and the record's place.
         """
-        from airflow_ml_provider.errors import InvalidArgument
         from airflow_ml_provider.records import encode
 
         if (self.record is None) == (self.records is None):
@@ -201,7 +201,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     def settings(self) -> Settings:
         """Return how the source is read and its predictions are written.
 
-        :raises ValueError: naming the argument and what is allowed.
+        :raises InvalidArgument: naming the argument and what is allowed.
         """
         from airflow_ml_provider.scoring.settings import Settings
 
@@ -221,14 +221,14 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     def rows(self) -> list[Stretch]:
         """Return the rows to predict for: a share of a plan, or all rows of the source.
 
-        :raises ValueError: when both or neither of ``source_uri`` and ``stretches`` are given.
+        :raises InvalidArgument: when both or neither of ``source_uri`` and ``stretches`` are given.
         """
         from airflow_ml_provider.scoring.settings import Input, share_of
 
         if self.stretches is not None and self.source_uri is None:
             return share_of(self.stretches, self.output_uri, self.max_predictions)
         if self.stretches is not None or self.source_uri is None:
-            raise ValueError("source_uri, stretches: exactly one of them must be given")
+            raise InvalidArgument("source_uri, stretches: exactly one of them must be given")
         source = Input.checked(
             source_uri=self.source_uri,
             output_uri=self.output_uri,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
 
 from airflow_ml_provider.compat import AirflowException, TaskDeferred
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator, failures
 from airflow_ml_provider.payloads import Description, Event
 from airflow_ml_provider.resources import endpoint_info
@@ -50,7 +51,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
     ) -> None:
         super().__init__(**kwargs)
         if if_exists not in ("skip", "fail"):
-            raise ValueError(f"if_exists: {if_exists!r}; it must be 'skip' or 'fail'")
+            raise InvalidArgument(f"if_exists: {if_exists!r}; it must be 'skip' or 'fail'")
         self.ml_model_id = ml_model_id
         self.wait_for_model = wait_for_model
         self.if_exists = if_exists

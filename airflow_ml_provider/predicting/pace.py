@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from airflow_ml_provider.clock import CLOCK, Clock
+from airflow_ml_provider.errors import InvalidArgument
 
 MARGIN = 0.001  # of a second: how much closer two calls may reach the service than they were sent
 DRIFT = 0.00002  # seconds a call: so fast the quickest answer is forgotten, should the way to the service get longer
@@ -34,12 +35,12 @@ class Pace:
 
     :param limit: calls per second, at least 1.
     :param clock: in whose seconds.
-    :raises ValueError: for a limit below 1.
+    :raises InvalidArgument: for a limit below 1.
     """
 
     def __init__(self, limit: int, clock: Clock = CLOCK) -> None:
         if limit < 1:
-            raise ValueError(f"max_requests_per_second: {limit}; it must be at least 1")
+            raise InvalidArgument(f"max_requests_per_second: {limit}; it must be at least 1")
         self.limit = limit
         self.rate = float(limit)
         self.clock = clock

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.links import object_url
 from airflow_ml_provider.report.evaluate import evaluate, metrics
 from airflow_ml_provider.report.page import page
@@ -23,10 +24,10 @@ PAGE = ".html"
 
 
 def check_page_uri(uri: object) -> None:
-    """Raise ValueError when no page can be there."""
+    """Raise InvalidArgument when no page can be there."""
     split("output_uri", uri)
     if not str(uri).endswith(PAGE):
-        raise ValueError(f"output_uri: {uri!r}; its name must end in {PAGE}")
+        raise InvalidArgument(f"output_uri: {uri!r}; its name must end in {PAGE}")
 
 
 def publish(s3: S3Client, sources: Sequence[Source], goal: Goal, output_uri: str) -> Description:

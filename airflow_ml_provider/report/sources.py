@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.report.columns import Model, Source
 from airflow_ml_provider.scoring import manifest
 from airflow_ml_provider.scoring.objects import split
@@ -27,15 +28,15 @@ class Origin(NamedTuple):
     def check(self) -> Origin:
         """Return it, when it names either a batch prediction, or predictions and their model.
 
-        :raises ValueError: otherwise.
+        :raises InvalidArgument: otherwise.
         """
         batch, uri, model = (
             f"{self.prefix}{name}" for name in ("batch_prediction_id", "predictions_uri", "ml_model_id")
         )
         if (self.batch_prediction_id is None) == (self.predictions_uri is None):
-            raise ValueError(f"{batch}, {uri}: exactly one of them must be given")
+            raise InvalidArgument(f"{batch}, {uri}: exactly one of them must be given")
         if (self.predictions_uri is None) != (self.ml_model_id is None):
-            raise ValueError(f"{model}: it must be given with {uri}, and with it only")
+            raise InvalidArgument(f"{model}: it must be given with {uri}, and with it only")
         if self.predictions_uri is not None:
             split(uri, self.predictions_uri)
         return self

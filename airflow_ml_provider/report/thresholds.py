@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.metrics import roc_curve
 
 from airflow_ml_provider.compat import AirflowFailException
+from airflow_ml_provider.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,13 +60,15 @@ class Goal(NamedTuple):
     ) -> Goal:
         """Return the goal that the arguments of the operator set, F1 when they set none.
 
-        :raises ValueError: naming the argument and what is allowed.
+        :raises InvalidArgument: naming the argument and what is allowed.
         """
         costs = [false_positive_cost, false_negative_cost]
         if costs.count(None) == 1:
-            raise ValueError("false_positive_cost, false_negative_cost: both of them must be given, or none")
+            raise InvalidArgument("false_positive_cost, false_negative_cost: both of them must be given, or none")
         if 3 - [wanted_precision, wanted_recall, false_positive_cost].count(None) > 1:
-            raise ValueError("wanted_precision, wanted_recall, false_positive_cost: at most one of them can be given")
+            raise InvalidArgument(
+                "wanted_precision, wanted_recall, false_positive_cost: at most one of them can be given"
+            )
         if wanted_precision is not None:
             return cls("Precision", _share("wanted_precision", wanted_precision))
         if wanted_recall is not None:
@@ -73,7 +76,9 @@ class Goal(NamedTuple):
         if false_positive_cost is None or false_negative_cost is None:
             return cls()
         if not (0 <= false_positive_cost < np.inf and 0 <= false_negative_cost < np.inf) or costs == [0, 0]:
-            raise ValueError(f"false_positive_cost, false_negative_cost: {costs}; at least 0, and one of them above it")
+            raise InvalidArgument(
+                f"false_positive_cost, false_negative_cost: {costs}; at least 0, and one of them above it"
+            )
         return cls("Cost", costs=(false_positive_cost, false_negative_cost))
 
     def __str__(self) -> str:
@@ -166,7 +171,7 @@ class Counts:
 
 def _share(argument: str, value: float) -> float:
     if not 0 < value <= 1:
-        raise ValueError(f"{argument}: {value:g}; it must be above 0 and at most 1")
+        raise InvalidArgument(f"{argument}: {value:g}; it must be above 0 and at most 1")
     return value
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
+from airflow_ml_provider.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -36,12 +37,12 @@ class Source:
 def split(argument: str, uri: object) -> tuple[str, str]:
     """Return bucket and key of an S3 URI.
 
-    :raises ValueError: naming the argument, when it is none.
+    :raises InvalidArgument: naming the argument, when it is none.
     """
     scheme, _, rest = str(uri).partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket or not key:
-        raise ValueError(f"{argument}: {uri!r} is no S3 URI of an object, as s3://bucket/key")
+        raise InvalidArgument(f"{argument}: {uri!r} is no S3 URI of an object, as s3://bucket/key")
     return bucket, key
 
 

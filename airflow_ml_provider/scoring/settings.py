@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.payloads import Format
 from airflow_ml_provider.scoring.objects import ERRORS, PARTS, SHARES, errors_uri, split
 from airflow_ml_provider.scoring.plan import Stretch, limited, plan
@@ -41,7 +42,7 @@ class Input:
     ) -> Input:
         """Return the input that these arguments of an operator describe.
 
-        :raises ValueError: naming the argument and what is allowed.
+        :raises InvalidArgument: naming the argument and what is allowed.
         """
         split("source_uri", source_uri)
         check_output(output_uri)
@@ -89,7 +90,7 @@ class Settings:
     ) -> Settings:
         """Return the settings that these arguments of an operator describe.
 
-        :raises ValueError: naming the argument and what is allowed.
+        :raises InvalidArgument: naming the argument and what is allowed.
         """
         check_output(output_uri)
         at_least("max_errors", max_errors, 0)
@@ -120,30 +121,30 @@ class Settings:
 
 
 def check_output(uri: str) -> None:
-    """Raise ValueError when an output would lie among the objects of another one, which deletes them."""
+    """Raise InvalidArgument when an output would lie among the objects of another one, which deletes them."""
     split("output_uri", uri)
     if PARTS in uri or uri.endswith(ERRORS):
-        raise ValueError(f"output_uri: {uri!r} is a name of another output's own objects (…{ERRORS}, …{PARTS}…)")
+        raise InvalidArgument(f"output_uri: {uri!r} is a name of another output's own objects (…{ERRORS}, …{PARTS}…)")
 
 
 def check_source(uri: str, output_uri: str) -> None:
-    """Raise ValueError when a source is the output, or lies among its own objects, or has them in it."""
+    """Raise InvalidArgument when a source is the output, or lies among its own objects, or has them in it."""
     if uri == output_uri or (uri.endswith("/") and output_uri.startswith(uri)):
-        raise ValueError(f"output_uri: {output_uri!r} is the source_uri or in it; it must be elsewhere")
+        raise InvalidArgument(f"output_uri: {output_uri!r} is the source_uri or in it; it must be elsewhere")
     own = tuple(output_uri + suffix for suffix in (PARTS, SHARES))
     if uri == errors_uri(output_uri) or uri.startswith(own):
-        raise ValueError(f"source_uri: {uri!r} is one of the objects that belong to the output {output_uri!r}")
+        raise InvalidArgument(f"source_uri: {uri!r} is one of the objects that belong to the output {output_uri!r}")
 
 
 def key_names(value: object) -> list[str]:
     """Return the names of the key columns.
 
-    :raises ValueError: when one is named like a column of the predictions.
+    :raises InvalidArgument: when one is named like a column of the predictions.
     """
     names = texts("key_columns", value)
     for name in names:
         if name in RESULTS or name.startswith("predictedScores."):
-            raise ValueError(
+            raise InvalidArgument(
                 f"key_columns: {name!r} is a name of the predictions' own columns; rename it in the source"
             )
     return names
@@ -152,7 +153,7 @@ def key_names(value: object) -> list[str]:
 def share_of(stretches: Sequence[Description], output_uri: str, max_predictions: int | None) -> list[Stretch]:
     """Return one worker's share of a plan.
 
-    :raises ValueError: when its rows lie among the output's own objects.
+    :raises InvalidArgument: when its rows lie among the output's own objects.
     :raises AirflowFailException: when it has more rows than ``max_predictions``.
     """
     found = [Stretch(**cast("dict[str, Any]", stretch)) for stretch in stretches]
@@ -168,23 +169,23 @@ def format_of(argument: str, format: object, uri: str) -> Format:
         name = uri.removesuffix(".gz")
         return "JSON_LINES" if os.path.splitext(name)[1] in JSON_LINES_NAMES else "CSV"
     if format not in get_args(Format):
-        raise ValueError(f"{argument}: {format!r}; it must be {' or '.join(get_args(Format))}")
+        raise InvalidArgument(f"{argument}: {format!r}; it must be {' or '.join(get_args(Format))}")
     return cast("Format", format)
 
 
 def texts(argument: str, value: object) -> list[str]:
     """Return a list of names, each of them once.
 
-    :raises ValueError: when it is none.
+    :raises InvalidArgument: when it is none.
     """
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{argument}: it is {type(value).__name__}; it must be a list of names")
+        raise InvalidArgument(f"{argument}: it is {type(value).__name__}; it must be a list of names")
     if not all(value) or len(set(value)) < len(value):
-        raise ValueError(f"{argument}: a name is empty or stands twice")
+        raise InvalidArgument(f"{argument}: a name is empty or stands twice")
     return list(value)
 
 
 def at_least(argument: str, value: float, least: int) -> None:
-    """Raise ValueError when an argument is no number, or a smaller one."""
+    """Raise InvalidArgument when an argument is no number, or a smaller one."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
-        raise ValueError(f"{argument}: {value!r}; it must be a number of at least {least}")
+        raise InvalidArgument(f"{argument}: {value!r}; it must be a number of at least {least}")

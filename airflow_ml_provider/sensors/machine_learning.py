@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.resources import WaiterName
 from airflow_ml_provider.sensors.base import MachineLearningSensor
@@ -97,7 +98,7 @@ class MachineLearningRealtimeEndpointSensor(MachineLearningSensor):
     def __init__(self, *, ml_model_id: str, target_status: Literal["READY", "NONE"] = "READY", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if target_status not in TARGETS:
-            raise ValueError(f"target_status: {target_status!r}; it must be 'READY' or 'NONE'")
+            raise InvalidArgument(f"target_status: {target_status!r}; it must be 'READY' or 'NONE'")
         self.ml_model_id = ml_model_id
         self.target_status = target_status
         self.waiter = TARGETS[target_status]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators import batch_prediction, data_source, evaluation, ml_model, prediction, tags
 from airflow_ml_provider.operators.operation import MachineLearningOperator
 from airflow_ml_provider.operators.realtime_endpoint import (
@@ -161,7 +162,7 @@ def test_what_is_wrong_is_refused_before_any_call(operation, name, value, messag
     """Missing, of the wrong type, too long, out of its pattern or enum: the argument is named, and nothing is sent."""
     given = valid(operation) | ({INSTEAD_OF[name]: None} if name in INSTEAD_OF else {}) | {name: value}
     task = OPERATORS[operation](task_id="task", **given)
-    with pytest.raises(ValueError, match=rf"^{name}.*{message}"):
+    with pytest.raises(InvalidArgument, match=rf"^{name}.*{message}"):
         task.execute({})
     assert len(service.requests) == 0
 
@@ -200,7 +201,7 @@ CONTRADICTIONS = [
 def test_contradictions_are_refused_before_any_call(operation, given, message, service):
     """Two arguments that exclude each other, or of which one is needed."""
     task = OPERATORS[operation](task_id="task", **{**valid(operation), **given})
-    with pytest.raises(ValueError, match=rf"^{message}"):
+    with pytest.raises(InvalidArgument, match=rf"^{message}"):
         task.execute({})
     assert len(service.requests) == 0
 
@@ -215,5 +216,5 @@ def test_contradictions_are_refused_before_any_call(operation, given, message, s
 )
 def test_flags_are_checked_when_the_dag_is_parsed(given, message):
     """What is not templated is wrong as soon as it is written."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidArgument, match=message):
         OPERATORS["CreateMLModel"](task_id="task", **valid("CreateMLModel"), **given)

@@ -9,6 +9,7 @@ import pytest
 from deferred import resume
 
 from airflow_ml_provider.compat import AirflowException, AirflowNotFoundException, TaskDeferred
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.data_source import (
     MachineLearningCreateDataSourceFromRDSOperator,
     MachineLearningCreateDataSourceFromRedshiftOperator,
@@ -123,7 +124,7 @@ def test_a_connection_that_cannot_do_is_refused_before_any_call(
 ):
     """The message names the argument and the connection, and not what is in it."""
     monkeypatch.setenv("AIRFLOW_CONN_MY_DATABASE", json.dumps({"conn_type": "redshift", **given}))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidArgument, match=message):
         task(source).execute({})
     assert len(amazon_ml_local.requests) == 0
 
@@ -131,7 +132,7 @@ def test_a_connection_that_cannot_do_is_refused_before_any_call(
 @both
 def test_no_connection_is_refused_before_any_call(source, amazon_ml_local, service_clock, monkeypatch):
     """None or empty is named; an unknown connection is Airflow's own error."""
-    with pytest.raises(ValueError, match="database_conn_id: None; it must be the id of an Airflow connection"):
+    with pytest.raises(InvalidArgument, match="database_conn_id: None; it must be the id of an Airflow connection"):
         task(source, database_conn_id=None).execute({})
     monkeypatch.delenv("AIRFLOW_CONN_MY_DATABASE")
     with pytest.raises(AirflowNotFoundException, match="my_database"):

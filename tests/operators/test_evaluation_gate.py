@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.evaluating import METRICS, Metric, metric, shortfalls, to_compare
 from airflow_ml_provider.operators.evaluation import MachineLearningEvaluationGateOperator
 
@@ -103,14 +104,14 @@ def test_an_unknown_evaluation_is_explained(amazon_ml_local):
 )
 def test_bad_arguments_are_refused_before_any_call(arguments, message, amazon_ml_local):
     """The argument is named, and nothing is sent."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidArgument, match=message):
         gate(**arguments).choose_branch({})
     assert len(amazon_ml_local.requests) == 0
 
 
 def test_a_gate_without_a_bar_is_refused_when_the_dag_is_parsed():
     """It would let everything pass."""
-    with pytest.raises(ValueError, match="at_least, at_most, better_than_ml_model_id: at least one"):
+    with pytest.raises(InvalidArgument, match="at_least, at_most, better_than_ml_model_id: at least one"):
         gate()
 
 
@@ -133,13 +134,13 @@ def test_better_means_more_or_less_by_the_metric(name):
 )
 def test_a_bar_that_does_not_fit_the_metric_is_refused(found, at_least, at_most, message):
     """An AUC of at most 0.5 is never meant."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidArgument, match=message):
         list(shortfalls(found, at_least, at_most, None))
 
 
 def test_models_of_different_types_do_not_compare():
     """An AUC is not held against an RMSE."""
-    with pytest.raises(ValueError, match="its metric is RegressionRMSE, and cannot be compared with BinaryAUC"):
+    with pytest.raises(InvalidArgument, match="its metric is RegressionRMSE, and cannot be compared with BinaryAUC"):
         Metric("BinaryAUC", 0.9).beats(Metric("RegressionRMSE", 0.1))
 
 

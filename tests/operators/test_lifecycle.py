@@ -9,6 +9,7 @@ import pytest
 from deferred import finish
 
 from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.batch_prediction import (
     MachineLearningCreateBatchPredictionOperator,
     MachineLearningDeleteBatchPredictionOperator,
@@ -257,7 +258,7 @@ def test_an_id_is_the_same_on_retries_and_another_in_every_run():
 
 def test_an_id_cannot_be_left_out_outside_of_a_run(ml_model, amazon_ml_local):
     """Without a task instance there is nothing to make an id of."""
-    with pytest.raises(ValueError, match="an id may be left out only in a Dag run"):
+    with pytest.raises(InvalidArgument, match="an id may be left out only in a Dag run"):
         create("MLModel", ml_model_id=None).execute({})
     assert len(amazon_ml_local.requests) == 0
 

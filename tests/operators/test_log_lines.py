@@ -9,6 +9,7 @@ import traceback
 import pytest
 
 from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.base import MachineLearningBase
 from airflow_ml_provider.operators.evaluation import MachineLearningCreateEvaluationOperator
 from airflow_ml_provider.operators.ml_model import (
@@ -110,13 +111,13 @@ def test_the_cause_stands_once(amazon_ml_local):
 )
 def test_an_argument_of_the_wrong_type_is_named(arguments, message):
     """It is refused when the Dag file is read, by name."""
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises(InvalidArgument, match=message):
         create(**arguments)
 
 
 def test_a_sensors_deferrable_is_checked_too():
     """A sensor refuses text as an operator does."""
-    with pytest.raises(TypeError, match="deferrable: 'no' is a str"):
+    with pytest.raises(InvalidArgument, match="deferrable: 'no' is a str"):
         MachineLearningRealtimeEndpointSensor(task_id="ready", ml_model_id="ml-1", deferrable="no")
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
+import airflow_ml_provider
 from airflow_ml_provider.compat import AirflowException, AirflowFailException, TaskDeferred
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.ml_model import MachineLearningGetMLModelOperator
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
@@ -93,8 +98,45 @@ def test_an_endpoint_that_failed_is_retried(service, service_clock, deferrable):
     ],
 )
 def test_an_argument_that_cannot_be_right_is_not_retried(task, amazon_ml_local):
-    """It is a ValueError too, for who uses the hook."""
-    with pytest.raises(AirflowFailException) as caught:
+    """Nothing is sent for it."""
+    with pytest.raises(InvalidArgument):
         task.execute({})
-    assert isinstance(caught.value, ValueError)
     assert not list(amazon_ml_local.requests)
+
+
+RETRIED = {
+    ("evaluating.py", "metric"): "an evaluation may yet become COMPLETED",
+    ("operators/base.py", "__init__"): "an argument that does not exist is a TypeError everywhere in Python",
+    ("triggers/event.py", "__init__"): "an AssetWatcher is no task, and has no retries",
+}
+
+
+def raised(module):
+    """Yield which function raises which exception by its name."""
+    for function in ast.walk(ast.parse(module.read_text())):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if (
+                    isinstance(node, ast.Raise)
+                    and isinstance(node.exc, ast.Call)
+                    and isinstance(node.exc.func, ast.Name)
+                ):
+                    yield function.name, node.exc.func.id
+
+
+def test_bad_input_is_an_invalid_argument_everywhere():
+    """No function raises a plain ValueError or TypeError, which Airflow would retry, but for a reason."""
+    root = Path(airflow_ml_provider.__file__).parent
+    found = {
+        (str(module.relative_to(root)), function)
+        for module in root.rglob("*.py")
+        for function, name in raised(module)
+        if name in ("ValueError", "TypeError")
+    }
+    assert found == set(RETRIED)
+
+
+def test_an_invalid_argument_ends_the_task_and_can_be_caught_as_a_value_error():
+    """By AirflowFailException; who calls the hook from a function of their own catches ValueError."""
+    assert issubclass(InvalidArgument, AirflowFailException)
+    assert issubclass(InvalidArgument, ValueError)

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
 
 
@@ -88,7 +89,7 @@ def test_a_model_without_an_endpoint_says_what_to_do(ready):
 )
 def test_records_go_nowhere_else(ready, url, message):
     """A URL without a scheme, or with another host than Amazon's and the override's, is refused before any call."""
-    with pytest.raises(ValueError, match=f"^endpoint_url: .*{message}"):
+    with pytest.raises(InvalidArgument, match=f"^endpoint_url: .*{message}"):
         predict(record={"x": 39}, endpoint_url=url).execute({})
     assert ready.requests.count("Predict") == 0
 
@@ -111,7 +112,7 @@ def test_records_go_nowhere_else(ready, url, message):
 )
 def test_bad_records_are_refused_before_any_call(amazon_ml_local, arguments, message):
     """What Predict cannot take is named by argument, place and variable, never by its value."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidArgument, match=message):
         predict(**arguments).execute({})
     assert not list(amazon_ml_local.requests)
 

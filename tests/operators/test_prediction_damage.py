@@ -10,6 +10,7 @@ import pytest
 from botocore.client import BaseClient
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.prediction import MachineLearningJoinPredictS3Operator
 from airflow_ml_provider.scoring.record import TakenOver
 from tests.files import FILE, OUTPUT, SOURCE, expected, got, interrupted, predict, recorded
@@ -216,7 +217,7 @@ def test_an_outputs_own_objects_are_no_place_for_others(bucket, arguments):
     (uri,) = arguments.values()
     mine = f"{uri}mine" if uri.endswith("/") else uri
     bucket.put(mine, FILE)
-    with pytest.raises(ValueError, match=r"own objects|belong to the output"):
+    with pytest.raises(InvalidArgument, match=r"own objects|belong to the output"):
         predict(**arguments)
     assert bucket.get(mine) == FILE.encode()
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.prediction import (
     MachineLearningJoinPredictS3Operator,
     MachineLearningPlanPredictS3Operator,
@@ -406,7 +407,7 @@ def test_a_row_without_any_variable_of_the_model_is_refused(bucket, endpoint):
 @pytest.mark.parametrize("name", ["predictedLabel", "predictedScore", "predictedValue", "predictedScores.a"])
 def test_a_key_column_named_like_a_result_is_refused(bucket, name):
     """The output's columns would stand twice."""
-    with pytest.raises(ValueError, match=f"key_columns: '{name}' is a column of the predictions|own columns"):
+    with pytest.raises(InvalidArgument, match=f"key_columns: '{name}' is a column of the predictions|own columns"):
         predict(key_columns=[name])
 
 
@@ -558,7 +559,7 @@ def test_a_file_that_is_none_is_an_error(bucket, endpoint, body, message):
 )
 def test_a_bad_argument_is_named(arguments, message):
     """Each is a clear error that says what is allowed, before anybody is asked for anything."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidArgument, match=message):
         predict(**arguments)
 
 

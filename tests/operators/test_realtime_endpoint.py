@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_ml_provider.compat import AirflowException, AirflowTaskTimeout
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.realtime_endpoint import (
     MachineLearningCreateRealtimeEndpointOperator,
     MachineLearningDeleteRealtimeEndpointOperator,
@@ -280,7 +281,7 @@ class TestBadInput:
     def test_an_id_that_is_none_is_refused_when_the_task_runs(self, operator, ml_model_id, amazon_ml_local):
         """A rendered value that is no id is named before any call; at parse time it may be a template."""
         task = operator(ml_model_id=ml_model_id)
-        with pytest.raises(ValueError, match="^ml_model_id: "):
+        with pytest.raises(InvalidArgument, match="^ml_model_id: "):
             task.execute({})
         assert not list(amazon_ml_local.requests)
 
@@ -302,5 +303,5 @@ class TestBadInput:
 
 def test_if_exists_is_skip_or_fail():
     """An unknown if_exists is refused where it is written."""
-    with pytest.raises(ValueError, match="if_exists: 'replace'; it must be 'skip' or 'fail'"):
+    with pytest.raises(InvalidArgument, match="if_exists: 'replace'; it must be 'skip' or 'fail'"):
         create(if_exists="replace")

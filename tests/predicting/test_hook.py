@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from airflow_ml_provider.compat import AirflowException
-from airflow_ml_provider.errors import DeadlinePassed, RefusedRecord
+from airflow_ml_provider.errors import DeadlinePassed, InvalidArgument, RefusedRecord
 from amazon_ml_local.protocol import raw_answer
 
 FAULTS = ("reset", "server_error", "throttling", "limit_exceeded", "garbage", "expired_token")
@@ -63,7 +63,7 @@ def test_max_requests_per_second_is_kept(hook, endpoint):
 
 def test_a_limit_below_one_is_refused(hook):
     """max_requests_per_second=0 names the argument."""
-    with pytest.raises(ValueError, match="max_requests_per_second: 0; it must be at least 1"):
+    with pytest.raises(InvalidArgument, match="max_requests_per_second: 0; it must be at least 1"):
         labels(hook, [1], max_requests_per_second=0)
 
 

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.predicting.pace import Pace
 
 
@@ -102,5 +103,5 @@ def test_the_rate_never_falls_to_nothing():
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_below_one_is_refused(limit):
     """The message names the operator's argument."""
-    with pytest.raises(ValueError, match=f"max_requests_per_second: {limit}; it must be at least 1"):
+    with pytest.raises(InvalidArgument, match=f"max_requests_per_second: {limit}; it must be at least 1"):
         Pace(limit)

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.evaluation_report import MachineLearningEvaluationReportOperator
 
 HEADER = "id,y,predictedLabel,predictedScore\n"
@@ -229,7 +230,7 @@ def test_arguments_are_checked_before_any_call(amazon_ml_local, arguments, messa
     operator = MachineLearningEvaluationReportOperator(
         **{"task_id": "report", "output_uri": "s3://b/c.html", **arguments}
     )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidArgument, match=message):
         operator.execute({})
     assert not list(amazon_ml_local.requests)
 

@@ -9,6 +9,7 @@ import pytest
 from sklearn import metrics
 
 from airflow_ml_provider.compat import AirflowFailException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.report.thresholds import Counts, Goal, best_threshold
 
 SEEDS = range(25)
@@ -144,5 +145,5 @@ def test_a_precision_that_no_threshold_has():
 )
 def test_goals_that_make_no_sense(arguments, message):
     """The argument is named, and what is allowed."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidArgument, match=message):
         Goal.of(*arguments)

@@ -14,6 +14,7 @@ from airflow_ml_provider.compat import (
     AirflowSkipException,
     TaskDeferred,
 )
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 
@@ -141,7 +142,7 @@ def test_soft_fail_and_never_fail_skip_on_a_final_verdict(updating, service_cloc
 
 def test_an_unknown_target_status_is_refused_at_once():
     """The closed set is checked where it is written."""
-    with pytest.raises(ValueError, match="target_status: 'UPDATING'; it must be 'READY' or 'NONE'"):
+    with pytest.raises(InvalidArgument, match="target_status: 'UPDATING'; it must be 'READY' or 'NONE'"):
         sensor(target_status="UPDATING")
 
 
@@ -149,7 +150,7 @@ def test_an_unknown_target_status_is_refused_at_once():
 def test_an_id_that_is_none_is_refused_before_any_call(ml_model_id, amazon_ml_local):
     """A rendered value that is no id is named, by poke and deferrable alike."""
     for deferrable in (False, True):
-        with pytest.raises(ValueError, match="^ml_model_id: "):
+        with pytest.raises(InvalidArgument, match="^ml_model_id: "):
             sensor(ml_model_id=ml_model_id, deferrable=deferrable).execute({})
     assert not list(amazon_ml_local.requests)
 
