@@ -65,8 +65,12 @@ test-system: install browser  ## Run the tests with Airflow's real processes
 	$(PYTEST_SYSTEM) || { test "$(AGAIN)" && $(PYTEST_SYSTEM) --last-failed; }
 
 .PHONY: test-endpoints
-test-endpoints: install  ## Kill, clear and mark every form of creating an endpoint, and count what is left
+test-endpoints: $(VENV)/postgres  ## Kill, clear and mark every form of creating an endpoint, and count what is left
 	$(BIN)/python -m pytest -m endpoints tests/system/test_endpoints.py
+
+$(VENV)/postgres: $(VENV)/installed
+	@VIRTUAL_ENV=$(VENV) .uv/bin/uv pip install --quiet asyncpg
+	@touch $@
 
 .PHONY: test-hostile
 test-hostile: install  ## Answer every path of a call by hostile servers, and freeze tries at one output, in real time

@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -128,8 +129,11 @@ class Matrix:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory):
-    """Settings for Postgres, without which Airflow 2 runs one task at a time; Debian's user ``postgres`` runs it."""
-    if not ON_AIRFLOW_2:
+    """Settings for Postgres: SQLite lets one task run at a time on Airflow 2, and a few on 3, which needs asyncpg here.
+
+    Debian's user ``postgres`` runs it.
+    """
+    if not ON_AIRFLOW_2 and find_spec("asyncpg") is None:
         yield {}
         return
     folder, port = tmp_path_factory.mktemp("postgres") / "data", free_port()
@@ -148,7 +152,7 @@ def database(tmp_path_factory):
         "-D",
         str(folder),
         "-o",
-        f"-p {port} -h 127.0.0.1 -k {folder}",
+        f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off -c max_connections=300",
         "-l",
         str(folder / "log"),
         "-w",
