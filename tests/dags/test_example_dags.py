@@ -112,12 +112,17 @@ def test_deploy_and_predict(run_short_dag, name, waiting):
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="the pages import from airflow.sdk")
 @pytest.mark.parametrize(
-    ("page", "waiting"),
-    [("README.md", "ready"), ("docs/tutorial.md", "ready"), ("docs/howto/realtime-endpoint.md", "create")],
+    ("page", "place", "waiting"),
+    [
+        ("README.md", 0, "ready"),
+        ("README.md", 1, "create"),
+        ("docs/tutorial.md", 0, "ready"),
+        ("docs/howto/realtime-endpoint.md", 0, "create"),
+    ],
 )
-def test_the_dags_on_pages(run_short_dag, tmp_path, page, waiting):
+def test_the_dags_on_pages(run_short_dag, tmp_path, page, place, waiting):
     """A whole Dag on a page runs as it stands there."""
-    (code,) = WHOLE_DAG.findall((DAGS.parent / page).read_text())
+    code = WHOLE_DAG.findall((DAGS.parent / page).read_text())[place]
     path = tmp_path / "on_a_page.py"
     path.write_text(code)
     run_short_dag(path, waiting)
