@@ -28,6 +28,7 @@ pytestmark = pytest.mark.core
 INFO = get_provider_info()
 INNER = {
     "airflow_ml_provider.operators.base",
+    "airflow_ml_provider.operators.claiming",
     "airflow_ml_provider.operators.lifecycle",
     "airflow_ml_provider.operators.operation",
     "airflow_ml_provider.sensors.base",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from airflow_ml_provider.compat import AirflowException, TaskDeferred
+from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import InvalidArgument
+from airflow_ml_provider.operators.claiming import MachineLearningClaimingOperator
 from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator, failures
 from airflow_ml_provider.payloads import Description, Event
 from airflow_ml_provider.resources import endpoint_info
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.waiting import Wait
 
 
-class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperator):
+class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOperator):
     """Create the realtime endpoint of a model, and wait until it is READY.
 
     Safe to retry: an endpoint that exists is taken over and waited for. An endpoint that this task made is deleted
@@ -49,13 +48,12 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
         delete_on_failure: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(delete_on_failure=delete_on_failure, **kwargs)
         if if_exists not in ("skip", "fail"):
             raise InvalidArgument(f"if_exists: {if_exists!r}; it must be 'skip' or 'fail'")
         self.ml_model_id = ml_model_id
         self.wait_for_model = wait_for_model
         self.if_exists = if_exists
-        self.delete_on_failure = delete_on_failure
 
     def execute(self, context: Context) -> Description:
         wait = self.begin(self.check_id("ml_model_id"))
@@ -147,53 +145,6 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningWaitingOperat
         if not self.has_delete_task:
             claim.release()
         return info
-
-    @property
-    def has_delete_task(self) -> bool:
-        """Whether a task of the Dag deletes what this one made."""
-        tasks = self.dag.tasks if self.get_dag() else []
-        deletes = [getattr(task, "partial_kwargs", vars(task)).get("created_by") for task in tasks]
-        return self.task_id in deletes
-
-    @contextmanager
-    def taken_down_on_failure(self, claim: Claim) -> Iterator[None]:
-        """Delete the endpoint if it is this task's and what happens inside fails, is timed out or killed."""
-        self.making = claim
-        try:
-            yield
-        except TaskDeferred:
-            raise
-        except BaseException:
-            self.making = None
-            if self.delete_on_failure or claim.refused:
-                claim.take_down()
-            raise
-        finally:
-            self.making = None
-
-    making: Claim | None = None
-
-    def on_kill(self) -> None:
-        """End a wait whose endpoint is this task's, so that it is deleted on the way out.
-
-        Airflow 3 calls this from its handler of SIGTERM and then lets the task go on. Airflow counts SystemExit as a
-        failure that may be retried.
-        """
-        if self.making and self.making.held and self.delete_on_failure:
-            raise SystemExit(128 + signal.SIGTERM)
-
-    def not_resumed(self, context: Context, reason: str) -> NoReturn:
-        """Delete the endpoint, if it is this task's, after a deferral that Airflow itself ended."""
-        from airflow_ml_provider.ownership import TAKE_DOWN_SECONDS, Claim
-
-        wait = self.wait(self.waiter, self.check_id("ml_model_id"), 1, TAKE_DOWN_SECONDS)
-        claim = Claim.of(self.hook, wait, context)
-        with self.taken_down_on_failure(claim):
-            try:
-                claim.find()
-            except Exception:
-                self.log.exception("%s: kept, since whose it is is not known; it costs money", wait)
-            super().not_resumed(context, reason)
 
 
 class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperator):
