@@ -72,6 +72,7 @@ __all__ = [
     "dag",
     "first_rescheduled",
     "get_async_connection",
+    "is_resumed",
     "is_run_active",
     "mask_secret",
     "redact",
@@ -167,6 +168,13 @@ def first_rescheduled(context: Context) -> datetime | None:
     if ti is None:
         return None
     return ti.get_first_reschedule_date(context) if AIRFLOW_3 else ti.start_date
+
+
+def is_resumed(context: Context) -> bool:
+    """Return whether a task goes on after a deferral."""
+    ti = context.get("ti")
+    state = getattr(ti, "_ti_context_from_server", None) if AIRFLOW_3 else ti
+    return bool(getattr(state, "next_method", None))
 
 
 def is_run_active(context: Context, dag_id: str, run_id: str) -> bool:

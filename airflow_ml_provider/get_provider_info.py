@@ -39,7 +39,11 @@ def get_provider_info() -> dict[str, object]:
                 ],
             }
         ],
-        "extra-links": ["airflow_ml_provider.links.EvaluationReportLink"],
+        "extra-links": [
+            "airflow_ml_provider.links.EvaluationReportLink",
+            "airflow_ml_provider.links.OutputLink",
+            "airflow_ml_provider.links.ResourceLink",
+        ],
         "sensors": [
             {
                 "integration-name": name,

@@ -31,6 +31,7 @@ INNER = {
     "airflow_ml_provider.operators.claiming",
     "airflow_ml_provider.operators.lifecycle",
     "airflow_ml_provider.operators.operation",
+    "airflow_ml_provider.operators.shown",
     "airflow_ml_provider.sensors.base",
     "airflow_ml_provider.triggers.bulk",
     "airflow_ml_provider.triggers.connection",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AIRFLOW_3, AirflowException, BaseOperator
 from airflow_ml_provider.errors import InvalidArgument
+from airflow_ml_provider.operators.shown import ShownTask
 from airflow_ml_provider.payloads import JSON, TRIGGER_FAILED, AwsSettings, Description
 from airflow_ml_provider.resources import WaiterName
 
@@ -37,7 +38,7 @@ def check_number(argument: str, value: object, kinds: type | tuple[type, ...], w
         raise InvalidArgument(f"{argument}: {value!r} is a {type(value).__name__}; it must be {wanted}")
 
 
-class MachineLearningBase(BaseOperator):
+class MachineLearningBase(ShownTask, BaseOperator):
     """Hold the four AWS arguments of every operator and sensor, and make the hook when a task runs.
 
     :param aws_conn_id: the Airflow connection with the credentials (templated); None means boto3's own chain.

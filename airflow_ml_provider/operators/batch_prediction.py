@@ -13,6 +13,7 @@ from airflow_ml_provider.operators.lifecycle import (
     MachineLearningDeleteOperator,
     MachineLearningGetOperator,
 )
+from airflow_ml_provider.operators.shown import ShownBatchPrediction
 from airflow_ml_provider.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.waiting import Wait
 
 
-class MachineLearningCreateBatchPredictionOperator(MachineLearningCreateOperator):
+class MachineLearningCreateBatchPredictionOperator(ShownBatchPrediction, MachineLearningCreateOperator):
     """Predict for all rows of a data source, and wait until that is COMPLETED.
 
     Returns its id; what GetBatchPrediction says of it is in XCom too, each member under its own key, and where the
@@ -97,7 +98,7 @@ class MachineLearningUpdateBatchPredictionOperator(MachineLearningChangeOperator
         self.batch_prediction_name = batch_prediction_name
 
 
-class MachineLearningGetBatchPredictionOperator(MachineLearningGetOperator):
+class MachineLearningGetBatchPredictionOperator(ShownBatchPrediction, MachineLearningGetOperator):
     """Return the description of a batch prediction.
 
     Returns what GetBatchPrediction says under AWS's names, times in ISO 8601, without ``LogUri``; each member is an

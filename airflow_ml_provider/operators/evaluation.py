@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_ml_provider.compat import AirflowException, BaseBranchOperator
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.evaluating import Metric, metric, shortfalls, to_compare
+from airflow_ml_provider.links import ResourceLink
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.lifecycle import (
     MachineLearningChangeOperator,
@@ -17,7 +18,7 @@ from airflow_ml_provider.operators.lifecycle import (
 )
 from airflow_ml_provider.operators.operation import failures
 from airflow_ml_provider.payloads import Description
-from airflow_ml_provider.resources import RESOURCES
+from airflow_ml_provider.resources import RESOURCES, ResourceName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
@@ -136,6 +137,7 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
     :param follow_task_ids_if_false: the tasks to go on with when it does not; none by default.
     """
 
+    operator_extra_links = (ResourceLink(),)
     template_fields: Sequence[str] = (
         "evaluation_id",
         "at_least",
@@ -164,6 +166,9 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
         self.better_than_ml_model_id = better_than_ml_model_id
         self.follow_task_ids_if_true = follow_task_ids_if_true
         self.follow_task_ids_if_false = follow_task_ids_if_false
+
+    def thing(self) -> ResourceName:
+        return "Evaluation"
 
     def choose_branch(self, context: Context) -> list[str]:
         evaluation_id = self.check_id("evaluation_id")

@@ -65,9 +65,11 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
             raise InvalidArgument(f"if_exists: {if_exists!r}; it must be 'skip', 'replace' or 'fail'")
         self.if_exists = if_exists
 
+    def thing_id(self, context: Context) -> str:
+        return deterministic_id(context) if getattr(self, self.id_argument) is None else self.check_id(self.id_argument)
+
     def execute(self, context: Context) -> str:
-        id_argument = self.id_argument
-        resource_id = deterministic_id(context) if getattr(self, id_argument) is None else self.check_id(id_argument)
+        id_argument, resource_id = self.id_argument, self.thing_id(context)
         request = self.request(**{id_argument: resource_id})
         wait = self.begin(resource_id)
         self.create(wait, request)
@@ -152,7 +154,7 @@ class MachineLearningGetOperator(MachineLearningOperator):
     returns_members = True
 
     def execute(self, context: Context) -> Description:
-        return describe(self.resource, self.call(self.request()))
+        return self.saw(describe(self.resource, self.call(self.request())))
 
 
 class MachineLearningChangeOperator(MachineLearningOperator):

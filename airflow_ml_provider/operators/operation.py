@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.compat import AirflowException, AirflowFailException, conf
 from airflow_ml_provider.errors import InvalidArgument
+from airflow_ml_provider.links import MachineLearningLink, ResourceLink
 from airflow_ml_provider.operators.base import MachineLearningBase, check_flag, check_number
 from airflow_ml_provider.payloads import JSON, Description
-from airflow_ml_provider.resources import WaiterName
+from airflow_ml_provider.resources import RESOURCES, ResourceName, WaiterName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.payloads import Outcome
@@ -38,6 +39,10 @@ class MachineLearningOperator(MachineLearningBase):
     """Ask for one operation: the request is made of the arguments by botocore's service model."""
 
     operation: ClassVar[str]
+    operator_extra_links: Collection[MachineLearningLink] = (ResourceLink(),)
+
+    def thing(self) -> ResourceName:
+        return next(name for name in RESOURCES if name in self.operation)
 
     def request(self, **known: object) -> dict[str, object]:
         """Make the request out of the rendered arguments.
@@ -127,4 +132,4 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
         if outcome["kind"] != "success":
             raise (AirflowFailException if outcome.get("permanent") else AirflowException)(outcome["message"])
         self.log.info("%s", outcome["message"])
-        return outcome["description"]
+        return self.saw(outcome["description"])

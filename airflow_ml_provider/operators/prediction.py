@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.errors import InvalidArgument
+from airflow_ml_provider.links import OutputLink, ResourceLink
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.operation import MachineLearningOperator, failures
 from airflow_ml_provider.payloads import Format
+from airflow_ml_provider.resources import ResourceName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
@@ -63,6 +65,9 @@ class MachineLearningPredictOperator(MachineLearningOperator):
         self.endpoint_url = endpoint_url
         self.mount_timeout = mount_timeout
         self.refuse_unknown_variables = refuse_unknown_variables
+
+    def thing(self) -> ResourceName:
+        return "RealtimeEndpoint"
 
     def execute(self, context: Context) -> Prediction | list[Prediction]:
         ml_model_id, records = self.check_id("ml_model_id"), self.checked_records()
@@ -145,6 +150,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     :param timeout: seconds to go on for with one record while errors that pass come back.
     """
 
+    operator_extra_links = (ResourceLink(), OutputLink())
     template_fields: Sequence[str] = (
         "ml_model_id",
         "source_uri",
@@ -190,6 +196,9 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         self.max_requests_per_second = max_requests_per_second
         self.rows_per_part = rows_per_part
         self.timeout = timeout
+
+    def thing(self) -> ResourceName:
+        return "RealtimeEndpoint"
 
     def execute(self, context: Context) -> Summary:
         from airflow_ml_provider.scoring.worker import Scoring
@@ -258,6 +267,7 @@ class MachineLearningPlanPredictS3Operator(MachineLearningBase):
         ``PeakRequestsPerSecond``.
     """
 
+    operator_extra_links = (ResourceLink(),)
     template_fields: Sequence[str] = ("ml_model_id", "source_uri", "output_uri", "column_names", *AWS_FIELDS)
 
     def __init__(
@@ -282,6 +292,9 @@ class MachineLearningPlanPredictS3Operator(MachineLearningBase):
         self.column_names = column_names
         self.max_predictions = max_predictions
         self.max_requests_per_second = max_requests_per_second
+
+    def thing(self) -> ResourceName:
+        return "RealtimeEndpoint"
 
     def execute(self, context: Context) -> list[Share]:
         from airflow_ml_provider.scoring.settings import Input
@@ -315,6 +328,7 @@ class MachineLearningJoinPredictS3Operator(MachineLearningBase):
     :param summaries: what the workers returned: ``predict.output`` of the mapped task (templated).
     """
 
+    operator_extra_links = (OutputLink(),)
     template_fields: Sequence[str] = ("output_uri", "summaries", *AWS_FIELDS)
 
     def __init__(self, *, output_uri: str, summaries: Sequence[Summary], **kwargs: Any) -> None:

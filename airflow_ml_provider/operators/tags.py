@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_ml_provider.operators.base import AWS_FIELDS
-from airflow_ml_provider.operators.lifecycle import (
-    MachineLearningChangeOperator,
-)
+from airflow_ml_provider.operators.lifecycle import MachineLearningChangeOperator
+from airflow_ml_provider.operators.shown import ShownTask
+from airflow_ml_provider.resources import ResourceName
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.compat import Context
 
 
-class MachineLearningAddTagsOperator(MachineLearningChangeOperator):
+class ShownByTags(ShownTask):
+    """Link to the thing that has the tags, of whatever kind."""
+
+    resource_id: str
+    resource_type: Literal["BatchPrediction", "DataSource", "Evaluation", "MLModel"]
+
+    def thing(self) -> ResourceName:
+        return self.resource_type
+
+    def thing_id(self, context: Context) -> str:
+        return self.resource_id
+
+
+class MachineLearningAddTagsOperator(ShownByTags, MachineLearningChangeOperator):
     """Add tags to a thing, or give tags that it has new values.
 
     Returns its id.
@@ -39,7 +55,7 @@ class MachineLearningAddTagsOperator(MachineLearningChangeOperator):
         self.resource_type = resource_type
 
 
-class MachineLearningDeleteTagsOperator(MachineLearningChangeOperator):
+class MachineLearningDeleteTagsOperator(ShownByTags, MachineLearningChangeOperator):
     """Remove tags from a thing.
 
     Returns its id.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow_ml_provider.clock import CLOCK
@@ -15,9 +16,10 @@ from airflow_ml_provider.compat import (
     conf,
     first_rescheduled,
 )
+from airflow_ml_provider.links import MachineLearningLink, ResourceLink
 from airflow_ml_provider.operators.base import MachineLearningBase, check_flag
 from airflow_ml_provider.payloads import Description, Event
-from airflow_ml_provider.resources import WaiterName
+from airflow_ml_provider.resources import WAITERS, ResourceName, WaiterName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
@@ -42,6 +44,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
     waiter: WaiterName
     id_argument: ClassVar[str]
     returns_members = True
+    operator_extra_links: Collection[MachineLearningLink] = (ResourceLink(),)
 
     def __init__(
         self,
@@ -52,6 +55,9 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         super().__init__(**kwargs)
         check_flag("deferrable", deferrable)
         self.deferrable = deferrable
+
+    def thing(self) -> ResourceName:
+        return WAITERS[self.waiter].name
 
     def poke(self, context: Context) -> PokeReturnValue:
         wait = self._wait = self._wait or self.begin(context)
@@ -118,7 +124,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         """
         if outcome["kind"] == "success":
             self.log.info("%s", outcome["message"])
-            return outcome["description"]
+            return self.saw(outcome["description"])
         raise (AirflowSensorTimeout if outcome["kind"] == "timeout" else AirflowFailException)(outcome["message"])
 
     def fail_or_skip(self, error: Exception) -> NoReturn:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.base import AWS_FIELDS
+from airflow_ml_provider.operators.shown import ShownBatchPrediction
 from airflow_ml_provider.resources import WaiterName
 from airflow_ml_provider.sensors.base import MachineLearningSensor
 
@@ -62,7 +63,7 @@ class MachineLearningEvaluationSensor(MachineLearningSensor):
         self.evaluation_id = evaluation_id
 
 
-class MachineLearningBatchPredictionSensor(MachineLearningSensor):
+class MachineLearningBatchPredictionSensor(ShownBatchPrediction, MachineLearningSensor):
     """Wait until a batch prediction is COMPLETED; one that is FAILED, DELETED or unknown fails at once.
 
     Returns what GetBatchPrediction says of it; each member is an XCom of its own too.

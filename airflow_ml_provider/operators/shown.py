@@ -1,0 +1,100 @@
+"""What Airflow shows of a task beside its log: links to what it works at, and to its output."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+from airflow_ml_provider.compat import is_resumed
+from airflow_ml_provider.links import MachineLearningLink, OutputLink, ResourceLink, object_url, resource_url
+from airflow_ml_provider.resources import RESOURCES, ResourceName
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.compat import BaseOperator, Context
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.payloads import Description
+
+    Mixin = BaseOperator
+else:
+    Mixin = object  # a class that derives from BaseOperator costs every Dag file a quarter of a millisecond
+
+LINK_SECONDS = 5.0  # for the credentials of an assumed role, which the links are the first to need
+
+
+class ShownTask(Mixin):
+    """Show what a task works at.
+
+    A class states ``operator_extra_links``, and where the rules below do not fit it: the kind of thing, its id, its
+    output. A task states what the service said of it by ``saw``.
+    """
+
+    seen: Description = {}
+
+    if TYPE_CHECKING:
+
+        @cached_property
+        def hook(self) -> MachineLearningHook: ...
+
+    def thing(self) -> ResourceName:
+        """Return the kind of thing that the task works at."""
+        raise NotImplementedError
+
+    def thing_id(self, context: Context) -> str:
+        """Return the id of what the task works at."""
+        from airflow_ml_provider.service_model import argument_name
+
+        return cast("str", getattr(self, argument_name(RESOURCES[self.thing()].id_member)))
+
+    def saw(self, description: Description) -> Description:
+        """Record what the service said of what the task works at, and return it."""
+        self.seen = {**self.seen, **description}
+        return description
+
+    def output_location(self) -> str | None:
+        """Return where in S3 the task's output is; None while that is not known."""
+        return cast("str | None", self.seen.get("OutputUri") or getattr(self, "output_uri", None))
+
+    def pre_execute(self, context: Context) -> None:
+        """Push the links before anything else happens, so that they are there while a task waits, and if it fails."""
+        super().pre_execute(context)
+        if not is_resumed(context):
+            self.push_links(context)
+
+    def post_execute(self, context: Context, result: object = None) -> None:
+        """Push the links once more when only the service knew where the output is."""
+        super().post_execute(context, result)
+        if "OutputUri" in self.seen:
+            self.push_links(context)
+
+    def push_links(self, context: Context) -> None:
+        """Push the URLs of the links, unless ``do_xcom_push`` is False; what goes wrong with one fails no task."""
+        from airflow_ml_provider import transport
+
+        try:
+            with transport.time_limit(LINK_SECONDS):
+                for key, url in self.urls(context) if self.do_xcom_push else ():
+                    context["ti"].xcom_push(key=key, value=url)
+        except Exception as error:
+            self.log.debug("No link: %s", error)
+
+    def urls(self, context: Context) -> Iterator[tuple[str, str]]:
+        """Return the URL of each link by its key in XCom, as far as it is known."""
+        for link in self.operator_extra_links:
+            if isinstance(link, ResourceLink):
+                meta = self.hook.one_attempt_client.meta
+                url = resource_url(self.thing(), self.thing_id(context), meta.endpoint_url, meta.region_name)
+                yield link.key, url
+            elif isinstance(link, OutputLink) and (location := self.output_location()):
+                meta = self.hook.s3.meta
+                yield link.key, object_url(location, meta.endpoint_url, meta.region_name)
+
+
+class ShownBatchPrediction(ShownTask):
+    """Link to the folder with the results of a batch prediction, too."""
+
+    operator_extra_links: Collection[MachineLearningLink] = (ResourceLink(), OutputLink())
+
+    def output_location(self) -> str | None:
+        uri = super().output_location()
+        return f"{uri.rstrip('/')}/batch-prediction/" if uri else None

@@ -1,0 +1,35 @@
+"""Links in a Dag run: of mapped tasks, after a deferral, after a failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_ml_provider.compat import AIRFLOW_3
+from airflow_ml_provider.links import ResourceLink
+
+pytestmark = pytest.mark.core
+
+FEATURES = Path(__file__).parent / "features"
+
+
+def test_links_of_mapped_deferred_and_failed_tasks(run_dag, amazon_ml_local, ml_model):
+    """Each map index has its own page, whatever became of it."""
+    client = amazon_ml_local.client()
+    client.create_ml_model(MLModelId="ml-failed", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+    amazon_ml_local.clock.advance(3600)
+    amazon_ml_local.service.ready_after_polls(2)
+    amazon_ml_local.service.fail("RealtimeEndpoint", "ml-failed")
+    amazon_ml_local.clock.resume()
+    run = run_dag(FEATURES / "links.py")
+    models = [ml_model, "unknown", "ml-failed"]
+    states = [str(run.task_instances["create", place].state) for place in range(3)]
+    assert states == ["success", "failed", "failed"]
+    for place, model in enumerate(models):
+        link = ResourceLink()
+        if AIRFLOW_3:
+            url = run.xcom("create", link.xcom_key, map_index=place)
+        else:  # in the webserver
+            url = link.get_link(None, ti_key=run.task_instances["create", place].key)
+        assert url == f"{amazon_ml_local.url}/_local/MLModel/{model}"
