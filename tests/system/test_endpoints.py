@@ -29,6 +29,7 @@ from tests.system.endpoints.cases import BY_USERS, CORE, FAILS, PLAIN, TWO, Case
 from tests.system.endpoints.harness import Happening, Stage
 
 RESULTS = ROOT / "build" / "endpoints.jsonl"
+EXECUTOR = "preloaded.PreloadedExecutor"
 PARSED_ONCE = {  # one file holds all Dags
     "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
     "AIRFLOW__CORE__DAG_FILE_PROCESSOR_TIMEOUT": "300",
@@ -178,7 +179,8 @@ def matrix(request, tmp_path_factory, database):
         service.service.durations.set(realtime_endpoint=12)
         make_models(service, {model for case in chosen if not case.dag.own_model for model in case.models})
         env = airflow_environment(home, service.url, port) | settings(port) | database
-        env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "AIRFLOW__CORE__EXECUTOR": "LocalExecutor", **PARSED_ONCE}
+        env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "AIRFLOW__CORE__EXECUTOR": EXECUTOR, **PARSED_ONCE}
+        env["PYTHONPATH"] = os.pathsep.join([str(FOLDER), str(ROOT), str(ROOT / "local")])
         prepare(env)
         airflow = Airflow(processes, env, f"http://127.0.0.1:{port}")
         for component in (WEB, *COMPONENTS):
