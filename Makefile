@@ -65,8 +65,9 @@ test-system: install browser  ## Run the tests with Airflow's real processes
 	$(PYTEST_SYSTEM) || { test "$(AGAIN)" && $(PYTEST_SYSTEM) --last-failed; }
 
 .PHONY: test-endpoints
-test-endpoints: $(VENV)/postgres  ## Kill, clear and mark every form of creating an endpoint, and count what is left
-	$(BIN)/python -m pytest -m endpoints tests/system/test_endpoints.py
+test-endpoints: $(VENV)/postgres  ## Kill, clear and mark every form of creating an endpoint; CASES="killed and not mapped"
+	$(BIN)/python -m pytest -m endpoints tests/system/test_endpoints.py $(if $(CASES),-k "$(CASES)")
+	@$(BIN)/python -m tests.system.endpoints.table
 
 $(VENV)/postgres: $(VENV)/installed
 	@VIRTUAL_ENV=$(VENV) .uv/bin/uv pip install --quiet asyncpg
