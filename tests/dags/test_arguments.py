@@ -48,3 +48,11 @@ def test_operators_in_a_dag_run(run_dag, amazon_ml_local, ml_model):
 
     assert (run.state, states["fail"], states["delete"]) == ("failed", "failed", "success")
     assert model["EndpointInfo"]["EndpointStatus"] == "NONE", "the teardown ran although the Dag run failed"
+
+
+def test_a_mapped_task_with_a_wrong_argument_is_not_retried(run_dag, amazon_ml_local):
+    """Its constructor runs when the task does, and what it refuses ends the task as a rendered value would."""
+    run = run_dag(FEATURES / "mapped_wrong.py")
+    instance = run.task_instances["create", 0]
+    assert (str(instance.state), instance.try_number) == ("failed", 1)
+    assert not list(amazon_ml_local.requests)
