@@ -18,6 +18,9 @@ LOCK := requirements/$(shell awk '$$1 == "$(AIRFLOW)" {print $$3}' $(TABLE)).txt
 WANTED := $(if $(CI)$(filter-out $(NEWEST),$(AIRFLOW)),,>=)$(shell awk '$$1 == "$(AIRFLOW)" {print $$2}' $(TABLE))
 # pyenv's shims of versions that are not active fail, and uv with them: it has to find what is behind them first.
 PYENV := $(subst : ,:,$(addsuffix :,$(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin)))
+# On a terminal uv shows its progress.
+QUIET := $(shell test -t 2 || echo --quiet)
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 
 .DEFAULT_GOAL := help
 
@@ -30,7 +33,7 @@ $(VENV)/installed: $(LOCK) setup.cfg local/setup.cfg .uv/installed
 	@echo "Making the environment $(VENV) from $(LOCK)"
 	@PATH="$(PYENV)$$PATH" .uv/bin/uv venv --quiet --clear --no-python-downloads --python "$(WANTED)" $(VENV) || \
 		{ echo "Airflow $(AIRFLOW) is tested on Python $(WANTED), and uv found none: install it, or name another AIRFLOW"; exit 1; }
-	@VIRTUAL_ENV=$(VENV) .uv/bin/uv pip install --quiet --compile-bytecode --requirement $(LOCK)
+	@VIRTUAL_ENV=$(VENV) .uv/bin/uv pip install $(QUIET) --compile-bytecode --requirement $(LOCK)
 	@VIRTUAL_ENV=$(VENV) .uv/bin/uv pip install --quiet --no-deps --editable . --editable local
 	@.uv/bin/python -m pip --disable-pip-version-check --python $(VENV) check
 	@touch $@
@@ -103,9 +106,9 @@ types: install  ## Check the types with mypy, strictly
 	$(BIN)/mypy
 
 .PHONY: browser
-browser:  ## Install Chromium where it is missing (Debian, as root)
-	@command -v chromium >/dev/null || \
-		{ apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium; }
+browser:  ## Install Chromium where neither it nor Chrome is there (Debian)
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+		{ $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --quiet --no-install-recommends chromium; }
 
 .PHONY: picture
 picture: install browser  ## Make the pictures of Airflow's UI for the docs anew, from a `make up` that runs on PORT

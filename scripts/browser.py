@@ -1,4 +1,4 @@
-"""Headless Chromium, as Debian packages it, by Playwright."""
+"""Headless Chromium as Debian packages it, or Chrome, by Playwright."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def chromium(*flags: str) -> Iterator[Browser]:
     """
     from playwright.sync_api import sync_playwright
 
-    executable = shutil.which("chromium")
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
     if not executable:
         raise SystemExit("Chromium is missing: apt-get install chromium")
     with sync_playwright() as playwright:

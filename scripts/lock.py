@@ -10,12 +10,14 @@ from environments import CONSTRAINTS, REQUIREMENTS, ROOT, Environment, read_envi
 
 UV = Path(sys.executable).parent / "uv"
 OURS = ("airflow-ml-provider", "amazon-ml-local")
+FLOORS = {"2.11.0": "matplotlib==3.9.0\n"}  # what Airflow's pins leave open stands at our floor in the oldest environment
 
 
 def compile_lock(environment: Environment, extras: str) -> None:
     """Write an environment's lock: all dependencies of both packages with these extras, under Airflow's pins if any."""
     constraints = CONSTRAINTS / f"{environment.lock}.txt"
     wanted = f"-e .[{extras}]\n-e ./local[s3]\napache-airflow=={environment.lock}\n"
+    wanted += FLOORS.get(environment.lock, "")
     command = [str(UV), "pip", "compile", "--quiet", "--universal", "--python-version", environment.python, "-"]
     command += ["--no-header", "--no-annotate", "--output-file", str(REQUIREMENTS / f"{environment.lock}.txt")]
     command += [option for name in OURS for option in ("--no-emit-package", name)]

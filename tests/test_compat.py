@@ -51,6 +51,15 @@ def test_nobody_else_asks_for_a_version(path):
             assert not {"ImportError", "ModuleNotFoundError"} & set(ast.unparse(node.type).split()), node.lineno
 
 
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nobody_else_looks_whether_airflow_has_a_module(path):
+    """What looks for a module that may be missing looks for an extra's."""
+    for function in ast.walk(ast.parse(path.read_text())):
+        text = ast.unparse(function) if isinstance(function, ast.FunctionDef) else ""
+        if "find_spec(" in text or "import_module(" in text:
+            assert "'airflow." not in text, function.name
+
+
 @pytest.mark.parametrize(
     ("python", "airflow", "sentence"),
     [
