@@ -10,7 +10,8 @@ from environments import CONSTRAINTS, REQUIREMENTS, ROOT, Environment, read_envi
 
 UV = Path(sys.executable).parent / "uv"
 OURS = ("airflow-ml-provider", "amazon-ml-local")
-FLOORS = {"2.11.0": "matplotlib==3.9.0\n"}  # what Airflow's pins leave open stands at our floor in the oldest environment
+# What Airflow's pins leave open stands at our floor in the oldest environment.
+FLOORS = {"2.11.0": "matplotlib==3.9.0\n"}
 
 
 def compile_lock(environment: Environment, extras: str) -> None:

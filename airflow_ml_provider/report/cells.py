@@ -79,9 +79,9 @@ def _named(uri: str) -> Iterator[None]:
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise AirflowFailException(f"{uri} is cut or damaged, it cannot be unpacked: {error}") from error
+        raise AirflowFailException(f"{uri} is cut or damaged, it cannot be unpacked: {error}") from None
     except (BotoCoreError, ClientError) as error:
-        raise AirflowException(f"{uri} cannot be read: {error}") from error
+        raise AirflowException(f"{uri} cannot be read: {error}") from None
 
 
 def _whole_lines(stream: TextIOWrapper, source: Source) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _csv_rows(lines: Iterator[str], source: Source) -> tuple[list[str], Iterator
                     )
                 yield cells
         except csv.Error as error:
-            raise AirflowFailException(f"line {reader.line_num:,} of {source.uri} is no CSV: {error}") from error
+            raise AirflowFailException(f"line {reader.line_num:,} of {source.uri} is no CSV: {error}") from None
 
     found = rows()
     header: list[str] = [str(name) for name in next(found, ())]

@@ -83,9 +83,9 @@ def _result_uris(hook: MachineLearningHook, what: str, output_uri: str, batch_pr
     try:
         found: object = manifest.results(hook, output_uri, batch_prediction_id)["ResultUris"]
     except ValueError as error:
-        raise AirflowFailException(f"{what}: its manifest {uri} is cut or damaged: {error}") from error
+        raise AirflowFailException(f"{what}: its manifest {uri} is cut or damaged: {error}") from None
     except AirflowException as error:
-        raise AirflowException(f"{what}: its manifest {uri} is gone, or cannot be read: {error}") from error
+        raise AirflowException(f"{what}: its manifest {uri} is gone, or cannot be read: {error}") from None
     if not isinstance(found, dict) or not found:
         raise AirflowFailException(f"{what}: its manifest {uri} names no results")
     return list(map(str, found.values()))

@@ -134,4 +134,4 @@ def failures(what: str, uri: str) -> Iterator[None]:
     try:
         yield
     except (Boto3Error, BotoCoreError, ClientError) as error:
-        raise AirflowException(f"output_uri: {uri} cannot be {what}: {error}") from error
+        raise AirflowException(f"output_uri: {uri} cannot be {what}: {error}") from None

@@ -62,7 +62,7 @@ class _Lines:
         try:
             line = self._stream.readline(MOST_LINE_BYTES)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise AirflowFailException(f"source_uri: {self._uri} cannot be unpacked: {error}") from error
+            raise AirflowFailException(f"source_uri: {self._uri} cannot be unpacked: {error}") from None
         if not line:
             raise StopIteration
         self._check(line)

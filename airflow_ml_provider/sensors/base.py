@@ -134,5 +134,5 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         """
         final = isinstance(error, AirflowFailException | AirflowSensorTimeout)
         if self.never_fail or (self.soft_fail and final):
-            raise AirflowSkipException(f"Skipping: {error}") from error
+            raise AirflowSkipException(f"Skipping: {error}") from None
         raise error

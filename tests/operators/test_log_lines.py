@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import re
 import traceback
+from pathlib import Path
 
 import pytest
 
+import airflow_ml_provider
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.base import MachineLearningBase
@@ -29,6 +32,20 @@ def lines(caplog, monkeypatch):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(MachineLearningBase, "log", logging.getLogger("operator"), raising=False)
     return lambda: [record.getMessage() for record in caplog.records if record.name == "operator"]
+
+
+SOURCES = sorted(Path(airflow_ml_provider.__file__).parent.rglob("*.py"))
+BELOW_BOTOCORE = ("parsing.py", "transport.py")  # their errors are caught, and told again by what is above
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if path.name not in BELOW_BOTOCORE], ids=lambda path: path.name
+)
+def test_no_error_shows_its_cause_twice(path):
+    """Where the message holds the cause's own, the traceback does not show that once more."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Raise) and isinstance(node.cause, ast.Name):
+            assert f"{{{node.cause.id}}}" not in ast.unparse(node), f"line {node.lineno}"
 
 
 def create(**arguments):
