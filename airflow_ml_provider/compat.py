@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import (
         DAG,
+        Asset,
         BaseHook,
         BaseOperator,
         BaseOperatorLink,
@@ -56,6 +57,7 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
+    "Asset",
     "BaseBranchOperator",
     "BaseHook",
     "BaseOperator",
@@ -88,7 +90,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - python_requires says so too, unl
 if VERSION < (2, 11):
     raise ImportError(f"airflow-ml-provider needs Apache Airflow 2.11 or newer; this is {__version__}.")
 
-# The version of Airflow from which on a module has the name.
+# The version of Airflow from which on a module has the name; behind a colon stands what it is called there.
 _Places = dict[tuple[int, int], str]
 _EXCEPTIONS: _Places = {(2, 11): "airflow.exceptions", (3, 2): "airflow.sdk.exceptions"}
 _SENSORS: _Places = {(2, 11): "airflow.sensors.base", (3, 0): "airflow.sdk"}
@@ -108,6 +110,7 @@ _PLACES: dict[str, _Places] = {
     ),
     **dict.fromkeys(("BaseSensorOperator", "PokeReturnValue"), _SENSORS),
     **dict.fromkeys(("dag", "task"), _DECORATORS),
+    "Asset": {(2, 11): "airflow.datasets:Dataset", (3, 0): "airflow.sdk"},
     "BaseOperator": {(2, 11): "airflow.models.baseoperator", (3, 0): "airflow.sdk"},
     "BaseOperatorLink": {(2, 11): "airflow.models.baseoperatorlink", (3, 0): "airflow.sdk"},
     "BaseBranchOperator": {
@@ -141,7 +144,8 @@ def __getattr__(name: str) -> object:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     newest = max(since for since in _PLACES[name] if since <= VERSION)
-    value = globals()[name] = getattr(import_module(_PLACES[name][newest]), name)
+    module, _, attribute = _PLACES[name][newest].partition(":")
+    value = globals()[name] = getattr(import_module(module), attribute or name)
     return value
 
 

@@ -75,7 +75,7 @@ class MachineLearningCreateBatchPredictionOperator(ShownBatchPrediction, Machine
             except AirflowException as error:
                 self.log.warning("%s: %s", wait, error)
             else:
-                self.push(context, cast("Description", found))
+                self.push(context, self.saw(cast("Description", found)))
         return batch_prediction_id
 
 

@@ -184,7 +184,7 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
         measured: Description = {"Passed": not missed, "Metric": found.name, "Value": found.value}
         if deployed:  # no None in its place, which Airflow 3.0 can push into no XCom
             measured["DeployedValue"] = deployed.value
-        self.push(context, measured)
+        self.push(context, self.saw(measured))
         return self.followed(not missed)
 
     def deployed(self, ml_model_id: str, evaluation: Mapping[str, object]) -> Metric:

@@ -114,7 +114,7 @@ class MachineLearningEvaluationReportOperator(MachineLearningBase):
             ]
             published = publish(self.hook.s3, sources, goal, self.output_uri)
         self.log.info("The evaluation report is at %s: %s", published["ReportUri"], published["Metrics"])
-        self.push(context, published)
+        self.push(context, self.saw(published))
         return published
 
     def goal(self) -> Goal:

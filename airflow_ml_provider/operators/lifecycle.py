@@ -133,6 +133,7 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         """Push each member of the description under its own key, and return the id."""
         learnt = self.concluded(outcome) if outcome else {}
         self.push(context, {wait.resource.id_member: wait.resource_id, **learnt})
+        self.saw({wait.resource.id_member: wait.resource_id, wait.resource.status: wait.status, **learnt})
         return wait.resource_id
 
     def concluded(self, outcome: Outcome) -> Description:
@@ -163,7 +164,9 @@ class MachineLearningChangeOperator(MachineLearningOperator):
     id_member: ClassVar[str]
 
     def execute(self, context: Context) -> str:
-        return cast("str", self.call(self.request())[self.id_member])
+        changed = cast("str", self.call(self.request())[self.id_member])
+        self.saw({self.id_member: changed})
+        return changed
 
 
 class MachineLearningDeleteOperator(MachineLearningChangeOperator):
@@ -171,9 +174,11 @@ class MachineLearningDeleteOperator(MachineLearningChangeOperator):
 
     def execute(self, context: Context) -> str:
         try:
-            return super().execute(context)
+            deleted = super().execute(context)
         except AirflowException as error:
             if code(error) != NOT_FOUND:
                 raise
             self.log.info("There was nothing to delete: %s", error)
-            return str(self.request()[self.id_member])
+            deleted = str(self.request()[self.id_member])
+        self.saw({self.id_member: deleted, "Status": "DELETED"})
+        return deleted

@@ -205,7 +205,9 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
 
         ml_model_id, settings = self.check_id("ml_model_id"), self.settings()
         with failures(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
-            return Scoring(self.hook, ml_model_id, self.rows(), settings, is_share=self.stretches is not None).run()
+            self.saw({"MLModelId": ml_model_id})
+            scoring = Scoring(self.hook, ml_model_id, self.rows(), settings, is_share=self.stretches is not None)
+            return self.saw(scoring.run())
 
     def settings(self) -> Settings:
         """Return how the source is read and its predictions are written.
@@ -340,4 +342,4 @@ class MachineLearningJoinPredictS3Operator(MachineLearningBase):
         from airflow_ml_provider.scoring.sharing import join
 
         with failures(f"Joining {self.output_uri}"):
-            return join(self.hook.s3, self.output_uri, list(self.summaries))
+            return self.saw(join(self.hook.s3, self.output_uri, list(self.summaries)))

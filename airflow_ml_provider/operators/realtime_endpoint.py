@@ -144,7 +144,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         """Return the endpoint's info; from here on the Dag's delete task is to delete what this task made."""
         if not self.has_delete_task:
             claim.release()
-        return info
+        return self.saw(info)
 
 
 class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperator):
@@ -191,8 +191,8 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
         else:
             info, kept = self.delete_created(context, wait, self.created_by)
             if kept:
-                return info
-        return self.concluded(self.finish(wait, "execute_complete")) if self.wait_for_completion else info
+                return self.saw(info)
+        return self.concluded(self.finish(wait, "execute_complete")) if self.wait_for_completion else self.saw(info)
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait."""

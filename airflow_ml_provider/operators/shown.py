@@ -1,10 +1,10 @@
-"""What Airflow shows of a task beside its log: links to what it works at, and to its output."""
+"""What Airflow shows of a task beside its log: links to what it works at, and the extra of its asset events."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from airflow_ml_provider.compat import is_resumed
 from airflow_ml_provider.links import MachineLearningLink, OutputLink, ResourceLink, object_url, resource_url
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 else:
     Mixin = object  # a class that derives from BaseOperator costs every Dag file a quarter of a millisecond
 
+Described = TypeVar("Described", bound=Mapping[str, object])
 LINK_SECONDS = 5.0  # for the credentials of an assumed role, which the links are the first to need
 
 
@@ -46,10 +47,10 @@ class ShownTask(Mixin):
 
         return cast("str", getattr(self, argument_name(RESOURCES[self.thing()].id_member)))
 
-    def saw(self, description: Description) -> Description:
-        """Record what the service said of what the task works at, and return it."""
-        self.seen = {**self.seen, **description}
-        return description
+    def saw(self, described: Described) -> Described:
+        """Record what is known of what the task works at, and return it."""
+        self.seen = {**self.seen, **cast("Description", described)}
+        return described
 
     def output_location(self) -> str | None:
         """Return where in S3 the task's output is; None while that is not known."""
@@ -58,14 +59,24 @@ class ShownTask(Mixin):
     def pre_execute(self, context: Context) -> None:
         """Push the links before anything else happens, so that they are there while a task waits, and if it fails."""
         super().pre_execute(context)
+        self.seen = {}
         if not is_resumed(context):
             self.push_links(context)
 
     def post_execute(self, context: Context, result: object = None) -> None:
-        """Push the links once more when only the service knew where the output is."""
+        """Describe the outlets, and push the links once more when only the service knew where the output is."""
         super().post_execute(context, result)
+        self.describe_outlets(context)
         if "OutputUri" in self.seen:
             self.push_links(context)
+
+    def describe_outlets(self, context: Context) -> None:
+        """Put what is known of what the task works at into the extra of its assets' events."""
+        from airflow_ml_provider.compat import Asset
+
+        for outlet in self.outlets if self.seen else ():
+            if isinstance(outlet, Asset):
+                context["outlet_events"][outlet].extra.update(self.seen)
 
     def push_links(self, context: Context) -> None:
         """Push the URLs of the links, unless ``do_xcom_push`` is False; what goes wrong with one fails no task."""

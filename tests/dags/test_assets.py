@@ -1,0 +1,108 @@
+"""Events of assets: what they carry of the thing that a task has made, and that a failed task leaves none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_ml_provider.compat import AIRFLOW_3
+from tests.dags.test_predict_s3 import VALUES, expected, predicted, put
+
+pytestmark = pytest.mark.core
+
+DAGS = Path(__file__).parent.parent.parent / "dags"
+FEATURES = Path(__file__).parent / "features"
+
+
+@pytest.fixture
+def events(airflow_database):
+    """Return the extras of the events of each asset, by its name; those of earlier tests are deleted."""
+    from airflow.utils.session import create_session
+
+    if AIRFLOW_3:
+        from airflow.models.asset import AssetEvent as Event
+    else:
+        from airflow.models.dataset import DatasetEvent as Event
+
+    with create_session() as session:
+        session.query(Event).delete()
+
+    def read():
+        found = {}
+        with create_session() as session:
+            for event in session.query(Event).order_by(Event.id):
+                name = event.asset.name if AIRFLOW_3 else event.dataset.uri
+                found.setdefault(name, []).append(event.extra)
+        return found
+
+    return read
+
+
+@pytest.fixture
+def s3(amazon_ml_local, bucket, ml_model):
+    """A client of the bucket, with a file of records; an endpoint is READY when it has been looked at twice."""
+    client = amazon_ml_local.client("s3")
+    put(client, bucket, "records.csv", 0, len(VALUES))
+    amazon_ml_local.service.ready_after_polls(2)
+    amazon_ml_local.clock.resume()
+    return client
+
+
+def registered(dag):
+    """Make a Dag's datasets known, which Airflow 2's own ``dag.test`` leaves to the scheduler."""
+    if not AIRFLOW_3:
+        dag.sync_to_db()
+
+
+def test_events_carry_the_description(run_dag, amazon_ml_local, s3, events):
+    """Each event says what the service said last; tasks that fail or are skipped leave none."""
+    run = run_dag(FEATURES / "outlets.py", registered)
+    assert {name: state for name, state in run.states().items() if state != "success"} == {
+        "failed": "failed",
+        "mapped": "failed",
+        "skipped": "skipped",
+    }
+    found = events()
+    endpoint = {"MLModelId": "trained", "EndpointUrl": amazon_ml_local.url}
+    assert found.keys() == {
+        "train", "not_waited", "ready", "deferred", "predict", "delete_endpoint", "delete", "mapped"
+    }  # fmt: skip
+    assert all(len(extras) == 1 for extras in found.values())
+    (train,), (not_waited,), (ready,) = found["train"], found["not_waited"], found["ready"]
+    assert train.items() >= {"MLModelId": "trained", "Status": "COMPLETED", "MLModelType": "BINARY"}.items()
+    assert "LogUri" not in train, "as it is a presigned URL"
+    assert not_waited.items() >= {**endpoint, "EndpointStatus": "UPDATING"}.items()
+    assert ready.items() >= {**endpoint, "EndpointStatus": "READY"}.items()
+    for name in ("deferred", "mapped"):
+        assert found[name][0].items() >= {**endpoint, "MLModelId": "ml-1", "EndpointStatus": "READY"}.items(), name
+    assert (
+        found["predict"][0].items()
+        >= {
+            "MLModelId": "trained",
+            "output_uri": "s3://amazon-ml-demo/out.csv",
+            "rows": len(VALUES),
+            "errors": 0,
+        }.items()
+    )
+    assert found["delete_endpoint"][0].items() >= {"MLModelId": "trained", "EndpointStatus": "NONE"}.items()
+    assert found["delete"] == [{"MLModelId": "trained", "Status": "DELETED"}]
+
+
+def test_the_consumer_has_what_the_producer_announced(run_dag, amazon_ml_local, s3, bucket, events):
+    """The example Dags: the consumer predicts at the announced endpoint, and announces how many rows."""
+    early = run_dag(DAGS / "predict_on_asset.py", registered)
+    assert (early.state, early.states()) == ("success", {"announced": "skipped", "predict": "skipped"})
+
+    def look_often(dag):
+        registered(dag)
+        dag.get_task("ready").poke_interval = 0.1
+
+    produced = run_dag(DAGS / "deploy_asset.py", look_often, ml_model_id="ml-1")
+    assert produced.state == "success", produced.states()
+    consumed = run_dag(DAGS / "predict_on_asset.py", registered)
+    assert consumed.state == "success", consumed.states()
+    assert consumed.xcom("announced", "EndpointUrl") == amazon_ml_local.url
+    assert predicted(s3, bucket, "announced.csv") == expected()
+    (announced,) = events()["churn_predictions"]
+    assert (announced["output_uri"], announced["rows"]) == ("s3://amazon-ml-demo/announced.csv", len(VALUES))
