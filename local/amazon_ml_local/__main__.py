@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from amazon_ml_local.data_folder import DataFolder
 from amazon_ml_local.schedule import REALISTIC, Durations
+from amazon_ml_local.seeding import SeedError, read_seed
 from amazon_ml_local.service import AmazonMLLocal
 from amazon_ml_local.serving.application import Application, environment
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.serving.server import Server
-from amazon_ml_local.storage import S3Storage, StorageError
+from amazon_ml_local.storage import BUCKET, OBJECT, S3Storage, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 DEFAULT_PORT = 5012
 HOST_NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
-BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-OBJECT = re.compile(rf"s3://{BUCKET.pattern}/.+")
 KEEP_REQUESTS = 1_000  # what GET /_local/requests tells of a service that runs for days
 
 
@@ -49,8 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _return_memory()
     try:
         _serve(options)
-    except (OSError, StorageError) as error:
+    except (OSError, SeedError, StorageError) as error:
         parser.exit(1, f"amazon-ml-local: error: {error}\n")
+    except KeyboardInterrupt:  # while the seed is planted
+        return 130
     return 0
 
 
@@ -64,7 +65,11 @@ def _return_memory() -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     folder = DataFolder(options.data_dir) if options.data_dir else None
-    other_services = OtherServices(options.s3_endpoint_url, options.bucket, _objects(options.load), folder)
+    seed = read_seed(options.seed) if options.seed else None
+    buckets, objects = list(options.bucket), _objects(options.load)
+    if seed:
+        buckets, objects = [*buckets, *seed.buckets], {**seed.files, **objects}
+    other_services = OtherServices(options.s3_endpoint_url, buckets, objects, folder)
     service = AmazonMLLocal(
         S3Storage(other_services.s3_client),
         databases=dict(options.database),
@@ -72,6 +77,8 @@ def _serve(options: argparse.Namespace) -> None:
         keep_requests=KEEP_REQUESTS,
         data_folder=folder,
     )
+    if seed:
+        seed.plant(service)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -126,6 +133,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="keep everything in this folder, and go on with what is kept there"
+    )
+    parser.add_argument(
+        "--seed",
+        type=Path,
+        metavar="FILE",
+        help="make the buckets, files, data sources, models and endpoints that this YAML or JSON file lists",
     )
     parser.add_argument("--s3-endpoint-url", metavar="URL", help="use this S3 instead of moto's on the same port")
     parser.add_argument("--realistic", action="store_true", help="take minutes, as AWS does, not seconds")

@@ -24,13 +24,15 @@ def create(kind: Kind, call: OperationCall) -> Parameters:
     """
     entity_id = call.parameters[kind.id_member]
     for member, name in kind.inputs:
-        if entity := call.region.find(name, call.parameters[member]):
+        if entity := call.find(name, call.parameters[member]):
             entity.advance_to_now(call.state.clock)
     with call.state.changing:
-        known = call.region.find(kind.name, entity_id)
+        known = call.find(kind.name, entity_id)
         if known is None or known.status(call.state.clock.now()) == "DELETED":
             _check(call)
-            call.state.start(_new(kind, call), call.region)
+            entity = _new(kind, call)
+            call.touched.add(entity)
+            call.state.start(entity, call.region)
         elif (known.operation, known.parameters) != (call.operation, call.parameters):
             raise ServiceError(
                 "IdempotentParameterMismatchException",
@@ -46,6 +48,7 @@ def _new(kind: Kind, call: OperationCall) -> Entity:
     return Entity(
         kind=kind,
         id=entity_id,
+        region=call.region.name,
         sequence=state.next_number(),
         operation=call.operation,
         parameters=parameters,
@@ -61,7 +64,7 @@ def _new(kind: Kind, call: OperationCall) -> Entity:
 def _input(call: OperationCall, member: str, kind: str) -> Entity:
     """Return the entity that ``member`` names, which must not be at its end without success."""
     entity_id = call.parameters[member]
-    entity = call.region.find(kind, entity_id)
+    entity = call.find(kind, entity_id)
     if entity is None:
         raise invalid_input(f"No {kind} with id {entity_id} exists")
     if (status := entity.status(call.state.clock.now())) in ("FAILED", "DELETED"):

@@ -94,6 +94,7 @@ class Entity:
 
     kind: Kind
     id: str
+    region: str
     sequence: int
     operation: str
     parameters: Parameters
@@ -124,6 +125,12 @@ class Entity:
                 return
             self.job.exception()
         self.lifecycle.advance_to(now, self.job.done())
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it stays as it is until a request names it: no work, no schedule and no endpoint goes on."""
+        endpoints = [min(each.lifecycle.finished_at, each.lifecycle.deleted_at) for each in self.endpoints[-1:]]
+        return self.job.done() and NEVER not in (self.lifecycle.finished_at, *endpoints)
 
     def poll(self, clock: Clock) -> None:
         """Count a Get of this entity, and of its endpoint."""
@@ -184,7 +191,8 @@ def data_spec(entity: Entity) -> Parameters:
 class Region:
     """The entities of one region, by kind and id, in the order of their creation."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self._entities: dict[str, dict[str, Entity]] = {name: {} for name in KINDS}
 
     def all(self, kind: str) -> list[Entity]:

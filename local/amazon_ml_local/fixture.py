@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from amazon_ml_local.service import AmazonMLLocal
@@ -54,6 +56,21 @@ class AmazonMLLocalFixture:
     def env(self) -> dict[str, str]:
         """The environment variables that point a client to it."""
         return environment(self.url)
+
+    def seed(self, seed: Path | str | Mapping[str, Any]) -> None:
+        """Make the buckets, files, data sources, models and READY endpoints that a seed lists.
+
+        :param seed: a YAML or JSON file, or what is in one
+        :raises SeedError: it is none, or the service refuses something of it
+        """
+        from amazon_ml_local.seeding import make_seed, read_seed
+
+        found = make_seed(seed, Path()) if isinstance(seed, Mapping) else read_seed(Path(seed))
+        for uri, body in found.files.items():
+            self.storage.write(uri, body)
+        if found.buckets:
+            self.storage.other_services.put({}, found.buckets)
+        found.plant(self.service)
 
     def client(self, name: str = "machinelearning", **settings: Any) -> BaseClient:
         """Return a boto3 client that calls it over the socket."""

@@ -15,6 +15,8 @@ from amazon_ml_local.schedule import Lifecycle
 from amazon_ml_local.work import HEAVY_BYTES, Data
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from amazon_ml_local.data_folder import DataFolder
     from amazon_ml_local.state import State
 
@@ -33,29 +35,36 @@ class KeptEntities:
         self.folder, self.state = folder, state
         self.closed = False
         self._saved: dict[int, tuple[Any, ...]] = {}
+        self._unsettled: set[Entity] = set()
         self._clock: dict[str, Any] | None = None
 
-    def save(self) -> None:
+    def save(self, touched: Iterable[Entity] | None = None) -> None:
         """Commit what has changed since the last time; when it returns, everything shown so far is on disk.
 
+        :param touched: which of the settled entities may have changed; None for any of them.
         :raises DataFolderError: it is not.
         """
         with self.state.changing:
-            changed = [
-                (name, entity, fingerprint)
-                for name, region in self.state.regions()
-                for entity in chain.from_iterable(map(region.all, KINDS))
-                if (fingerprint := _fingerprint(entity)) != self._saved.get(entity.sequence)
-            ]
+            self._unsettled.update(self._all() if touched is None else touched)
+            # Found out before they are compared: one that settles meanwhile is compared once more.
+            settled = {entity for entity in self._unsettled if entity.is_settled}
+            found = {entity: _fingerprint(entity) for entity in self._unsettled}
+            changed = [each for each in found if found[each] != self._saved.get(each.sequence)]
             clock = self.state.clock.snapshot()
-            if self.closed or not (changed or clock != self._clock):
+            if self.closed:
                 return
-            rows = [(entity.sequence, json.dumps(_record(name, entity))) for name, entity, _ in changed]
-            with self.folder.transaction() as database:
-                database.executemany(UPSERT, rows)
-                database.execute("insert or replace into clock values (1, ?)", (json.dumps(clock),))
-            self._saved.update({entity.sequence: fingerprint for _, entity, fingerprint in changed})
+            if changed or clock != self._clock:
+                rows = [(entity.sequence, json.dumps(_record(entity))) for entity in changed]
+                with self.folder.transaction() as database:
+                    database.executemany(UPSERT, rows)
+                    database.execute("insert or replace into clock values (1, ?)", (json.dumps(clock),))
+            self._saved.update({entity.sequence: found[entity] for entity in changed})
+            self._unsettled -= settled
             self._clock = clock
+
+    def _all(self) -> Iterator[Entity]:
+        for _, region in self.state.regions():
+            yield from chain.from_iterable(map(region.all, KINDS))
 
     def keep(self, entity: Entity, result: Any, error: str | None) -> None:
         """Commit what an entity's job made, before anybody sees it.
@@ -64,7 +73,7 @@ class KeptEntities:
         """
         if self.closed:
             return
-        self.save()
+        self.save([entity])
         path = self.folder.columns_of(entity.sequence)
         if isinstance(result, Data):
             from amazon_ml_local.learning.saving import save_columns
@@ -92,6 +101,7 @@ class KeptEntities:
         with self.folder.transaction() as database:
             database.execute("delete from entity")
         self._saved.clear()
+        self._unsettled.clear()
         self._remove_columns(set())
 
     def load(self) -> None:
@@ -103,9 +113,8 @@ class KeptEntities:
             self.state.clock.restore(json.loads(clock[0]))
         entities: dict[int, Entity] = {}
         for sequence, record, result, error in rows:
-            region, entity = _entity(sequence, json.loads(record), entities)
-            entities[sequence] = entity
-            self.state.region(region).add(entity)
+            entity = entities[sequence] = _entity(sequence, json.loads(record), entities)
+            self.state.region(entity.region).add(entity)
             self._restore_job(entity, result, error)
         self.state.continue_from(max(entities, default=0))
         self._remove_columns(entities.keys())
@@ -165,9 +174,9 @@ def _fingerprint(entity: Entity) -> tuple[Any, ...]:
     )
 
 
-def _record(region: str, entity: Entity) -> dict[str, Any]:
+def _record(entity: Entity) -> dict[str, Any]:
     return {
-        "region": region,
+        "region": entity.region,
         "kind": entity.kind.name,
         "id": entity.id,
         "operation": entity.operation,
@@ -184,11 +193,11 @@ def _record(region: str, entity: Entity) -> dict[str, Any]:
     }
 
 
-def _entity(sequence: int, record: dict[str, Any], known: dict[int, Entity]) -> tuple[str, Entity]:
-    region, kind, log = record.pop("region"), KINDS[record.pop("kind")], record.pop("log")
+def _entity(sequence: int, record: dict[str, Any], known: dict[int, Entity]) -> Entity:
+    kind, log = KINDS[record.pop("kind")], record.pop("log")
     inputs = tuple(known[each] for each in record.pop("inputs"))
     lifecycle = Lifecycle(**record.pop("lifecycle"))
     endpoints = [Endpoint(Lifecycle(**each), peak) for each, peak in record.pop("endpoints")]
     entity = Entity(kind=kind, sequence=sequence, inputs=inputs, lifecycle=lifecycle, endpoints=endpoints, **record)
     entity.log.lines[:] = log
-    return region, entity
+    return entity

@@ -37,6 +37,7 @@ def _describe(kind: Kind, call: OperationCall) -> Parameters:
         entity.advance_to_now(call.state.clock)
     now = call.state.clock.now() - call.lag
     page = describe(entities, call.parameters, now)
+    call.touched.update(page.entities)
     return {"Results": [view(entity, now, call.endpoint_url) for entity in page.entities], "NextToken": page.next_token}
 
 

@@ -66,9 +66,11 @@ class Lifecycle:
             self.due_at = ready_at + self.duration
 
     def poll(self, now: float) -> bool:
-        """Count a Get; return whether it is the one that ends the work."""
+        """Count a Get where that matters; return whether it is the one that ends the work."""
+        if self.polls_needed is None:
+            return False
         self.polls += 1
-        if self.polls == 1 and self.polls_needed is not None:
+        if self.polls == 1:
             self.started_at = now
         if self.polls != self.polls_needed:
             return False

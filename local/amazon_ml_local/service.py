@@ -20,12 +20,13 @@ from amazon_ml_local.state import OperationCall, State
 from amazon_ml_local.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from botocore.client import BaseClient
     from botocore.model import OperationModel
 
     from amazon_ml_local.data_folder import DataFolder
+    from amazon_ml_local.entities import Entity
     from amazon_ml_local.faults import When
     from amazon_ml_local.protocol import Credential, Parameters, Request, Response
     from amazon_ml_local.state import FailingKind
@@ -114,13 +115,14 @@ class AmazonMLLocal:
             self._kept.closed = True
         self.state.jobs.close()
 
-    def save(self) -> None:
+    def save(self, touched: Iterable[Entity] | None = None) -> None:
         """Keep all changes, where there is a folder for them.
 
+        :param touched: the settled entities that may have changed; None for any
         :raises DataFolderError: it cannot be written
         """
         if self._kept:
-            self._kept.save()
+            self._kept.save(touched)
 
     def reset(self) -> None:
         """Forget everything: entities, requests, faults and other orders; put the levers back."""
@@ -173,7 +175,7 @@ class AmazonMLLocal:
         call = OperationCall(self.state, operation.name, parameters, self.state.region(region), url, lag)
         result = OPERATIONS[operation.name](call)
         if operation.name != "Predict":  # which changes nothing
-            self.save()
+            self.save(call.touched)
         self._apply_faults(operation.name, "after")
         return protocol.answer(200, protocol.serialise(protocol.output_of(operation), result))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from amazon_ml_local.clock import Clock
@@ -77,7 +77,7 @@ class State:
     def region(self, name: str) -> Region:
         """Return the entities of the region ``name``."""
         with self.changing:
-            return self._regions.setdefault(name, Region())
+            return self._regions.setdefault(name, Region(name))
 
     def regions(self) -> list[tuple[str, Region]]:
         """Return the regions by name."""
@@ -129,7 +129,11 @@ class State:
 
 @dataclass(frozen=True)
 class OperationCall:
-    """One request that passed validation; ``lag`` is how many seconds old the answer is to be."""
+    """One request that passed validation.
+
+    :ivar lag: how many seconds old the answer is to be
+    :ivar touched: the entities that it shows or changes
+    """
 
     state: State
     operation: str
@@ -137,20 +141,37 @@ class OperationCall:
     region: Region
     endpoint_url: str
     lag: float = 0.0
+    touched: set[Entity] = field(default_factory=set)
+
+    def find(self, kind: str, entity_id: str) -> Entity | None:
+        """Return the entity of that id, deleted or not, or None."""
+        entity = self.region.find(kind, entity_id)
+        if entity:
+            self.touched.add(entity)
+        return entity
+
+    def get(self, kind: str, entity_id: str) -> Entity:
+        """Return the entity of that id, deleted or not.
+
+        :raises ServiceError: ResourceNotFoundException
+        """
+        entity = self.region.get(kind, entity_id)
+        self.touched.add(entity)
+        return entity
 
     def entity(self, kind: Kind) -> Entity:
         """Return the entity that the request names.
 
         :raises ServiceError: ResourceNotFoundException
         """
-        return self.region.get(kind.name, self.parameters[kind.id_member])
+        return self.get(kind.name, self.parameters[kind.id_member])
 
     def undeleted(self, kind: Kind, entity_id: str) -> Entity:
         """Return the entity of that id, which must not be deleted; AWS's answer to that is not known.
 
         :raises ServiceError: ResourceNotFoundException, InvalidInputException
         """
-        entity = self.region.get(kind.name, entity_id)
+        entity = self.get(kind.name, entity_id)
         if entity.status(self.state.clock.now()) == "DELETED":
             raise invalid_input(f"{kind.name} {entity.id} is DELETED")
         return entity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+OBJECT = re.compile(rf"s3://{BUCKET.pattern}/.+")
 CHUNK_BYTES = 8 * 1024 * 1024
 
 

@@ -59,7 +59,7 @@ def describe(call: OperationCall) -> Parameters:
 
 def _entity(call: OperationCall, changes: bool) -> Entity:
     kind, entity_id = KINDS[call.parameters["ResourceType"]], call.parameters["ResourceId"]
-    return call.undeleted(kind, entity_id) if changes else call.region.get(kind.name, entity_id)
+    return call.undeleted(kind, entity_id) if changes else call.get(kind.name, entity_id)
 
 
 def _named(call: OperationCall) -> Parameters:

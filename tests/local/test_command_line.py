@@ -65,6 +65,35 @@ def test_buckets_and_files_are_there_from_the_start(tmp_path: Path):
         assert {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]} == {"data", "results"}
 
 
+def test_a_seed_is_there_from_the_start_and_after_a_restart(tmp_path: Path):
+    (tmp_path / "train.csv").write_text("1,0\n2,1\n" * 20)
+    attributes = [{"attributeName": "x", "attributeType": "NUMERIC"}, {"attributeName": "y", "attributeType": "BINARY"}]
+    schema = {"version": "1.0", "targetAttributeName": "y", "dataFormat": "CSV", "attributes": attributes}
+    spec = {"DataLocationS3": "s3://data/train.csv", "DataSchema": schema}
+    seed = {
+        "Files": {"s3://data/train.csv": "train.csv"},
+        "DataSources": [{"DataSourceId": "ds-1", "DataSpec": spec, "ComputeStatistics": True}],
+        "MLModels": [{"MLModelId": "ml-1", "MLModelType": "BINARY", "TrainingDataSourceId": "ds-1"}],
+        "RealtimeEndpoints": ["ml-1"],
+    }
+    (tmp_path / "seed.json").write_text(json.dumps(seed))
+    options = ("--seed", str(tmp_path / "seed.json"), "--data-dir", str(tmp_path / "kept"), "--realistic")
+    seen = []
+    for _ in range(2):
+        with running(*options) as (_, exports):
+            seen.append(boto3.client("machinelearning", **exports).get_ml_model(MLModelId="ml-1"))
+    assert [each["EndpointInfo"]["EndpointStatus"] for each in seen] == ["READY", "READY"]
+    assert seen[0]["CreatedAt"] == seen[1]["CreatedAt"]
+
+
+def test_a_seed_that_cannot_be_followed_is_named(tmp_path: Path, capsys: Any):
+    (tmp_path / "seed.yaml").write_text("Models: []")
+    with pytest.raises(SystemExit) as ended:
+        main(["--port", "0", "--seed", str(tmp_path / "seed.yaml")])
+    assert ended.value.code == 1
+    assert f"error: {tmp_path / 'seed.yaml'}: there is no kind 'Models'" in capsys.readouterr().err
+
+
 def test_realistic_takes_minutes():
     with running("--realistic") as (_, exports), urllib.request.urlopen(exports["endpoint_url"] + "/_local") as state:
         assert json.load(state)["durations"] == vars(REALISTIC)

@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
+from amazon_ml_local import kept as kept_module
 from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError
 from amazon_ml_local.serving.application import Application
 from amazon_ml_local.serving.other_services import OtherServices
@@ -285,3 +286,38 @@ def test_an_evaluation_of_the_first_format_keeps_its_metrics(tmp_path: Path):
         with kept(tmp_path) as service:
             assert service.client().get_evaluation(EvaluationId="ev-1")["PerformanceMetrics"] == before
             assert service.state.region("us-east-1").get("Evaluation", "ev-1").job.result().counts is None
+
+
+def test_a_request_looks_at_what_it_concerns_however_much_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """And at what is not finished; a restart looks at all once."""
+    seen: list[str] = []
+    fingerprint = kept_module._fingerprint
+    monkeypatch.setattr(kept_module, "_fingerprint", lambda entity: seen.append(entity.id) or fingerprint(entity))
+    with kept(tmp_path) as service:
+        client = train(service)
+        for number in range(2, 100):
+            spec = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
+            client.create_data_source_from_s3(DataSourceId=f"ds-{number}", DataSpec=spec)
+        service.clock.advance(HOUR)
+        client.describe_data_sources()
+        seen.clear()
+        client.get_ml_model(MLModelId="ml-1")
+        client.update_data_source(DataSourceId="ds-7", DataSourceName="seven")
+        client.describe_data_sources(FilterVariable="Name", EQ="seven")
+        assert sorted(seen) == ["ds-7", "ds-7", "ml-1"]
+    with kept(tmp_path) as service:
+        assert service.client().get_data_source(DataSourceId="ds-7")["Name"] == "seven"
+        seen.clear()
+        service.client().delete_data_source(DataSourceId="ds-8")
+        assert seen == ["ds-8"]
+
+
+def test_gets_write_nothing_where_they_change_nothing(tmp_path: Path):
+    with kept(tmp_path) as service:
+        client = train(service)
+        client.get_data_source(DataSourceId="ds-1")
+        before = service._kept.folder._database.total_changes
+        for _ in range(3):
+            client.get_ml_model(MLModelId="ml-1")
+            client.describe_ml_models()
+        assert service._kept.folder._database.total_changes == before
