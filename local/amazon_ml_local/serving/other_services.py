@@ -12,6 +12,7 @@ from amazon_ml_local.data_folder import DataFolderError
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.protocol import Request, Response
 from amazon_ml_local.serving.buckets import KeptBuckets
+from amazon_ml_local.serving.chunks import plain
 from amazon_ml_local.serving.conditions import send_s3
 from amazon_ml_local.serving.refusal import refusal
 from amazon_ml_local.storage import S3Storage, StorageError, split
@@ -68,6 +69,10 @@ class OtherServices:
             return _not_implemented(request, f"S3 is at {self._elsewhere}: set AWS_ENDPOINT_URL_S3 to it.")
         if unquote(urlsplit(request.path).path).rstrip("/") in MOTO_PAGES:
             return refusal(request, ServiceError("NotFound", NO_PAGES, 404))
+        try:
+            request = plain(request)
+        except ValueError as error:
+            return refusal(request, ServiceError("IncompleteBody", f"The body's chunks are broken: {error}", 400))
         try:
             send = self._send_and_keep if name in ("s3", "?") else self._send
             response = send_s3(request, send) if name == "s3" else send(request)

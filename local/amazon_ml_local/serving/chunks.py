@@ -1,0 +1,50 @@
+"""Make plain the bodies that S3 clients send in chunks: older moto keeps the chunks as they are.
+
+Source: Amazon S3 API reference, "Signature Calculations for the Authorization Header", transferring in chunks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from amazon_ml_local.protocol import Request
+
+HASH, ENCODING = "x-amz-content-sha256", "content-encoding"
+OF_CHUNKS = frozenset({HASH, ENCODING, "content-length", "x-amz-trailer", "x-amz-decoded-content-length"})
+
+
+def plain(request: Request) -> Request:
+    """Return a request with its body in one piece, and what stood behind the chunks among its headers.
+
+    :raises ValueError: the chunks are broken
+    """
+    if not request.header(HASH).startswith("STREAMING-"):
+        return request
+    body, trailer = _joined(request.body)
+    kept = {name: value for name, value in request.headers.items() if name.lower() not in OF_CHUNKS}
+    encodings = [
+        each.strip() for each in request.header(ENCODING).split(",") if each.strip() not in ("", "aws-chunked")
+    ]
+    encoding = {"Content-Encoding": ",".join(encodings)} if encodings else {}
+    length = {"Content-Length": str(len(body))}
+    return replace(request, headers={**kept, **encoding, **trailer, **length}, body=body)
+
+
+def _joined(body: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return what is in the chunks, and the headers behind the last one, signatures apart."""
+    parts: list[bytes] = []
+    place = 0
+    while True:
+        end = body.index(b"\r\n", place)
+        size, place = int(body[place:end].partition(b";")[0], 16), end + 2
+        if not size:
+            break
+        parts.append(body[place : place + size])
+        place += size + 2
+        if body[place - 2 : place] != b"\r\n":
+            raise ValueError(f"chunk {len(parts)} does not end where it should")
+    lines = body[place:].decode("latin-1").split("\r\n")
+    pairs = [line.partition(":") for line in lines if ":" in line and "signature" not in line]
+    return b"".join(parts), {name.strip(): value.strip() for name, _, value in pairs}
