@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local import kept as kept_module
-from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError
+from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError, replaced
 from amazon_ml_local.serving.application import Application
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.storage import StorageError
@@ -209,6 +210,26 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(tmp_path: Pat
     with kept(tmp_path) as service:
         assert shown(service.client()) == before
         assert service.client().get_data_source(DataSourceId="after")["Status"]
+
+
+def test_a_file_that_does_not_fit_is_named_and_leaves_the_one_before(tmp_path: Path):
+    """The columns of a data source, on a disk that becomes full while they are written."""
+    path = tmp_path / "1.arrow"
+    with replaced(path) as file:
+        file.write(b"before")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(DataFolderError, match=f"{path} cannot be written: File too large. Make room there."):
+            _replace(path, b"x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("1.arrow", b"before")]
+
+
+def _replace(path: Path, body: bytes) -> None:
+    with replaced(path) as file:
+        file.write(body)
 
 
 @contextmanager
