@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
-from airflow_ml_provider.errors import InvalidArgument
+from airflow_ml_provider.errors import ACCESS_DENIED, InvalidArgument, code
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -127,11 +127,15 @@ def open_at(s3: S3Client, source: Source, start: int = 0) -> io.BufferedReader:
 
 @contextmanager
 def failures(what: str, uri: str) -> Iterator[None]:
-    """Turn the errors of S3 into an AirflowException that says what of the output could not be done."""
+    """Turn the errors of S3 into an AirflowException that says what of the output could not be done.
+
+    Access denied becomes an AirflowFailException, which Airflow does not retry.
+    """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
     except (Boto3Error, BotoCoreError, ClientError) as error:
-        raise AirflowException(f"output_uri: {uri} cannot be {what}: {error}") from None
+        failed = AirflowFailException if code(error) in ACCESS_DENIED else AirflowException
+        raise failed(f"output_uri: {uri} cannot be {what}: {error}") from None

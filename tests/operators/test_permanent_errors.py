@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 import airflow_ml_provider
 from airflow_ml_provider.compat import AirflowException, AirflowFailException, TaskDeferred
@@ -13,6 +14,7 @@ from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.ml_model import MachineLearningGetMLModelOperator
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
+from airflow_ml_provider.scoring.objects import failures
 from tests.deferred import finish, resume
 
 TIMES = {"waiter_delay": 10, "waiter_max_attempts": 3}
@@ -102,6 +104,15 @@ def test_an_argument_that_cannot_be_right_is_not_retried(task, amazon_ml_local):
     with pytest.raises(InvalidArgument):
         task.execute({})
     assert not list(amazon_ml_local.requests)
+
+
+@pytest.mark.parametrize(("code", "is_retried"), [("AccessDenied", False), ("SlowDown", True), ("NoSuchUpload", True)])
+def test_what_s3_denies_is_not_retried(code, is_retried):
+    """Neither by permissions of the bucket nor of the task."""
+    message = f"output_uri: s3://bucket/out cannot be written: .*{code}"
+    with pytest.raises(AirflowException, match=message) as caught, failures("written", "s3://bucket/out"):
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "PutObject")
+    assert isinstance(caught.value, AirflowFailException) != is_retried
 
 
 RETRIED = {
