@@ -81,9 +81,19 @@ def reset(connection):
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def hang_up(connection):
+    """Close the connection in place of an answer."""
+
+
 def html(connection):
     page = b"<html>Please log in</html>"
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
+
+
+def nested(connection):
+    """JSON that no parser reads to its end."""
+    body = b'{"Prediction": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    connection.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
 def redirect(connection):
@@ -95,7 +105,7 @@ ANSWERS: dict[str, Callable] = {
     answer.__name__: answer
     for answer in (
         drip_body, drip_headers, endless_headers, continue_for_ever, endless_chunks, large_body, gzip_bomb, silence,
-        reset, html, redirect,
+        reset, hang_up, html, nested, redirect,
     )
 }  # fmt: skip
 TLS_STALL = "tls_stall"
@@ -125,16 +135,21 @@ class Hostile(socketserver.ThreadingTCPServer):
         self.target = urlsplit(service_url)
         self.asked: list[bytes] = []
         self.elsewhere = ""
+        self.connections = 0
+        self.answers_a_connection = float("inf")
         scheme = "https" if kind == TLS_STALL else "http"
         self.url = f"{scheme}://127.0.0.1:{self.server_address[1]}"
 
     def finish_request(self, request: socket.socket, client_address: object) -> None:
+        self.connections += 1
         with contextlib.suppress(OSError, ssl.SSLError):
             if self.kind == TLS_STALL:
                 self.asked.append(request.recv(1))
                 while request.recv(65536):
                     pass
-            while data := read_request(request):
+            answers = 0
+            while answers < self.answers_a_connection and (data := read_request(request)):
+                answers += 1
                 if self.is_chosen(data):
                     self.asked.append(data)
                     ANSWERS[self.kind](_Connection(request, self))
@@ -144,7 +159,8 @@ class Hostile(socketserver.ThreadingTCPServer):
     def passed_on(self, data: bytes) -> bytes:
         with socket.create_connection((self.target.hostname, self.target.port), timeout=30) as service:
             service.sendall(data.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
-            return b"".join(iter(lambda: service.recv(65536), b""))
+            answer = b"".join(iter(lambda: service.recv(65536), b""))
+            return answer.replace(b"Connection: close\r\n", b"", 1)  # this connection stays
 
     def handle_error(self, request: object, client_address: object) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Predict below botocore's client: its signer, its error parser, and the connections of a client.
+"""Predict below botocore's client: by its signature, its error parser, and the connections of a client.
 
 The client takes more than twice the processor's time that this does (docs/predictions.md has the figures), and at 200
 predictions a second that counts. Nothing else in the package goes below the client.
@@ -10,8 +10,6 @@ import json
 import threading
 from typing import TYPE_CHECKING, cast
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
@@ -20,6 +18,8 @@ from airflow_ml_provider import errors
 from airflow_ml_provider.errors import RefusedRecord
 from airflow_ml_provider.parsing import ParserFactory
 from airflow_ml_provider.predicting.engine import MOST_IN_FLIGHT
+from airflow_ml_provider.predicting.lane import Lane
+from airflow_ml_provider.predicting.signing import Signer
 from airflow_ml_provider.records import Record, encode
 from airflow_ml_provider.service_model import operation_model, service_model
 from airflow_ml_provider.transport import session_of
@@ -54,11 +54,11 @@ class Wire:
         self._hook = hook
         self._model = ml_model_id
         self._endpoint = endpoint_url
-        self._url = f"{endpoint_url.rstrip('/')}/"
+        url = f"{endpoint_url.rstrip('/')}/"
         client = hook.get_client_type(config=hook.config.merge(Config(max_pool_connections=MOST_IN_FLIGHT)))
         self._region = client.meta.region_name
-        self._connections = session_of(client)
-        self._headers = _headers()
+        self._lane = Lane(session_of(client), url)
+        self._signer = Signer(url, self._region, _headers())
         self._renewing = threading.Lock()
         self._credentials: Credentials = self._found_credentials()
 
@@ -86,13 +86,11 @@ class Wire:
             raise
 
     def _send(self, body: bytes, credentials: Credentials) -> Prediction:
-        request = AWSRequest("POST", self._url, dict(self._headers), body)
-        SigV4Auth(credentials.get_frozen_credentials(), "machinelearning", self._region).add_auth(request)
-        answer = self._connections.send(request.prepare())
-        if answer.status_code != 200:
-            raise self._error(answer.status_code, dict(answer.headers), answer.content)
+        status, headers, content = self._lane.send(self._signer.sign(body, credentials), body)
+        if status != 200:
+            raise self._error(status, headers, content)
         try:
-            return cast("Prediction", json.loads(answer.content)["Prediction"])
+            return cast("Prediction", json.loads(content)["Prediction"])
         except (ValueError, LookupError, TypeError, RecursionError):
             raise ResponseParserError("the answer to Predict is no prediction") from None
 

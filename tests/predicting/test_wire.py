@@ -22,9 +22,11 @@ def tls(endpoint, context):
 
 
 def predicted(port, **settings):
-    """Predict by TLS."""
+    """Predict by TLS, and once more on the same connection."""
     wire = Wire(MachineLearningHook(**settings), "ml-1", f"https://localhost:{port}")
-    return wire.predict(wire.body({"x": 30}))["predictedLabel"]
+    first, second = (wire.predict(wire.body({"x": 30}))["predictedLabel"] for _ in range(2))
+    assert first == second
+    return first
 
 
 def test_a_bundle_of_certificates_is_used(tls, authority):

@@ -1,0 +1,85 @@
+"""Sign many requests that differ in their bodies alone, by botocore's own signature."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from botocore.auth import SIGV4_TIMESTAMP, SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials, ReadOnlyCredentials
+
+SERVICE = "machinelearning"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Template:
+    """What the requests of one second by one set of credentials have in common."""
+
+    timestamp: str
+    credentials: ReadOnlyCredentials
+    headers: Mapping[str, str]
+    canonical_request: str
+    string_to_sign: str
+    key: bytes
+    authorization: str
+
+
+def _template(url: str, region: str, headers: Mapping[str, str], credentials: ReadOnlyCredentials) -> _Template:
+    """Sign an empty request by botocore, and take the result apart at the body."""
+    auth = SigV4Auth(credentials, SERVICE, region)
+    request = AWSRequest("POST", url, dict(headers))
+    auth.add_auth(request)
+    authorization = request.headers["Authorization"]
+    del request.headers["Authorization"]
+    canonical_request = auth.canonical_request(request)
+    return _Template(
+        timestamp=request.context["timestamp"],
+        credentials=credentials,
+        headers={**dict(request.headers.items()), "Host": auth.headers_to_sign(request)["host"]},
+        canonical_request=canonical_request.rpartition("\n")[0],
+        string_to_sign=auth.string_to_sign(request, canonical_request).rpartition("\n")[0],
+        key=_key(f"AWS4{credentials.secret_key}", auth.credential_scope(request)),
+        authorization=authorization.rpartition("=")[0],
+    )
+
+
+def _key(secret: str, scope: str) -> bytes:
+    key = secret.encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+class Signer:
+    """Sign requests to one URL.
+
+    :param url: where they go.
+    :param region: of the signature.
+    :param headers: of all of them.
+    """
+
+    def __init__(self, url: str, region: str, headers: Mapping[str, str]) -> None:
+        self._url, self._region, self._headers = url, region, headers
+        self._last: _Template | None = None
+
+    def sign(self, body: bytes, credentials: Credentials) -> dict[str, str]:
+        """Return the headers of a request, from any thread."""
+        template = self._of_this_second(credentials.get_frozen_credentials())
+        canonical_request = f"{template.canonical_request}\n{sha256(body).hexdigest()}"
+        string_to_sign = f"{template.string_to_sign}\n{sha256(canonical_request.encode()).hexdigest()}"
+        signature = hmac.digest(template.key, string_to_sign.encode(), "sha256").hex()
+        return {**template.headers, "Authorization": f"{template.authorization}={signature}"}
+
+    def _of_this_second(self, credentials: ReadOnlyCredentials) -> _Template:
+        timestamp = time.strftime(SIGV4_TIMESTAMP, time.gmtime())
+        last = self._last
+        if last is None or (last.timestamp, last.credentials) != (timestamp, credentials):
+            self._last = last = _template(self._url, self._region, self._headers, credentials)
+        return last
