@@ -1,7 +1,8 @@
-"""How fast a file is scored: ours, a plain loop around boto3, and 16 threads that do not pace themselves.
+"""How fast a file is scored: ours, boto3 in a plain loop and in 16 unpaced threads, aiobotocore behind a limiter.
 
 ``python benchmarks/predictions.py`` prints the tables of docs/predictions.md. The service is Amazon ML Local in its own
-process, with a latency of 5, 20 and 100 ms and 200 requests a second enforced, then without that limit.
+process, with a latency of 5, 20 and 100 ms and 200 requests a second enforced, then without that limit. aiobotocore
+pins botocore, so it has an environment of its own, which the first run makes under ``build/``.
 """
 
 from __future__ import annotations
@@ -15,26 +16,19 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
-MODEL, BUCKET, PEAK, UNLIMITED = "ml-1", "benchmark", 200, 10_000
+from peers.environment import python_with
+from predicting.service import MODEL, control, record
+
+HERE = Path(__file__).parent
+BUCKET, PEAK, UNLIMITED = "benchmark", 200, 10_000
 LATENCIES = (0.005, 0.020, 0.100)
-SCHEMA = {
-    "version": "1.0",
-    "targetAttributeName": "y",
-    "dataFormat": "CSV",
-    "dataFileContainsHeader": True,
-    "attributes": [
-        *({"attributeName": f"x{number}", "attributeType": "NUMERIC"} for number in range(5)),
-        {"attributeName": "y", "attributeType": "BINARY"},
-    ],
-}
-TRAINING = "x0,x1,x2,x3,x4,y\n" + "".join(f"{x},{-x},0.5,{x % 7},1,{int(x >= 20)}\n" for x in range(40))
 
 
 class Result(NamedTuple):
@@ -43,44 +37,6 @@ class Result(NamedTuple):
     rate: float
     throttled: float
     cpu: float
-
-
-def serve() -> None:
-    """Serve a model with a READY endpoint until the parent ends."""
-    from amazon_ml_local import AmazonMLLocal, MemoryStorage, serving
-
-    service = AmazonMLLocal(MemoryStorage({"s3://data/train.csv": TRAINING.encode()}))
-    with serving.serve(service) as server:
-        client = service.client("machinelearning", region_name="us-east-1")
-        service.clock.freeze()
-        data = {"DataLocationS3": "s3://data/train.csv", "DataSchema": json.dumps(SCHEMA)}
-        client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=data, ComputeStatistics=True)
-        client.create_ml_model(MLModelId=MODEL, MLModelType="BINARY", TrainingDataSourceId="ds-1")
-        service.clock.advance(3600)
-        assert client.get_ml_model(MLModelId=MODEL)["Status"] == "COMPLETED"
-        service.endpoint_url = server.url
-        client.create_realtime_endpoint(MLModelId=MODEL)
-        service.clock.advance(3600)
-        service.clock.resume()
-        print(server.url, flush=True)
-        sys.stdin.read()
-
-
-def control(method: str, path: str, **body: object) -> list[dict[str, object]]:
-    """Use a lever of the service."""
-    request = urllib.request.Request(
-        f"{os.environ['AWS_ENDPOINT_URL']}/_local/{path}",
-        data=json.dumps(body).encode() if method == "POST" else None,
-        headers={"Content-Type": "application/json"},
-        method=method,
-    )
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
-
-
-def record(number: int) -> dict[str, str]:
-    """Return one of many records."""
-    return {"x0": str(number % 40), "x1": str(-(number % 40)), "x2": "0.5", "x3": str(number % 7), "x4": "1"}
 
 
 @cache
@@ -125,6 +81,14 @@ def pool(rows: int, limit: int) -> None:
         )
 
 
+def aiobotocore(rows: int, limit: int) -> Result:
+    """Predict by asyncio, in a process of its own, and return what it came to."""
+    command = [python_with("predictions", "aiobotocore==2.*"), "-m", "peers.aio", str(rows), str(limit)]
+    done = subprocess.run(command, cwd=HERE, check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout)
+    return result(rows, found["seconds"], found["cpu"])
+
+
 def measured(way: Callable[[int, int], None], rows: int, limit: int) -> Result:
     """Predict in one way, after a few records to warm up."""
     way(20, limit)
@@ -132,10 +96,22 @@ def measured(way: Callable[[int, int], None], rows: int, limit: int) -> Result:
     control("DELETE", "requests")
     cpu, began = time.process_time(), time.perf_counter()
     way(rows, limit)
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    return result(rows, time.perf_counter() - began, time.process_time() - cpu)
+
+
+def result(rows: int, seconds: float, cpu: float) -> Result:
+    """Return what the service has seen with it."""
     calls = [request for request in control("GET", "requests") if request["operation"] == "Predict"]
     throttled = sum(request["error_code"] == "LimitExceededException" for request in calls)
     return Result(rows / seconds, throttled / len(calls), cpu / rows * 1000)
+
+
+WAYS: dict[str, Callable[[int, int], Result]] = {
+    "ours": partial(measured, ours),
+    "aiobotocore": aiobotocore,
+    "boto3 loop": partial(measured, loop),
+    "boto3, 16 threads": partial(measured, pool),
+}
 
 
 def compare(title: str, limit: int, rows: dict[str, int], latency: float) -> None:
@@ -144,11 +120,11 @@ def compare(title: str, limit: int, rows: dict[str, int], latency: float) -> Non
     if latency:
         control("POST", "faults", kind="slow", operation="Predict", seconds=latency)
     control("POST", "rate", peak_requests_per_second=limit)
-    for name, way in {"ours": ours, "boto3 loop": loop, "boto3, 16 threads": pool}.items():
-        result = measured(way, rows[name], limit)
-        share = f"{result.rate / PEAK:.1%}" if limit == PEAK else ""
+    for name, way in WAYS.items():
+        found = way(rows[name], limit)
+        share = f"{found.rate / PEAK:.1%}" if limit == PEAK else ""
         print(
-            f"| {title} | {name} | {result.rate:.1f} | {share} | {result.throttled:.2%} | {result.cpu:.2f} |",
+            f"| {title} | {name} | {found.rate:.1f} | {share} | {found.throttled:.2%} | {found.cpu:.2f} |",
             flush=True,
         )
 
@@ -157,14 +133,9 @@ def rates(seconds: int) -> None:
     """Print what each way reaches."""
     print("| latency | way | rows/s | of 200/s | throttled calls | CPU ms a row |\n|---|---|---|---|---|---|")
     for latency in LATENCIES:
-        rows = {
-            "ours": PEAK * seconds,
-            "boto3 loop": int(seconds / 2 / latency / 2),
-            "boto3, 16 threads": PEAK * seconds,
-        }
-        rows["boto3 loop"] = min(rows["boto3 loop"], 1000)
+        rows = dict.fromkeys(WAYS, PEAK * seconds) | {"boto3 loop": min(max(int(seconds / 2 / latency), 100), 1000)}
         compare(f"{latency * 1000:.0f} ms", PEAK, rows, latency)
-    compare("no limit, 0 ms", UNLIMITED, {"ours": 5000, "boto3 loop": 3000, "boto3, 16 threads": 3000}, 0)
+    compare("no limit, 0 ms", UNLIMITED, dict.fromkeys(WAYS, 3000) | {"ours": 5000}, 0)
 
 
 def remember(rows: int) -> None:
@@ -214,18 +185,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="how long ours predicts at each latency")
     parser.add_argument("--most-rows", type=int, default=1_000_000, help="of the file whose memory is measured")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--remember", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.disable(logging.INFO)
-    if options.serve:
-        return serve()
     if options.remember:
         return remember(options.remember)
     os.environ.update(AWS_DEFAULT_REGION="us-east-1", AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local")
     os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp())
     with subprocess.Popen(
-        [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "predicting.service"],
+        cwd=HERE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as server:
         os.environ["AWS_ENDPOINT_URL"] = server.stdout.readline().strip()
         rates(options.seconds)

@@ -1,0 +1,117 @@
+"""The process that waits, measures itself, and prints what it found as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import math
+import os
+import statistics
+import sys
+import time
+import urllib.request
+from importlib import import_module
+from pathlib import Path
+
+from waits.service import MOST_CHANGED
+from waits.triggers import INTERVAL, our_triggers, peer_triggers
+
+WINDOW = 4  # intervals that calls are counted for
+
+
+def ask(url: str, what: str) -> dict:
+    with urllib.request.urlopen(f"{url}/_bench/{what}", timeout=60) as response:
+        return json.load(response)
+
+
+def megabytes() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+def all_seen(counts: dict, kind: str, count: int) -> bool:
+    """Return whether every endpoint has been looked at, by a Get or by a full round of pages."""
+    return counts["seen"] == count if kind == "peer" else looks(counts, kind, count) >= 1
+
+
+def looks(counts: dict, kind: str, count: int) -> float:
+    """Return how often an endpoint has been polled, on average."""
+    if kind == "peer":
+        return counts.get("GetMLModel", 0) / count
+    return counts.get("DescribeMLModels", 0) / -(-count // 100)
+
+
+def connections(url: str) -> int:
+    import psutil
+
+    port = int(url.rpartition(":")[2])
+    return sum(bool(c.raddr) and c.raddr.port == port for c in psutil.Process().net_connections("tcp"))
+
+
+async def probe(lags: list[float]) -> None:
+    """Record by how much a short sleep is late."""
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(0.005)
+        lags.append(time.perf_counter() - began - 0.005)
+
+
+async def hear(trigger, heard: list[float]) -> None:
+    """Record when the trigger fires."""
+    async for _ in trigger.run():
+        heard.append(time.time())  # noqa: PERF401 - when, not what
+
+
+async def wait(kind: str, count: int, url: str) -> dict:
+    """Run the triggers in this process, and measure."""
+    import_module("airflow.providers.amazon.aws.hooks.base_aws")  # a triggerer with the amazon provider has it
+    triggers = (our_triggers if kind == "ours" else peer_triggers)(count)
+    lags, heard = [], []
+    gc.collect()
+    gc.freeze()  # else a full collection of what Airflow has imported shows as a lag of 100 to 300 ms, whoever waits
+    memory, cpu = megabytes(), time.process_time()
+    tasks = [asyncio.create_task(probe(lags)), *(asyncio.create_task(hear(trigger, heard)) for trigger in triggers)]
+    while not all_seen(await asyncio.to_thread(ask, url, "counts"), kind, count):
+        await asyncio.sleep(0.1)
+    found = {"start": (time.process_time() - cpu) / count * 1000}
+    await asyncio.sleep(2 * INTERVAL)
+    found |= await steady(kind, count, url)
+    found |= {"memory": (megabytes() - memory) / count, "connections": await asyncio.to_thread(connections, url)}
+    found |= await delays(url, heard, count)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return found | {"worst": max(lags) * 1000, "p99": statistics.quantiles(lags, n=100)[98] * 1000}
+
+
+async def steady(kind: str, count: int, url: str) -> dict:
+    """Count the calls of a few intervals in which nothing changes."""
+    before, began = await asyncio.to_thread(ask, url, "counts"), time.perf_counter()
+    await asyncio.sleep(WINDOW * INTERVAL)
+    after, seconds = await asyncio.to_thread(ask, url, "counts"), time.perf_counter() - began
+    calls = sum(after[name] - before.get(name, 0) for name in after if name not in ("now", "seen"))
+    looked = looks(after, kind, count) - looks(before, kind, count)
+    return {
+        "calls": calls / seconds * INTERVAL,
+        "interval": seconds / looked if looked else math.inf,
+        "roles": after.get("AssumeRole", 0),
+    }
+
+
+async def delays(url: str, heard: list[float], count: int) -> dict:
+    """Make endpoints READY, and wait for their events."""
+    ready = (await asyncio.to_thread(ask, url, "ready"))["now"]
+    for _ in range(1200):
+        if len(heard) == min(count, MOST_CHANGED):
+            break
+        await asyncio.sleep(0.1)
+    late = [at - ready for at in heard]
+    assert len(heard) == min(count, MOST_CHANGED), f"{len(heard)} events were heard"
+    return {"delay": statistics.median(late), "longest": max(late)}
+
+
+if __name__ == "__main__":
+    with contextlib.redirect_stdout(sys.stderr):
+        measured = asyncio.run(wait(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    print(json.dumps(measured))

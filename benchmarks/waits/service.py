@@ -1,0 +1,69 @@
+"""Amazon ML Local with so many endpoints to wait for, counting its calls, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+CHANGED, OTHERS = 1000.0, 100_000.0  # seconds of the service's time that the endpoints take
+MOST_CHANGED = 100
+SCHEMA = {
+    "version": "1.0",
+    "targetAttributeName": "y",
+    "dataFormat": "CSV",
+    "dataFileContainsHeader": True,
+    "attributes": [
+        {"attributeName": "x", "attributeType": "NUMERIC"},
+        {"attributeName": "y", "attributeType": "BINARY"},
+    ],
+}
+
+
+def serve(count: int) -> None:
+    """Serve so many endpoints that are UPDATING; a hundred of them become READY on demand."""
+    from collections import Counter
+
+    from amazon_ml_local import AmazonMLLocal, MemoryStorage
+    from amazon_ml_local.protocol import answer
+    from amazon_ml_local.serving.application import Application
+    from amazon_ml_local.serving.other_services import OtherServices
+    from amazon_ml_local.serving.server import Server
+
+    rows = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
+    service = AmazonMLLocal(MemoryStorage({"s3://bucket/train.csv": rows.encode()}))
+    make_endpoints(service, count)
+    application, counts, seen = Application(service, OtherServices()), Counter(), set()
+
+    def handle(request):
+        if request.path == "/_bench/ready":
+            service.clock.advance(CHANGED)
+        if request.path.startswith("/_bench/"):
+            return answer(200, {**counts, "seen": len(seen), "now": time.time()})
+        action = request.header("x-amz-target").partition(".")[2]
+        if action == "GetMLModel":
+            seen.add(json.loads(request.body)["MLModelId"])
+        counts[action or ("AssumeRole" if b"Action=AssumeRole" in request.body else "other")] += 1
+        return application.handle(request)
+
+    with Server(handle) as server:
+        print(server.url, flush=True)
+        sys.stdin.read()
+
+
+def make_endpoints(service, count: int) -> None:
+    client = service.client()
+    location = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(SCHEMA)}
+    client.create_data_source_from_s3(DataSourceId="ds", DataSpec=location, ComputeStatistics=True)
+    service.clock.freeze()
+    for number in range(count):
+        client.create_ml_model(MLModelId=f"ml-{number}", MLModelType="BINARY", TrainingDataSourceId="ds")
+    service.clock.advance(100)
+    for number in range(count):
+        client.get_ml_model(MLModelId=f"ml-{number}")  # waits for the training
+        service.durations.set(realtime_endpoint=CHANGED if number < MOST_CHANGED else OTHERS)
+        client.create_realtime_endpoint(MLModelId=f"ml-{number}")
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
