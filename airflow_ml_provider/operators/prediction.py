@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.scoring.plan import Stretch
     from airflow_ml_provider.scoring.settings import Settings
     from airflow_ml_provider.scoring.sharing import Share
-    from airflow_ml_provider.scoring.worker import Summary
+    from airflow_ml_provider.scoring.summary import Summary
 
 
 class MachineLearningPredictOperator(MachineLearningOperator):

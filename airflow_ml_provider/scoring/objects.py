@@ -103,6 +103,11 @@ class _Blocks(io.RawIOBase):
             Bucket=bucket, Key=key, Range=f"bytes={self._place}-{end - 1}", IfMatch=self._source.etag
         )
         body: bytes = answer["Body"].read()
+        if len(body) != end - self._place:
+            raise AirflowException(
+                f"source_uri: {self._source.uri}: S3 sent {len(body)} bytes, asked for were {end - self._place}; does "
+                f"it hold ranges?"
+            )
         return body
 
 

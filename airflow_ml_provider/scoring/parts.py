@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider.errors import MachineLearningError
-from airflow_ml_provider.scoring.answers import ERROR_COLUMNS, Tally, csv_line, new_tally
+from airflow_ml_provider.scoring.answers import ERROR_COLUMNS, csv_line
 from airflow_ml_provider.scoring.objects import errors_uri, failures
 from airflow_ml_provider.scoring.output import Output
+from airflow_ml_provider.scoring.progress import (
+    SUFFIXES,
+    End,
+    Kind,
+    Part,
+    Piece,
+    Progress,
+    Whole,
+    new_progress,
+    object_name,
+    row_count,
+)
 from airflow_ml_provider.scoring.record import TakenOver
 from airflow_ml_provider.scoring.writing import Key, get, put_part
 
@@ -17,53 +29,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from airflow_ml_provider.payloads import Description
-
-Kind = Literal["lines", "errors"]
-SUFFIXES: dict[Kind, str] = {"lines": "", "errors": ".errors"}
-
-
-class Piece(TypedDict):
-    """One object of a part, as it was written: its ETag, the digest of its bytes, and how many rows it holds."""
-
-    etag: str
-    digest: str
-    rows: int
-
-
-class End(TypedDict):
-    """Where the rows of a part end: a place in one of the row ranges."""
-
-    range: int
-    offset: int
-    line: int
-
-
-class Part(TypedDict):
-    """Rows that follow on those of the part before it; what was predicted for them, and what was refused."""
-
-    name: str
-    pieces: dict[Kind, Piece]
-    end: End
-
-
-class Whole(TypedDict):
-    """The finished output: its ETag, and what the parts came to."""
-
-    etag: str
-    rows: int
-    errors: int
-    parts: int
-
-
-class Progress(TypedDict):
-    """What is done; ``pins`` is what the predictions depend on: when it changes, they begin anew."""
-
-    pins: Description
-    parts: list[Part]
-    columns: list[str]
-    tally: Tally
-    seconds: float
-    whole: Whole | None
 
 
 class DamagedPart(MachineLearningError):
@@ -90,7 +55,7 @@ class Parts:
         self._output = Output(s3, output_uri)
         self._suspects: set[int] = set()
         self.changed: list[str] = []
-        self.progress = self._resumed(pins) or _new_progress(pins)
+        self.progress = self._resumed(pins) or new_progress(pins)
         self._output.claim(self.progress)
 
     def _resumed(self, pins: Description) -> Progress | None:
@@ -108,7 +73,7 @@ class Parts:
         if whole := self.progress["whole"]:
             return whole["errors"] if kind == "errors" else whole["rows"]
         kinds = SUFFIXES if kind is None else [kind]
-        return sum(_rows(part, kind) for part in self.progress["parts"] for kind in kinds)
+        return sum(row_count(part, kind) for part in self.progress["parts"] for kind in kinds)
 
     @property
     def count(self) -> int:
@@ -143,16 +108,16 @@ class Parts:
             number
             for number, part in enumerate(self.progress["parts"])
             if number in self._suspects
-            or any(there.get(_name(part, kind)) != piece["etag"] for kind, piece in part["pieces"].items())
+            or any(there.get(object_name(part, kind)) != piece["etag"] for kind, piece in part["pieces"].items())
         ]
 
-    def write_errors(self) -> None:
-        """Put the errors file together; without errors there is none, not even that of an earlier run."""
-        if self.rows("errors"):
-            header = csv_line(ERROR_COLUMNS)
-            self._output.write(errors_uri(self._uri), lambda: self._bytes("errors", header), self.progress)
-        else:
+    def write_errors(self) -> str | None:
+        """Put the errors file together, and return its ETag; without errors, delete that of an earlier run."""
+        if not self.rows("errors"):
             self._output.remove_errors(self.progress)
+            return None
+        header = csv_line(ERROR_COLUMNS)
+        return self._output.write(errors_uri(self._uri), lambda: self._bytes("errors", header), self.progress).etag
 
     def finish(self, header: str) -> None:
         """Put the whole together, and delete the parts.
@@ -160,9 +125,15 @@ class Parts:
         :raises DamagedPart: when a part must be made again first.
         """
         if not self.progress["whole"]:
-            self.write_errors()
+            errors_etag = self.write_errors()
             found = self._output.write(self._uri, lambda: self._bytes("lines", header), self.progress)
-            whole = Whole(etag=found.etag, rows=self.rows(), errors=self.rows("errors"), parts=self.count)
+            whole = Whole(
+                etag=found.etag,
+                errors_etag=errors_etag,
+                rows=self.rows(),
+                errors=self.rows("errors"),
+                parts=self.count,
+            )
             self._record({**self.progress, "parts": [], "whole": whole})
         self.clear()
 
@@ -182,7 +153,7 @@ class Parts:
                 yield self._get(number, part, kind)
 
     def _get(self, number: int, part: Part, kind: Kind) -> bytes:
-        key, piece = self._key(_name(part, kind)), part["pieces"][kind]
+        key, piece = self._key(object_name(part, kind)), part["pieces"][kind]
         with failures("read", key.uri):
             found = get(self._s3, key, piece["etag"])
         if found is None or _digest(found[1]) != piece["digest"]:
@@ -207,19 +178,6 @@ class Parts:
     def _key(self, name: str) -> Key:
         folder = self._output.record.folder
         return Key(folder.bucket, f"{folder.name}{name}")
-
-
-def _new_progress(pins: Description) -> Progress:
-    return Progress(pins=pins, parts=[], columns=[], tally=new_tally(), seconds=0.0, whole=None)
-
-
-def _name(part: Part, kind: Kind) -> str:
-    return f"{part['name']}{SUFFIXES[kind]}"
-
-
-def _rows(part: Part, kind: Kind) -> int:
-    piece = part["pieces"].get(kind)
-    return piece["rows"] if piece else 0
 
 
 def _digest(body: bytes) -> str:

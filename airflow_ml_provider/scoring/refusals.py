@@ -9,7 +9,7 @@ from airflow_ml_provider.scoring.objects import errors_uri
 
 if TYPE_CHECKING:
     from airflow_ml_provider.errors import RefusedRecord
-    from airflow_ml_provider.scoring.parts import Piece
+    from airflow_ml_provider.scoring.progress import Piece
 
 FIRST_REASONS = 3
 

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, TypedDict
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
-from airflow_ml_provider.scoring.objects import SHARES, Source, errors_uri, find, open_at, split
+from airflow_ml_provider.scoring.objects import SHARES, Source, errors_uri, open_at, split
 from airflow_ml_provider.scoring.output import Output
 from airflow_ml_provider.scoring.progress_log import cost, log
 from airflow_ml_provider.scoring.settings import Input, at_least, check_output
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.payloads import Description, Format
-    from airflow_ml_provider.scoring.worker import Summary
+    from airflow_ml_provider.scoring.summary import Summary
 
 
 class Share(TypedDict):
@@ -96,14 +96,15 @@ def join(s3: S3Client, output_uri: str, summaries: Sequence[Summary]) -> Summary
         found = _write(s3, output, total, summaries, made_of)
     _delete_shares(s3, output, summaries)
     output.clear()
-    return {**total, "etag": found.etag}
+    errors = head(s3, Key(*split("output_uri", total["errors_uri"]))) if total["errors_uri"] else None
+    return {**total, "etag": found.etag, "errors_etag": errors.etag if errors else None}
 
 
 def _write(
     s3: S3Client, output: Output, total: Summary, summaries: Sequence[Summary], made_of: Mapping[str, str]
 ) -> Found:
-    shares = [_share(s3, summary) for summary in summaries]
-    errors = [find(s3, summary["errors_uri"])[0] for summary in summaries if summary["errors_uri"]]
+    shares = [_source(s3, *version) for version in _outputs(summaries)]
+    errors = [_source(s3, *version) for version in _errors(summaries)]
     if total["errors_uri"]:
         output.write(total["errors_uri"], lambda: _pieces(s3, errors, has_header=True), made_of)
     else:
@@ -112,14 +113,21 @@ def _write(
     return output.write(total["output_uri"], lambda: _pieces(s3, shares, has_header), made_of, made_of)
 
 
-def _share(s3: S3Client, summary: Summary) -> Source:
-    """Return what a worker wrote.
+def _outputs(summaries: Sequence[Summary]) -> list[tuple[str, str]]:
+    return [(item["output_uri"], item["etag"]) for item in summaries]
+
+
+def _errors(summaries: Sequence[Summary]) -> list[tuple[str, str]]:
+    return [(item["errors_uri"], item["errors_etag"] or "") for item in summaries if item["errors_uri"]]
+
+
+def _source(s3: S3Client, uri: str, etag: str) -> Source:
+    """Return an object that a worker wrote.
 
     :raises AirflowException: when it is not there any more.
     """
-    uri = summary["output_uri"]
     found = head(s3, Key(*split("output_uri", uri)))
-    if found is None or found.etag != summary["etag"]:
+    if found is None or found.etag != etag:
         raise AirflowException(
             f"summaries: there is no object at {uri}, or it is not the one that the summary is of: clear the worker "
             f"that wrote it, and all the others with it when an earlier run of this task has put them together"
@@ -128,9 +136,9 @@ def _share(s3: S3Client, summary: Summary) -> Source:
 
 
 def _delete_shares(s3: S3Client, output: Output, summaries: Sequence[Summary]) -> None:
-    uris = [uri for summary in summaries for uri in (summary["output_uri"], summary["errors_uri"]) if uri]
-    keys = [Key(*split("output_uri", uri)) for uri in uris]
-    seen = [(key, found.etag) for key in keys if (found := head(s3, key))]
+    """Delete the versions that the summaries are of; what a later run has written in their place is its own."""
+    versions = [(Key(*split("output_uri", uri)), etag) for uri, etag in _outputs(summaries) + _errors(summaries)]
+    seen = [(key, etag) for key, etag in versions if (found := head(s3, key)) and found.etag == etag]
     output.record.confirm()
     for key, etag in seen:
         delete(s3, key, etag)
@@ -157,6 +165,7 @@ def _total(output_uri: str, summaries: Sequence[Summary]) -> Summary:
         "output_format": summaries[0]["output_format"],
         "etag": "",
         "errors_uri": errors_uri(output_uri) if errors else None,
+        "errors_etag": None,
         "rows": rows,
         "errors": errors,
         "parts": sum(item["parts"] for item in summaries),

@@ -7,51 +7,29 @@ import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import RefusedRecord
 from airflow_ml_provider.predicting.predictor import Predictor
 from airflow_ml_provider.resources import endpoint_info, to_json
 from airflow_ml_provider.scoring import answers
-from airflow_ml_provider.scoring.objects import errors_uri
-from airflow_ml_provider.scoring.parts import DamagedPart, End, Kind, Parts, Progress
+from airflow_ml_provider.scoring.lines import Done, Lines
+from airflow_ml_provider.scoring.parts import DamagedPart, Parts
+from airflow_ml_provider.scoring.progress import End, Progress
 from airflow_ml_provider.scoring.progress_log import Teller, log
 from airflow_ml_provider.scoring.refusals import Refusals
-from airflow_ml_provider.scoring.rows import Place, Row, Values
+from airflow_ml_provider.scoring.rows import Place, Row
+from airflow_ml_provider.scoring.summary import Summary, summary
 from airflow_ml_provider.scoring.variables import get_patiently, variables
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
-    from airflow_ml_provider.payloads import Description, Format, Prediction
+    from airflow_ml_provider.payloads import Description, Prediction
     from airflow_ml_provider.scoring.plan import Stretch
     from airflow_ml_provider.scoring.settings import Settings
 
 MOST_REPAIRS = 5
-
-
-class Summary(TypedDict):
-    """What a file of predictions came to; ``seconds`` and ``rate`` (rows a second) are of all tries together."""
-
-    output_uri: str
-    output_format: Format
-    etag: str
-    errors_uri: str | None
-    rows: int
-    errors: int
-    parts: int
-    seconds: float
-    rate: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """One row that needs nothing more."""
-
-    stretch: int
-    row: Row
-    answer: Prediction | RefusedRecord
 
 
 class Scoring:
@@ -76,6 +54,7 @@ class Scoring:
     ) -> None:
         self._s3 = hook.s3
         self._stretches = stretches
+        self._lines = Lines(settings, stretches)
         self._settings = settings
         self._is_share = is_share
         self._hook, self._ml_model_id = hook, ml_model_id
@@ -90,7 +69,7 @@ class Scoring:
         self._written = self._parts.rows()
         self._refusals = Refusals(self._parts.rows("errors"), settings.max_errors, settings.output_uri)
         self._teller = Teller(sum(stretch.count for stretch in stretches), self._written)
-        self._done: list[_Done] = []
+        self._done: list[Done] = []
 
     def run(self) -> Summary:
         """Predict for every row that is not done yet, and put the output together.
@@ -106,12 +85,12 @@ class Scoring:
                 self._predict()
                 self._check_end()
             try:
-                self._parts.finish(self._header())
+                self._parts.finish(self._lines.header(self._parts.progress["columns"]))
             except DamagedPart as damaged:
                 log.warning("%s; its rows are predicted again", damaged)
             else:
                 self._teller.end(answers.summary(self._parts.progress["tally"]))
-                return self._summary()
+                return summary(self._settings, self._parts)
         raise AirflowException(
             f"output_uri: parts of {self._settings.output_uri} were damaged {MOST_REPAIRS} times; does its S3 keep "
             f"what is written?"
@@ -134,7 +113,7 @@ class Scoring:
             part = self._parts.progress["parts"][number]
             log.warning("Part %s is missing or damaged; its rows are predicted again", part["name"])
             self._refusals.forgive(part["pieces"].get("errors"))
-            self._done = [_Done(*done) for done in self._answers(self._rows(self._begin(number), part["end"]))]
+            self._done = [Done(*done) for done in self._answers(self._rows(self._begin(number), part["end"]))]
             self._refusals.count += sum(isinstance(done.answer, RefusedRecord) for done in self._done)
             self._write(number)
 
@@ -143,7 +122,7 @@ class Scoring:
         with closing(self._answers(self._rows(self._begin(len(parts))))) as found:
             try:
                 for stretch, row, answer in found:
-                    self._take(_Done(stretch, row, answer))
+                    self._take(Done(stretch, row, answer))
             finally:
                 self._write()
 
@@ -187,7 +166,7 @@ class Scoring:
                 f"{', '.join(changed)}. The next try begins anew."
             )
 
-    def _take(self, done: _Done) -> None:
+    def _take(self, done: Done) -> None:
         self._done.append(done)
         if isinstance(done.answer, RefusedRecord):
             self._refusals.add(self._stretches[done.stretch].uri, done.row.begins.line, done.answer)
@@ -205,28 +184,12 @@ class Scoring:
         if not done:
             return
         progress: Progress = {**self._parts.progress, "tally": deepcopy(self._parts.progress["tally"])}
-        texts: dict[Kind, list[str]] = {"lines": [], "errors": []}
-        for item in done:
-            if isinstance(item.answer, RefusedRecord) or isinstance(item.row.values, RefusedRecord):
-                texts["errors"].append(self._error(item))
-            else:
-                texts["lines"].append(self._line(progress, item.row.values, item.answer))
-                if number is None:
-                    answers.count(progress["tally"], item.answer)
+        texts = self._lines.texts(done, progress, is_counted=number is None)
         progress["seconds"] += self._teller.lap()
         ends = done[-1].row.ends
         end = End(range=done[-1].stretch, offset=ends.offset, line=ends.line)
         self._parts.write(progress, texts, end, number)
         self._written = self._parts.rows()
-
-    def _line(self, progress: Progress, keys: Values, answer: Prediction) -> str:
-        progress["columns"] = progress["columns"] or answers.columns(answer)
-        return answers.line(self._settings.output_format, keys, answer, progress["columns"])
-
-    def _error(self, done: _Done) -> str:
-        answer = done.answer if isinstance(done.answer, RefusedRecord) else RefusedRecord("it cannot be read")
-        reason = f"{answer}: {answer.said}" if answer.said else str(answer)
-        return answers.csv_line([self._stretches[done.stretch].uri, done.row.begins.line, reason])
 
     def _check_refused(self) -> None:
         if not self._refusals.are_too_many:
@@ -234,27 +197,6 @@ class Scoring:
         self._write()
         self._parts.write_errors()
         raise self._refusals.too_many()
-
-    def _header(self) -> str:
-        columns = self._parts.progress["columns"]
-        if self._settings.output_format != "CSV" or not columns:
-            return ""
-        return answers.csv_line([*self._settings.key_columns, *columns])
-
-    def _summary(self) -> Summary:
-        progress, rows, refused = self._parts.progress, self._parts.rows(), self._parts.rows("errors")
-        whole = progress["whole"]
-        return Summary(
-            output_uri=self._settings.output_uri,
-            output_format=self._settings.output_format,
-            etag=whole["etag"] if whole else "",
-            errors_uri=errors_uri(self._settings.output_uri) if refused else None,
-            rows=rows,
-            errors=refused,
-            parts=self._parts.count,
-            seconds=round(progress["seconds"], 3),
-            rate=round(rows / max(progress["seconds"], 1e-3), 1),
-        )
 
 
 def _pins(model: Mapping[str, object]) -> Description:

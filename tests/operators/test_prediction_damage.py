@@ -229,6 +229,38 @@ def test_what_others_put_among_the_parts_stays(bucket):
     assert bucket.uris() == {SOURCE, OUTPUT, f"{PARTS}notes.txt"}
 
 
+def test_a_record_that_another_try_has_written_is_not_deleted(bucket, monkeypatch):
+    """The clean-up deletes the version that this try wrote last, and no other."""
+    original, theirs = BaseClient._make_api_call, json.dumps({"version": 2, "try": "0123456789ab"}).encode()
+
+    def call(client, operation, parameters):
+        if operation == "DeleteObject" and parameters["Key"].endswith("progress.json"):
+            original(client, "PutObject", {"Bucket": "bucket", "Key": parameters["Key"], "Body": theirs})
+        return original(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    with pytest.raises(TakenOver, match="0123456789ab"):
+        predict()
+    assert bucket.get(RECORD) == theirs
+    assert got(bucket) == expected()
+
+
+def test_an_answer_with_more_than_was_asked_for_is_an_error(bucket, endpoint, monkeypatch):
+    """A gateway that ignores ranges would have rows read twice."""
+    interrupted(endpoint, bucket)
+    original = BaseClient._make_api_call
+
+    def call(client, operation, parameters):
+        if operation == "GetObject":
+            parameters = {name: value for name, value in parameters.items() if name != "Range"}
+        return original(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    with pytest.raises(AirflowException, match=rf"source_uri: {SOURCE}: S3 sent {len(FILE)} bytes, asked for were \d+"):
+        predict(rows_per_part=10)
+    assert OUTPUT not in bucket.uris()
+
+
 def test_parts_and_uploads_of_dead_tries_are_cleared(bucket):
     """Whoever finishes deletes what no record names any more."""
     bucket.put(f"{PARTS}000007-0123456789ab", b"dead")

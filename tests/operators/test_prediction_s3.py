@@ -636,13 +636,37 @@ def test_a_join_of_what_was_joined_before_in_part_is_an_error(bucket, endpoint):
     whole = bucket.get(OUTPUT)
     endpoint.client().update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9)
     again = predict(source_uri=None, **plan[0])
-    again["seconds"] += 1  # by a clock that does not stand still it is never the same
+    again["seconds"] += 1  # as by a clock that does not stand still; the same bytes by the same summary are done
     with pytest.raises(AirflowException, match=r"there is no object at s3://bucket/out\.csv\.shares/0001-out\.csv"):
         joined([again, summaries[1]])
     assert again["output_uri"] in bucket.uris()
     assert bucket.get(OUTPUT) == whole
     joined([again, predict(source_uri=None, **plan[1])])
     assert len(got(bucket)) == 60
+
+
+def test_a_join_is_not_done_when_the_errors_alone_differ(bucket):
+    """Which version of the errors file belongs to a share stands in its summary, as that of its predictions does."""
+    bucket.put(SOURCE, f"{FILE}ragged\n")
+    first = predict(source_uri=None, max_errors=1, **planned(1)[0])
+    joined([first])
+    bucket.put(SOURCE, f"{FILE}ragged,in,another,way\n")
+    second = predict(source_uri=None, max_errors=1, **planned(1)[0])
+    assert {**second, "errors_etag": first["errors_etag"]} == first
+    joined([second])
+    assert [error["reason"] for error in bucket.rows(f"{OUTPUT}.errors.csv")] == ["it has 4 fields; the columns are 2"]
+
+
+def test_a_late_join_deletes_nothing_of_a_later_run(bucket):
+    """It finds its own work done, and leaves shares that have been written since to the join that knows of them."""
+    summary = predict(source_uri=None, **planned(1)[0])
+    joined([summary])
+    bucket.put(SOURCE, FILE.replace("k1,", "later,"))
+    later = predict(source_uri=None, **planned(1)[0])
+    joined([summary])
+    assert later["output_uri"] in bucket.uris()
+    joined([later])
+    assert got(bucket)[1][0] == "later"
 
 
 def test_a_large_archive_starves_no_worker(bucket):

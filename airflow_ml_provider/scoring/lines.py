@@ -1,0 +1,66 @@
+"""The lines of a part: what is written of each row that is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_ml_provider.errors import RefusedRecord
+from airflow_ml_provider.scoring import answers
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.payloads import Prediction
+    from airflow_ml_provider.scoring.plan import Stretch
+    from airflow_ml_provider.scoring.progress import Kind, Progress
+    from airflow_ml_provider.scoring.rows import Row
+    from airflow_ml_provider.scoring.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One row, and its prediction or why there is none."""
+
+    stretch: int
+    row: Row
+    answer: Prediction | RefusedRecord
+
+
+class Lines:
+    """Write rows as the settings want them.
+
+    :param settings: format and key columns.
+    :param stretches: where the rows are from, for those that are refused.
+    """
+
+    def __init__(self, settings: Settings, stretches: Sequence[Stretch]) -> None:
+        self._settings, self._stretches = settings, stretches
+
+    def texts(self, done: Sequence[Done], progress: Progress, is_counted: bool) -> dict[Kind, list[str]]:
+        """Return the lines of each kind.
+
+        :param progress: learns the columns of the first prediction.
+        :param is_counted: whether its tally counts them too.
+        """
+        texts: dict[Kind, list[str]] = {"lines": [], "errors": []}
+        for item in done:
+            if isinstance(item.answer, RefusedRecord) or isinstance(item.row.values, RefusedRecord):
+                texts["errors"].append(self._error(item))
+                continue
+            progress["columns"] = progress["columns"] or answers.columns(item.answer)
+            format = self._settings.output_format
+            texts["lines"].append(answers.line(format, item.row.values, item.answer, progress["columns"]))
+            if is_counted:
+                answers.count(progress["tally"], item.answer)
+        return texts
+
+    def _error(self, done: Done) -> str:
+        answer = done.answer if isinstance(done.answer, RefusedRecord) else RefusedRecord("it cannot be read")
+        reason = f"{answer}: {answer.said}" if answer.said else str(answer)
+        return answers.csv_line([self._stretches[done.stretch].uri, done.row.begins.line, reason])
+
+    def header(self, columns: Sequence[str]) -> str:
+        """Return the line above those of all parts; empty where there is none."""
+        if self._settings.output_format != "CSV" or not columns:
+            return ""
+        return answers.csv_line([*self._settings.key_columns, *columns])

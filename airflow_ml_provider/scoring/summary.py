@@ -1,0 +1,45 @@
+"""What a file of predictions came to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from airflow_ml_provider.scoring.objects import errors_uri
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.payloads import Format
+    from airflow_ml_provider.scoring.parts import Parts
+    from airflow_ml_provider.scoring.settings import Settings
+
+
+class Summary(TypedDict):
+    """What a file of predictions came to; ``seconds`` and ``rate`` (rows a second) are of all tries together."""
+
+    output_uri: str
+    output_format: Format
+    etag: str
+    errors_uri: str | None
+    errors_etag: str | None
+    rows: int
+    errors: int
+    parts: int
+    seconds: float
+    rate: float
+
+
+def summary(settings: Settings, parts: Parts) -> Summary:
+    """Return what an output came to."""
+    progress, rows, refused = parts.progress, parts.rows(), parts.rows("errors")
+    whole = progress["whole"]
+    return Summary(
+        output_uri=settings.output_uri,
+        output_format=settings.output_format,
+        etag=whole["etag"] if whole else "",
+        errors_uri=errors_uri(settings.output_uri) if refused else None,
+        errors_etag=whole["errors_etag"] if whole else None,
+        rows=rows,
+        errors=refused,
+        parts=parts.count,
+        seconds=round(progress["seconds"], 3),
+        rate=round(rows / max(progress["seconds"], 1e-3), 1),
+    )
