@@ -32,10 +32,11 @@ class S3Calls:
             here = self.count == self.at
             if here and self.when == "before":
                 self.event()
-            answer = original(client, operation, parameters)
-            if here and self.when == "after":
-                self.event()
-            return answer
+            try:
+                return original(client, operation, parameters)
+            finally:  # an object that is not there is an error, too
+                if here and self.when == "after":
+                    self.event()
 
         monkeypatch.setattr(BaseClient, "_make_api_call", call)
 
@@ -83,8 +84,8 @@ def another_try():
 
 
 def two_more_tries():
-    """The next try dies, and the one after it finishes."""
-    with pytest.raises(AirflowException):
+    """The next try dies, unless nothing is left to predict, and the one after it finishes."""
+    with suppress(AirflowException):
         small(max_errors=0)
     small()
 
@@ -114,9 +115,10 @@ def test_a_try_that_sleeps_at_any_call_spoils_nothing(bucket, calls, meanwhile, 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("old", [None, SMALL, OTHER], ids=["nothing", "the same", "another"])
 def test_a_try_that_wakes_after_a_run_of_another_source_spoils_nothing(bucket, calls, old):
-    """Whatever was there before: the output is of the source that the last run read, or the first one finished later.
+    """Whatever was there before: the output is of the last source, and a try that was taken over leaves nothing.
 
-    Then the sleeper is a new run, which read the source anew.
+    One that claims the output later than that run fails on the source that has changed, and leaves its record to the
+    next try.
     """
     _, count = undisturbed(bucket, calls)
     other, _ = undisturbed(bucket, calls, OTHER)
@@ -132,8 +134,12 @@ def test_a_try_that_wakes_after_a_run_of_another_source_spoils_nothing(bucket, c
             small()
             bucket.put(SOURCE, SMALL)
         calls.let(changed, at)
-        with suppress(AirflowException):
+        try:
             small()
+        except TakenOver:
+            pass
+        except AirflowException:
+            predict(rows_per_part=2)
         assert {uri: bucket.get(uri) for uri in bucket.uris() if uri != SOURCE} == other, f"call {at}"
         assert not leftovers(bucket), f"call {at}"
 
