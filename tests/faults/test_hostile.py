@@ -106,7 +106,6 @@ def s3_write():
 
 WAITS = (worker, poke, reschedule, deferred)
 PATHS = (*WAITS, single_call, predict, predict_below_the_client, s3_read, s3_write)
-QUICK = {(worker, "drip_body"), (poke, "drip_body"), (deferred, "drip_body"), (s3_read, "drip_body")}
 
 
 def failure_of(path):
@@ -118,25 +117,12 @@ def failure_of(path):
     return None
 
 
-def marks_of(path, kind):
-    return () if (path, kind) in QUICK else pytest.mark.system
-
-
 def most_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        pytest.param(
-            path, kind, marks=() if (path, kind) in QUICK else pytest.mark.system, id=f"{path.__name__}-{kind}"
-        )
-        for path in PATHS
-        for kind in KINDS
-    ],
-)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("path", PATHS)
 def test_a_path_ends(path, kind, monkeypatch):
     """Within its time and a few seconds, without growing, and without a request to another host."""
     with ExitStack() as stack:
@@ -181,7 +167,6 @@ def ml_models(amazon_ml_local):
     return ids
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("chosen", [b'"model-07"', b"DescribeMLModels"])
 def test_one_that_hangs_holds_up_no_other(ml_models, amazon_ml_local, monkeypatch, chosen):
     """Of twenty waits of which one drips nineteen end as without it; a list that drips costs calls only."""
@@ -202,18 +187,3 @@ def test_one_that_hangs_holds_up_no_other(ml_models, amazon_ml_local, monkeypatc
         assert {model_id for model_id, (kind, _) in ended.items() if kind != "success"} == drips
         assert max(seconds for kind, seconds in ended.values() if kind == "success") < 15
         assert max(seconds for _, seconds in ended.values()) < 30
-
-
-CHILD = """
-import asyncio, sys
-from tests.faults.test_hostile import trigger
-from tests.conftest import ROWS, SCHEMA
-from tests.deferred import first_event
-
-async def main():
-    waits = [asyncio.create_task(first_event(trigger(f"ml-{n}", seconds=600))) for n in range(3)]
-    await asyncio.to_thread(sys.stdin.read)
-
-trigger.__globals__["CONFIG"].update(read_timeout=600)
-asyncio.run(main())
-"""
