@@ -15,8 +15,12 @@ from airflow_ml_provider.payloads import JSON, Description
 from airflow_ml_provider.resources import RESOURCES, ResourceName, WaiterName
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.lineage import Change
     from airflow_ml_provider.payloads import Outcome
     from airflow_ml_provider.waiting import Wait
+
+
+CHANGES: dict[str, Change] = {"Create": "CREATE", "Update": "ALTER", "Delete": "DROP"}
 
 
 @contextmanager
@@ -43,6 +47,9 @@ class MachineLearningOperator(MachineLearningBase):
 
     def thing(self) -> ResourceName:
         return next(name for name in RESOURCES if name in self.operation)
+
+    def change(self) -> Change:
+        return next((change for verb, change in CHANGES.items() if self.operation.startswith(verb)), "")
 
     def request(self, **known: object) -> dict[str, object]:
         """Make the request out of the rendered arguments.

@@ -200,6 +200,10 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     def thing(self) -> ResourceName:
         return "RealtimeEndpoint"
 
+    def source_locations(self) -> list[str]:
+        shares = dict.fromkeys(str(stretch["uri"]) for stretch in self.stretches or ())
+        return super().source_locations() or list(shares)
+
     def execute(self, context: Context) -> Summary:
         from airflow_ml_provider.scoring.worker import Scoring
 
@@ -337,6 +341,9 @@ class MachineLearningJoinPredictS3Operator(MachineLearningBase):
         super().__init__(**kwargs)
         self.output_uri = output_uri
         self.summaries = summaries
+
+    def source_locations(self) -> list[str]:
+        return [summary["output_uri"] for summary in self.summaries]
 
     def execute(self, context: Context) -> Summary:
         from airflow_ml_provider.scoring.sharing import join

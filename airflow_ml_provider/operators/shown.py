@@ -1,4 +1,4 @@
-"""What Airflow shows of a task beside its log: links to what it works at, and the extra of its asset events."""
+"""What Airflow shows of a task beside its log: links to what it works at, the extra of asset events, lineage."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from airflow_ml_provider.links import MachineLearningLink, OutputLink, ResourceL
 from airflow_ml_provider.resources import RESOURCES, ResourceName
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from openlineage.client.event_v2 import Dataset
+    from openlineage.client.facet_v2 import RunFacet
+
     from airflow_ml_provider.compat import BaseOperator, Context
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.lineage import Change, Worked
     from airflow_ml_provider.payloads import Description
 
     Mixin = BaseOperator
@@ -52,6 +57,15 @@ class ShownTask(Mixin):
         self.seen = {**self.seen, **cast("Description", described)}
         return described
 
+    def change(self) -> Change:
+        """Return what the task does to the thing; empty when it only reads it."""
+        return ""
+
+    def source_locations(self) -> list[str]:
+        """Return where in S3 the task's input is."""
+        uri = getattr(self, "source_uri", None)
+        return [uri] if uri else []
+
     def output_location(self) -> str | None:
         """Return where in S3 the task's output is; None while that is not known."""
         return cast("str | None", self.seen.get("OutputUri") or getattr(self, "output_uri", None))
@@ -77,6 +91,34 @@ class ShownTask(Mixin):
         for outlet in self.outlets if self.seen else ():
             if isinstance(outlet, Asset):
                 context["outlet_events"][outlet].extra.update(self.seen)
+
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Dataset, RunFacet]:
+        """Return what the OpenLineage provider asks for after a success."""
+        from airflow_ml_provider.lineage import lineage_of
+
+        return lineage_of(self.worked(task_instance), self.hook)
+
+    def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Dataset, RunFacet]:
+        """Return what the OpenLineage provider asks for after a failure: what is known then."""
+        return self.get_openlineage_facets_on_complete(task_instance)
+
+    def worked(self, task_instance: object) -> Worked:
+        """Return what the task has worked at; of the arguments what they say, where the service has said nothing."""
+        from airflow_ml_provider.lineage import SOURCES, Worked
+        from airflow_ml_provider.service_model import argument_name
+
+        links, change = {type(link) for link in self.operator_extra_links}, self.change()
+        kind = self.thing() if ResourceLink in links else None
+        arguments = {member: getattr(self, argument_name(member), None) for member in SOURCES[kind]} if kind else {}
+        is_written = OutputLink in links and (change or kind != "BatchPrediction")
+        return Worked(
+            kind=kind,
+            id=self.thing_id(cast("Context", {"ti": task_instance})) if kind else "",
+            change=change,
+            known={**arguments, **self.seen},
+            read=self.source_locations(),
+            written=self.output_location() if is_written else None,
+        )
 
     def push_links(self, context: Context) -> None:
         """Push the URLs of the links, unless ``do_xcom_push`` is False; what goes wrong with one fails no task."""

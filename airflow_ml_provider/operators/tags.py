@@ -12,6 +12,7 @@ from airflow_ml_provider.resources import ResourceName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
+    from airflow_ml_provider.lineage import Change
 
 
 class ShownByTags(ShownTask):
@@ -22,6 +23,9 @@ class ShownByTags(ShownTask):
 
     def thing(self) -> ResourceName:
         return self.resource_type
+
+    def change(self) -> Change:
+        return "ALTER"
 
     def thing_id(self, context: Context) -> str:
         return self.resource_id
