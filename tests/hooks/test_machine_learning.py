@@ -18,6 +18,7 @@ from botocore.parsers import ResponseParserError
 from airflow_ml_provider import errors
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from tests.hostile import hostile
 
@@ -146,7 +147,7 @@ def test_an_unknown_model_says_what_to_check(amazon_ml_local):
 def test_a_region_without_the_service_is_named(monkeypatch):
     """botocore makes up hosts for any region; the hook says where the service is."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with pytest.raises(AirflowException, match="does not exist in us-west-2; it does in eu-west-1, us-east-1"):
+    with pytest.raises(InvalidArgument, match="does not exist in us-west-2; it does in eu-west-1, us-east-1"):
         _ = MachineLearningHook(region_name="us-west-2").conn
 
 
@@ -154,7 +155,7 @@ def test_a_region_without_the_service_is_named(monkeypatch):
 def test_what_is_no_region_is_refused(region_name, monkeypatch):
     """A host that nobody has is no outage to wait through: None, as a template renders it, or another case."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with pytest.raises(AirflowException, match=f"^region_name: .* does not exist in {region_name}"):
+    with pytest.raises(InvalidArgument, match=f"^region_name: .* does not exist in {region_name}"):
         _ = MachineLearningHook(region_name=region_name).conn
 
 
@@ -163,7 +164,7 @@ def test_a_missing_region_is_named(connect, monkeypatch, tmp_path):
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     connect()
-    with pytest.raises(AirflowException, match="^region_name: "):
+    with pytest.raises(InvalidArgument, match="^region_name: "):
         _ = MachineLearningHook().conn
 
 

@@ -144,5 +144,5 @@ def test_a_connection_of_another_type_is_named(monkeypatch):
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     get = MachineLearningGetMLModelOperator(task_id="get", ml_model_id="ml-1", aws_conn_id="web")
-    with pytest.raises(AirflowException, match="the connection 'web' is of type 'http'; it must be of type 'aws'"):
+    with pytest.raises(InvalidArgument, match="the connection 'web' is of type 'http'; it must be of type 'aws'"):
         get.execute({})

@@ -47,7 +47,7 @@ def rows() -> Iterator[list[str]]:
             ]
             counts = [(sum(case in done for case in some), len(some)) for some in there]
             if any(count for count, _ in counts):
-                yield [form, version, *(f"{count} of {whole}" if whole else "–" for count, whole in counts)]
+                yield [form, version, *(f"{count}/{whole}" if whole else "–" for count, whole in counts)]
 
 
 if __name__ == "__main__":
