@@ -185,6 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="how long ours predicts at each latency")
     parser.add_argument("--most-rows", type=int, default=1_000_000, help="of the file whose memory is measured")
+    parser.add_argument("--only", choices=("rates", "memory"), help="one of the tables")
     parser.add_argument("--remember", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.disable(logging.INFO)
@@ -200,8 +201,10 @@ def main() -> None:
         text=True,
     ) as server:
         os.environ["AWS_ENDPOINT_URL"] = server.stdout.readline().strip()
-        rates(options.seconds)
-        memory((1000, options.most_rows))
+        if options.only != "memory":
+            rates(options.seconds)
+        if options.only != "rates":
+            memory((1000, options.most_rows))
         server.stdin.close()
     return None
 

@@ -1,4 +1,4 @@
-"""Predict by aiobotocore, in an environment of its own: a task a record, begun at the pace of the limit."""
+"""Predict by aiobotocore, in an environment of its own: many records at once, each attempt at the pace of the limit."""
 
 from __future__ import annotations
 
@@ -15,25 +15,40 @@ from predicting.service import MODEL, control, record
 MOST_IN_FLIGHT = 256
 
 
+class Limiter:
+    """Space attempts evenly; a late wake-up is made up for, but for what is older than 50 ms."""
+
+    def __init__(self, limit: int) -> None:
+        self._seconds, self._next = 1 / limit, time.monotonic()
+
+    async def wait(self) -> None:
+        at = self._next = max(self._next + self._seconds, time.monotonic() - 0.05)
+        await asyncio.sleep(at - time.monotonic())
+
+
 async def predict(client, rows: int, limit: int) -> None:
-    """Begin each call at its own time; a late wake-up is made up for, but for what is older than 50 ms."""
-    url, free, at = os.environ["AWS_ENDPOINT_URL"], asyncio.Semaphore(MOST_IN_FLIGHT), time.monotonic()
+    """Predict for so many records; a throttled attempt is made again."""
+    url, free, limiter = os.environ["AWS_ENDPOINT_URL"], asyncio.Semaphore(MOST_IN_FLIGHT), Limiter(limit)
 
     async def one(number: int) -> None:
-        await client.predict(MLModelId=MODEL, Record=record(number), PredictEndpoint=url)
-        free.release()
+        try:
+            await client.predict(MLModelId=MODEL, Record=record(number), PredictEndpoint=url)
+        except client.exceptions.LimitExceededException:
+            await limiter.wait()
+            await one(number)
+        else:
+            free.release()
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(rows):
             await free.acquire()
+            await limiter.wait()
             tasks.create_task(one(number))
-            at = max(at + 1 / limit, time.monotonic() - 0.05)
-            await asyncio.sleep(at - time.monotonic())
 
 
 async def main(rows: int, limit: int) -> None:
     """Print how long it took, and how much of the processor's time."""
-    config = AioConfig(max_pool_connections=MOST_IN_FLIGHT, retries={"total_max_attempts": 10})
+    config = AioConfig(max_pool_connections=MOST_IN_FLIGHT, retries={"total_max_attempts": 1})
     async with get_session().create_client("machinelearning", config=config) as client:
         await predict(client, 20, limit)
         await asyncio.sleep(1.1)

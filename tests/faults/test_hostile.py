@@ -12,13 +12,14 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_ml_provider.clock import CLOCK
-from airflow_ml_provider.compat import BaseSensorOperator, TaskDeferred
+from airflow_ml_provider.compat import AirflowException, BaseSensorOperator, TaskDeferred
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.ml_model import MachineLearningGetMLModelOperator
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 from airflow_ml_provider.scoring.objects import Source, open_at
 from airflow_ml_provider.scoring.writing import Key, put_part
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+from airflow_ml_provider.triggers import bulk
 from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 from airflow_ml_provider.waiting import Wait
 from tests.deferred import first_event
@@ -85,6 +86,13 @@ def deferred():
         return task.resume_execution(deferral.method_name, {"event": event.payload}, {})
 
 
+def list_of_the_poller():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "MIN_WAITS_FOR_LIST", 1)
+        outcome = asyncio.run(first_event(trigger())).payload["outcome"]
+    raise AirflowException(outcome["message"])
+
+
 def predict():
     MachineLearningHook(config=CONFIG).predict("ml-1", {"x": 1}, os.environ["AWS_ENDPOINT_URL"], mount_timeout=SECONDS)
 
@@ -104,7 +112,7 @@ def s3_write():
     put_part(MachineLearningHook(config=CONFIG).s3, Key("bucket", "key"), bytes(1024 * 1024))
 
 
-WAITS = (worker, poke, reschedule, deferred)
+WAITS = (worker, poke, reschedule, deferred, list_of_the_poller)
 PATHS = (*WAITS, single_call, predict, predict_below_the_client, s3_read, s3_write)
 
 
@@ -135,6 +143,7 @@ def test_a_path_ends(path, kind, monkeypatch):
         assert time.monotonic() - began < LATEST
         assert most_memory() - memory < MOST_MB
         assert server.asked
+        assert path != list_of_the_poller or kind == TLS_STALL or b"DescribeMLModels" in b"".join(server.asked)
         assert not elsewhere.asked
     assert path not in WAITS or "deadline" in str(failure)
     assert failure or path in (s3_read, s3_write)  # S3's answers have no shape that a page could fail to have
