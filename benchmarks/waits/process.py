@@ -32,14 +32,19 @@ def megabytes() -> float:
 
 def all_seen(counts: dict, kind: str, count: int) -> bool:
     """Return whether every endpoint has been looked at, by a Get or by a full round of pages."""
-    return counts["seen"] == count if kind == "peer" else looks(counts, kind, count) >= 1
+    return looks(counts, kind, count) >= 1 if asks_for_lists(kind, count) else counts["seen"] == count
 
 
 def looks(counts: dict, kind: str, count: int) -> float:
     """Return how often an endpoint has been polled, on average."""
-    if kind == "peer":
-        return counts.get("GetMLModel", 0) / count
-    return counts.get("DescribeMLModels", 0) / -(-count // 100)
+    if asks_for_lists(kind, count):
+        return counts.get("DescribeMLModels", 0) / -(-count // 100)
+    return counts.get("GetMLModel", 0) / count
+
+
+def asks_for_lists(kind: str, count: int) -> bool:
+    """Return whether so many waits are polled by lists."""
+    return kind == "ours" and count >= import_module("airflow_ml_provider.triggers.bulk").MIN_WAITS_FOR_LIST
 
 
 def connections(url: str) -> int:
