@@ -164,7 +164,7 @@ def _with_texts(value: Any) -> Any:
 
 @contextmanager
 def _at_once(service: AmazonMLLocal) -> Iterator[None]:
-    """Let what is created be done when its work is, and remember no request."""
+    """Make what is created end with its work, whatever the levers, and remember no request."""
     state, requests = service.state, service.requests
     durations, polls = dict(vars(state.durations)), state.polls_needed
     state.durations.set(**dict.fromkeys(durations, 0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from html import unescape
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 
 from amazon_ml_local import AmazonMLLocal
@@ -198,6 +200,15 @@ def test_a_confusion_matrix_is_a_table_and_no_chart(browse: Any, evaluation: Cal
     page = evaluation("MULTICLASS")
     assert "<img" not in browse(page)[2]
     assert browse("/_local/Evaluation/ev-1/chart.svg")[0] == 404
+
+
+def test_a_chart_leaves_nothing_in_the_service(browse: Any, evaluation: Callable[..., str]):
+    """A process of its own loads matplotlib, so that no call waits for that, and ends with the drawing."""
+    evaluation()
+    loaded = set(sys.modules)
+    assert browse("/_local/Evaluation/ev-1/chart.svg?threshold=0.123")[0] == 200
+    assert not [name for name in set(sys.modules) - loaded if name.startswith("matplotlib")]
+    assert not [each for each in psutil.Process().children() if "amazon_ml_local.worker" in each.cmdline()]
 
 
 def test_an_evaluation_without_counts_says_so(browse: Any, evaluation: Callable[..., str], service: Any):
