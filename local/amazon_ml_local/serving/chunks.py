@@ -6,6 +6,7 @@ Source: Amazon S3 API reference, "Signature Calculations for the Authorization H
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,17 +35,17 @@ def plain(request: Request) -> Request:
 
 def _joined(body: bytes) -> tuple[bytes, dict[str, str]]:
     """Return what is in the chunks, and the headers behind the last one, signatures apart."""
-    parts: list[bytes] = []
+    joined, view = BytesIO(), memoryview(body)
     place = 0
     while True:
         end = body.index(b"\r\n", place)
         size, place = int(body[place:end].partition(b";")[0], 16), end + 2
         if not size:
             break
-        parts.append(body[place : place + size])
+        joined.write(view[place : place + size])
         place += size + 2
         if body[place - 2 : place] != b"\r\n":
-            raise ValueError(f"chunk {len(parts)} does not end where it should")
+            raise ValueError(f"a chunk does not end at byte {place - 2:,}, where it should")
     lines = body[place:].decode("latin-1").split("\r\n")
     pairs = [line.partition(":") for line in lines if ":" in line and "signature" not in line]
-    return b"".join(parts), {name.strip(): value.strip() for name, _, value in pairs}
+    return joined.getvalue(), {name.strip(): value.strip() for name, _, value in pairs}
