@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,12 +12,20 @@ if TYPE_CHECKING:
 
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
+LOOPBACK = "127.0.0.1,localhost"
+
 
 @pytest.fixture
 def amazon_ml_local(monkeypatch: pytest.MonkeyPatch) -> Iterator[AmazonMLLocalFixture]:
-    """Serve Amazon ML on a socket of its own and point boto3, and so Airflow's AWS hooks, to it."""
+    """Serve Amazon ML on a socket of its own and point boto3, and so Airflow's AWS hooks, to it.
+
+    Neither the user's proxies nor the user's profile come between.
+    """
     from amazon_ml_local.fixture import served
 
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, ",".join(filter(None, [os.environ.get(name), LOOPBACK])))
     with served() as local:
         for name, value in local.env.items():
             monkeypatch.setenv(name, value)

@@ -25,6 +25,22 @@ def test_boto3_needs_nothing_more_than_the_fixture(amazon_ml_local: Any):
     assert os.environ["AWS_ENDPOINT_URL"] == amazon_ml_local.url == amazon_ml_local.env["AWS_ENDPOINT_URL"]
 
 
+@pytest.fixture
+def users_environment(monkeypatch: pytest.MonkeyPatch):
+    """A proxy that is down, and a profile that nobody has."""
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "example.org")
+    monkeypatch.setenv("AWS_PROFILE", "nosuch")
+
+
+def test_the_users_proxies_and_profile_do_not_disturb(users_environment: None, amazon_ml_local: Any):
+    """A client that the test makes reaches the service directly, with its keys; the user's NO_PROXY goes on."""
+    assert boto3.session.Session().client("machinelearning").describe_ml_models()["Results"] == []
+    assert os.environ["NO_PROXY"] == "example.org,127.0.0.1,localhost"
+
+
 def test_each_test_has_a_service_of_its_own(amazon_ml_local: Any):
     assert amazon_ml_local.client().describe_data_sources()["Results"] == []
     assert amazon_ml_local.storage.objects == {}
