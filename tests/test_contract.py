@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import pydoc
 import re
 
 import airflow.triggers.base
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.core
 
 INFO = get_provider_info()
 INNER = {
+    "airflow_ml_provider.operators.signature",
     "airflow_ml_provider.operators.base",
     "airflow_ml_provider.operators.claiming",
     "airflow_ml_provider.operators.lifecycle",
@@ -192,6 +194,18 @@ def test_every_argument_is_documented_typed_and_an_attribute(found):
 
 def documented(found, name):
     return re.search(rf":param {name}:(.*?)(?=:param|$)", found.__doc__, re.DOTALL)[1]
+
+
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)
+def test_the_signature_has_every_argument(found):
+    """``inspect.signature`` and ``help`` show what each base takes too, Airflow's among them."""
+    shown = inspect.signature(found).parameters
+    for base in found.__mro__[:-1]:
+        own = inspect.signature(base.__init__).parameters.values()
+        assert {one.name for one in own if one.kind is one.KEYWORD_ONLY} <= set(shown)
+    assert shown["task_id"].default is inspect.Parameter.empty
+    assert {"aws_conn_id", "retries", "trigger_rule"} <= set(shown)
+    assert "retries" in pydoc.plaintext.document(found).partition("\n\n")[0]
 
 
 @pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)

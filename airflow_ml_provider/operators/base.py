@@ -10,6 +10,7 @@ from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AIRFLOW_3, AirflowException, BaseOperator
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.shown import ShownTask
+from airflow_ml_provider.operators.signature import WholeSignature
 from airflow_ml_provider.payloads import JSON, TRIGGER_FAILED, AwsSettings, Description
 from airflow_ml_provider.resources import WaiterName
 
@@ -47,6 +48,7 @@ class MachineLearningBase(ShownTask, BaseOperator):
     :param botocore_config: keyword arguments of ``botocore.config.Config``.
     """
 
+    __signature__ = WholeSignature()
     returns_members: ClassVar[bool] = False  # each member of what is returned becomes an XCom of its own too
 
     def __init__(

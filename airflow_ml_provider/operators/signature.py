@@ -1,0 +1,26 @@
+"""Show every argument of an operator to ``inspect.signature`` and ``help``, inherited ones too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inspect import Signature
+
+
+class WholeSignature:
+    """Compute the signature of a class when somebody asks for it: its own arguments, then those of its bases.
+
+    It stands on the class: Airflow reads what ``__init__`` declares, and finds nothing else there.
+    """
+
+    def __get__(self, instance: object, owner: type) -> Signature:
+        from inspect import Parameter, Signature, signature
+
+        found: dict[str, Parameter] = {}
+        for base in owner.__mro__:
+            if "__init__" in vars(base) and base is not object:
+                for parameter in list(signature(vars(base)["__init__"]).parameters.values())[1:]:
+                    if parameter.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY):
+                        found.setdefault(parameter.name, parameter.replace(kind=Parameter.KEYWORD_ONLY))
+        return Signature(list(found.values()))
