@@ -104,6 +104,7 @@ lint: install  ## Check the style with ruff, and the workflow against its schema
 .PHONY: types
 types: install  ## Check the types with mypy, strictly
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typed.py
 
 .PHONY: browser
 browser:  ## Install Chromium where neither it nor Chrome is there (Debian)

@@ -163,15 +163,15 @@ def expired(wait: Wait) -> Outcome | None:
 
 
 def until(
-    wait: Wait, get: Callable[[], Mapping[str, object]], tell: Callable[[Wait], None] = lambda wait: None
+    wait: Wait, get: Callable[[], Mapping[str, object]], on_look: Callable[[Wait], None] = lambda wait: None
 ) -> Outcome:
     """Look again and again until the wait ends, at the latest at its deadline.
 
-    :param tell: called after each look that did not end the wait.
+    :param on_look: called after each look that did not end the wait.
     """
     while True:
         outcome = look(wait, get) or expired(wait)
         if outcome:
             return outcome
-        tell(wait)
+        on_look(wait)
         CLOCK.sleep(next_pause(wait))

@@ -40,7 +40,7 @@ from tests.paced import Paced  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
-    from amazon_ml_local.fixture import LocalFixture
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 SCHEMA = {
     "version": "1.0",
@@ -68,7 +68,7 @@ def botocore_data() -> Iterator[None]:
 
 
 @pytest.fixture
-def service_clock(amazon_ml_local: LocalFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+def service_clock(amazon_ml_local: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     """Freeze the service's clock, and let our waits and Airflow's own poke loop live by it: nobody sleeps."""
     from airflow_ml_provider.compat import BaseSensorOperator
 
@@ -83,7 +83,7 @@ def service_clock(amazon_ml_local: LocalFixture, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def ml_model(amazon_ml_local: LocalFixture, service_clock: Clock) -> str:
+def ml_model(amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> str:
     """The id of a COMPLETED model: y is 1 from x = 20 on."""
     amazon_ml_local.storage.write("s3://training/train.csv", ROWS.encode())
     client = amazon_ml_local.client()
@@ -101,8 +101,8 @@ def ml_model(amazon_ml_local: LocalFixture, service_clock: Clock) -> str:
 
 @pytest.fixture
 def endpoint(
-    amazon_ml_local: LocalFixture, ml_model: str, service_clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> LocalFixture:
+    amazon_ml_local: AmazonMLLocalFixture, ml_model: str, service_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> AmazonMLLocalFixture:
     """The service with a READY endpoint of ``ml-1``; predictions are paced by its clock, so nobody sleeps."""
     amazon_ml_local.client().create_realtime_endpoint(MLModelId=ml_model)
     service_clock.advance(3600)

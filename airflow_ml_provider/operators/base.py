@@ -136,7 +136,7 @@ class MachineLearningBase(ShownTask, BaseOperator):
 
     told = ""
 
-    def tell(self, wait: Wait) -> None:
+    def log_status(self, wait: Wait) -> None:
         """Log what was last seen of what is awaited, when that is new."""
         seen = wait.error or wait.status
         if seen != self.told:
@@ -164,10 +164,10 @@ class MachineLearningBase(ShownTask, BaseOperator):
         if next_method == TRIGGER_FAILED:
             told = next_kwargs or {}
             self.log.error("%s\n%s", told.get("error"), "".join(told.get("traceback") or []))
-            self.not_resumed(context, str(told.get("error")))
+            self.on_deferral_failed(context, str(told.get("error")))
         return super().resume_execution(next_method, next_kwargs, context)
 
-    def not_resumed(self, context: Context, reason: str) -> NoReturn:
+    def on_deferral_failed(self, context: Context, reason: str) -> NoReturn:
         """Fail as the wait would have failed here.
 
         :raises AirflowException: always, so that the task is retried.

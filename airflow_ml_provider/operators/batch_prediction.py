@@ -64,11 +64,11 @@ class MachineLearningCreateBatchPredictionOperator(ShownBatchPrediction, Machine
         self.batch_prediction_id = batch_prediction_id
         self.batch_prediction_name = batch_prediction_name
 
-    def deliver(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
+    def push_result(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
         """Push the results' URIs as well; a manifest that this task may not read is no failure."""
         from airflow_ml_provider.scoring.manifest import results
 
-        batch_prediction_id = super().deliver(context, wait, outcome)
+        batch_prediction_id = super().push_result(context, wait, outcome)
         if outcome:
             try:
                 found = results(self.hook, str(outcome["description"]["OutputUri"]), batch_prediction_id)

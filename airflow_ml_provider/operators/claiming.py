@@ -53,7 +53,7 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
         if self.making and self.making.held and self.delete_on_failure:
             raise SystemExit(128 + signal.SIGTERM)
 
-    def not_resumed(self, context: Context, reason: str) -> NoReturn:
+    def on_deferral_failed(self, context: Context, reason: str) -> NoReturn:
         """Delete the endpoint, if it is this task's, after a deferral that Airflow itself ended."""
         from airflow_ml_provider.ownership import TAKE_DOWN_SECONDS, Claim
 
@@ -64,7 +64,7 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
                 claim.find()
             except Exception:
                 self.log.exception("%s: kept, since whose it is is not known; it costs money", wait)
-            super().not_resumed(context, reason)
+            super().on_deferral_failed(context, reason)
 
     @property
     def has_delete_task(self) -> bool:

@@ -71,18 +71,18 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
     def execute(self, context: Context) -> str:
         id_argument, resource_id = self.id_argument, self.thing_id(context)
         request = self.request(**{id_argument: resource_id})
-        wait = self.begin(resource_id)
+        wait = self.start_wait(resource_id)
         self.create(wait, request)
         self.log.info("%s: created", wait)
         if self.wait_for_completion:
-            return self.deliver(context, wait, self.finish(wait, "execute_complete"))
-        return self.deliver(context, wait, self.already_failed(wait))
+            return self.push_result(context, wait, self.wait_or_defer(wait, "execute_complete"))
+        return self.push_result(context, wait, self.final_outcome_now(wait))
 
     def execute_complete(self, context: Context, event: Event) -> str:
         """Go on after the deferred wait."""
         from airflow_ml_provider.waiting import Wait
 
-        return self.deliver(context, Wait.from_json(event["wait"]), event["outcome"])
+        return self.push_result(context, Wait.from_json(event["wait"]), event["outcome"])
 
     @property
     def id_argument(self) -> str:
@@ -102,41 +102,41 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         if self.if_exists == "replace" and status == "FAILED":
             self.delete(wait)
         try:
-            self.ask(wait, self.operation, request)
+            self.request_with_retries(wait, self.operation, request)
         except AirflowException as error:
             if self.if_exists != "replace" or code(error) != MISMATCH:
                 raise
             self.delete(wait)
-            self.ask(wait, self.operation, request)
+            self.request_with_retries(wait, self.operation, request)
 
     def delete(self, wait: Wait) -> None:
         """Delete what is to be made anew."""
         self.log.info("%s: FAILED, or made with other parameters; deleting it to make it anew", wait)
-        self.ask(wait, f"Delete{wait.resource.name}", {wait.resource.id_member: wait.resource_id})
+        self.request_with_retries(wait, f"Delete{wait.resource.name}", {wait.resource.id_member: wait.resource_id})
 
     def present(self, wait: Wait) -> Description:
         """Return what the service says of the thing now; empty when there is none."""
         try:
-            answer = self.ask(wait, wait.resource.get, {wait.resource.id_member: wait.resource_id})
+            answer = self.request_with_retries(wait, wait.resource.get, {wait.resource.id_member: wait.resource_id})
         except AirflowException as error:
             if code(error) == NOT_FOUND:
                 return {}
             raise
         return describe(wait.resource, answer)
 
-    def already_failed(self, wait: Wait) -> Outcome | None:
+    def final_outcome_now(self, wait: Wait) -> Outcome | None:
         """Look once, with waiting off, whether the id belongs to something that has FAILED."""
         outcome = self.look(wait)
         return outcome if outcome and outcome["kind"] in ("success", "failure") else None
 
-    def deliver(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
+    def push_result(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
         """Push each member of the description under its own key, and return the id."""
-        learnt = self.concluded(outcome) if outcome else {}
+        learnt = self.raise_unless_success(outcome) if outcome else {}
         self.push(context, {wait.resource.id_member: wait.resource_id, **learnt})
         self.saw({wait.resource.id_member: wait.resource_id, wait.resource.status: wait.status, **learnt})
         return wait.resource_id
 
-    def concluded(self, outcome: Outcome) -> Description:
+    def raise_unless_success(self, outcome: Outcome) -> Description:
         """Return what was seen at the end of the wait.
 
         :raises AirflowException: when it did not end well.
@@ -145,7 +145,7 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         message = outcome["message"]
         if outcome["kind"] == "failure":
             message = message.rstrip(".") + hint
-        return super().concluded({**outcome, "message": message})
+        return super().raise_unless_success({**outcome, "message": message})
 
 
 class MachineLearningGetOperator(MachineLearningOperator):

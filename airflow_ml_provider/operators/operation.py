@@ -108,12 +108,12 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
         self.waiter_max_attempts = waiter_max_attempts
         self.deferrable = deferrable
 
-    def begin(self, resource_id: str) -> Wait:
+    def start_wait(self, resource_id: str) -> Wait:
         """Begin the one wait of this try."""
         seconds = self.waiter_delay * self.waiter_max_attempts
         return self.wait(self.waiter, resource_id, self.waiter_delay, seconds)
 
-    def ask(self, wait: Wait, operation: str, request: Mapping[str, object]) -> dict[str, object]:
+    def request_with_retries(self, wait: Wait, operation: str, request: Mapping[str, object]) -> dict[str, object]:
         """Ask for an operation, again through passing errors until the wait's deadline.
 
         :raises AirflowException: when AWS refuses, or the deadline comes first.
@@ -123,15 +123,15 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
         with failures(f"{operation} of {wait}"):
             return retrying.retry_until_deadline(wait, lambda: self.hook.call_once(operation, wait.deadline, **request))
 
-    def finish(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
+    def wait_or_defer(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
         """Wait to the end, here or in the triggerer: then the task goes on in the method, with an Event."""
         from airflow_ml_provider import waiting
 
         if not self.deferrable:
-            return waiting.until(wait, self.get(wait), self.tell)
+            return waiting.until(wait, self.get(wait), self.log_status)
         return self.look(wait) or self.defer_wait(wait, method_name, **carried)
 
-    def concluded(self, outcome: Outcome) -> Description:
+    def raise_unless_success(self, outcome: Outcome) -> Description:
         """Return what was seen at the end of a wait.
 
         :raises AirflowException: when it did not end well; AirflowFailException when no retry would.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
     from airflow_ml_provider.payloads import Description, Prediction
     from airflow_ml_provider.records import Record
-    from airflow_ml_provider.scoring.plan import Stretch
+    from airflow_ml_provider.scoring.plan import RowRange
     from airflow_ml_provider.scoring.settings import Settings
     from airflow_ml_provider.scoring.sharing import Share
     from airflow_ml_provider.scoring.summary import Summary
@@ -134,7 +134,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     :param source_uri: an object in S3, or with a slash at its end the folder of several; UTF-8, packed by gzip where
         the name ends in ``.gz`` (templated).
-    :param stretches: instead, one worker's share of the rows, as MachineLearningPlanPredictS3Operator gives it
+    :param row_ranges: instead, one worker's share of the rows, as MachineLearningPlanPredictS3Operator gives it
         (templated).
     :param output_uri: the object that gets the predictions, packed by gzip if it ends in ``.gz``. Refused rows go to
         ``<output_uri>.errors.csv``, parts to ``<output_uri>.parts/`` (templated).
@@ -154,7 +154,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     template_fields: Sequence[str] = (
         "ml_model_id",
         "source_uri",
-        "stretches",
+        "row_ranges",
         "output_uri",
         "column_names",
         "key_columns",
@@ -168,7 +168,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         ml_model_id: str,
         output_uri: str,
         source_uri: str | None = None,
-        stretches: Sequence[Description] | None = None,
+        row_ranges: Sequence[Description] | None = None,
         input_format: Format | None = None,
         output_format: Format | None = None,
         column_names: Sequence[str] | None = None,
@@ -185,7 +185,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         self.ml_model_id = ml_model_id
         self.output_uri = output_uri
         self.source_uri = source_uri
-        self.stretches = stretches
+        self.row_ranges = row_ranges
         self.input_format = input_format
         self.output_format = output_format
         self.column_names = column_names
@@ -201,7 +201,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         return "RealtimeEndpoint"
 
     def source_locations(self) -> list[str]:
-        shares = dict.fromkeys(str(stretch["uri"]) for stretch in self.stretches or ())
+        shares = dict.fromkeys(str(row_range["uri"]) for row_range in self.row_ranges or ())
         return super().source_locations() or list(shares)
 
     def execute(self, context: Context) -> Summary:
@@ -210,7 +210,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         ml_model_id, settings = self.check_id("ml_model_id"), self.settings()
         with failures(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
             self.saw({"MLModelId": ml_model_id})
-            scoring = Scoring(self.hook, ml_model_id, self.rows(), settings, is_share=self.stretches is not None)
+            scoring = Scoring(self.hook, ml_model_id, self.rows(), settings, is_share=self.row_ranges is not None)
             return self.saw(scoring.run())
 
     def settings(self) -> Settings:
@@ -233,17 +233,17 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
             timeout=self.timeout,
         )
 
-    def rows(self) -> list[Stretch]:
+    def rows(self) -> list[RowRange]:
         """Return the rows to predict for: a share of a plan, or all rows of the source.
 
-        :raises InvalidArgument: when both or neither of ``source_uri`` and ``stretches`` are given.
+        :raises InvalidArgument: when both or neither of ``source_uri`` and ``row_ranges`` are given.
         """
         from airflow_ml_provider.scoring.settings import Input, share_of
 
-        if self.stretches is not None and self.source_uri is None:
-            return share_of(self.stretches, self.output_uri, self.max_predictions)
-        if self.stretches is not None or self.source_uri is None:
-            raise InvalidArgument("source_uri, stretches: exactly one of them must be given")
+        if self.row_ranges is not None and self.source_uri is None:
+            return share_of(self.row_ranges, self.output_uri, self.max_predictions)
+        if self.row_ranges is not None or self.source_uri is None:
+            raise InvalidArgument("source_uri, row_ranges: exactly one of them must be given")
         source = Input.checked(
             source_uri=self.source_uri,
             output_uri=self.output_uri,
@@ -258,7 +258,7 @@ class MachineLearningPlanPredictS3Operator(MachineLearningBase):
     """Divide the rows of files in S3 between several workers, and the endpoint's rate with them.
 
     Returns a list of arguments for ``MachineLearningPredictS3Operator.partial(…).expand_kwargs(plan.output)``, one
-    item for each worker: ``stretches``, ``output_uri``, ``input_format``, ``max_requests_per_second``.
+    item for each worker: ``row_ranges``, ``output_uri``, ``input_format``, ``max_requests_per_second``.
 
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     :param source_uri: an object in S3, or with a slash at its end the folder of several (templated). One that is

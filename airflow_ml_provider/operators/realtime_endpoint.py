@@ -56,11 +56,11 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         self.if_exists = if_exists
 
     def execute(self, context: Context) -> Description:
-        wait = self.begin(self.check_id("ml_model_id"))
+        wait = self.start_wait(self.check_id("ml_model_id"))
         if not self.wait_for_model:
             return self.create(context, wait)
         wait.waiter = "ml_model_completed"
-        return self.model_completed(context, wait, self.finish(wait, "resume_with_model"))
+        return self.model_completed(context, wait, self.wait_or_defer(wait, "resume_with_model"))
 
     def resume_with_model(self, context: Context, event: Event) -> Description:
         """Go on after a deferred wait for the model."""
@@ -70,7 +70,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
 
     def model_completed(self, context: Context, wait: Wait, outcome: Outcome) -> Description:
         """Create the endpoint of the model that was waited for, under the same deadline."""
-        self.concluded(outcome)
+        self.raise_unless_success(outcome)
         wait.waiter = self.waiter
         return self.create(context, wait)
 
@@ -102,11 +102,11 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
             claim.settle(info)
         wait.created_at = info.get("CreatedAt", "")
         wait.status = info["EndpointStatus"]
-        self.tell(wait)
+        self.log_status(wait)
         if not self.wait_for_completion:
             return self.made(claim, cast("Description", info))
         carried: dict[str, JSON] = {"claim": claim.to_json(), "delete_on_failure": self.delete_on_failure}
-        return self.awaited(claim, self.finish(wait, "execute_complete", **carried))
+        return self.awaited(claim, self.wait_or_defer(wait, "execute_complete", **carried))
 
     def request_endpoint(self, claim: Claim) -> dict[str, object]:
         """Ask for the endpoint, again through errors that pass."""
@@ -138,7 +138,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
             wait.created_at = ""
             claim.begin_anew()
             return self.make(claim)
-        return self.made(claim, self.concluded(outcome))
+        return self.made(claim, self.raise_unless_success(outcome))
 
     def made(self, claim: Claim, info: Description) -> Description:
         """Return the endpoint's info; from here on the Dag's delete task is to delete what this task made."""
@@ -185,18 +185,22 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
         return self
 
     def execute(self, context: Context) -> Description:
-        wait = self.begin(self.check_id("ml_model_id"))
+        wait = self.start_wait(self.check_id("ml_model_id"))
         if self.created_by is None:
             info = self.delete(wait)
         else:
             info, kept = self.delete_created(context, wait, self.created_by)
             if kept:
                 return self.saw(info)
-        return self.concluded(self.finish(wait, "execute_complete")) if self.wait_for_completion else self.saw(info)
+        return (
+            self.raise_unless_success(self.wait_or_defer(wait, "execute_complete"))
+            if self.wait_for_completion
+            else self.saw(info)
+        )
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait."""
-        return self.concluded(event["outcome"])
+        return self.raise_unless_success(event["outcome"])
 
     def delete_created(self, context: Context, wait: Wait, task_id: str) -> tuple[Description, bool]:
         """Delete the endpoint if that task made it in this run; return its info, and whether it is kept."""
@@ -230,7 +234,7 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
         What AWS answers for a DELETED model is not documented, so after a refusal the model itself is looked at.
         """
         try:
-            answer = self.ask(wait, self.operation, {"MLModelId": wait.resource_id})
+            answer = self.request_with_retries(wait, self.operation, {"MLModelId": wait.resource_id})
         except AirflowException:
             gone = self.look(wait)
             if gone is None or gone["kind"] != "success":

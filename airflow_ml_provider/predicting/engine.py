@@ -145,14 +145,14 @@ class Engine:
 
     def _answer(self, call: _Call, slot: Slot) -> None:
         try:
-            call.answer.set_result(self._persist(call.body, slot))
+            call.answer.set_result(self._predict_with_retries(call.body, slot))
         except RefusedRecord as refused:
             call.answer.set_exception(refused)
         except BaseException as error:
             self._fatal, self._closing = error, True
             call.answer.set_exception(error)
 
-    def _persist(self, body: bytes, slot: Slot) -> Prediction:
+    def _predict_with_retries(self, body: bytes, slot: Slot) -> Prediction:
         until = self._pace.clock.now() + self._patience
         seconds = FIRST_PAUSE
         while True:

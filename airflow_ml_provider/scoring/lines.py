@@ -11,7 +11,7 @@ from airflow_ml_provider.scoring import answers
 
 if TYPE_CHECKING:
     from airflow_ml_provider.payloads import Prediction
-    from airflow_ml_provider.scoring.plan import Stretch
+    from airflow_ml_provider.scoring.plan import RowRange
     from airflow_ml_provider.scoring.progress import Kind, Progress
     from airflow_ml_provider.scoring.rows import Row
     from airflow_ml_provider.scoring.settings import Settings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Done:
     """One row, and its prediction or why there is none."""
 
-    stretch: int
+    row_range: int
     row: Row
     answer: Prediction | RefusedRecord
 
@@ -30,11 +30,11 @@ class Lines:
     """Write rows as the settings want them.
 
     :param settings: format and key columns.
-    :param stretches: where the rows are from, for those that are refused.
+    :param row_ranges: where the rows are from, for those that are refused.
     """
 
-    def __init__(self, settings: Settings, stretches: Sequence[Stretch]) -> None:
-        self._settings, self._stretches = settings, stretches
+    def __init__(self, settings: Settings, row_ranges: Sequence[RowRange]) -> None:
+        self._settings, self._stretches = settings, row_ranges
 
     def texts(self, done: Sequence[Done], progress: Progress, is_counted: bool) -> dict[Kind, list[str]]:
         """Return the lines of each kind.
@@ -57,7 +57,7 @@ class Lines:
     def _error(self, done: Done) -> str:
         answer = done.answer if isinstance(done.answer, RefusedRecord) else RefusedRecord("it cannot be read")
         reason = f"{answer}: {answer.said}" if answer.said else str(answer)
-        return answers.csv_line([self._stretches[done.stretch].uri, done.row.begins.line, reason])
+        return answers.csv_line([self._stretches[done.row_range].uri, done.row.begins.line, reason])
 
     def header(self, columns: Sequence[str]) -> str:
         """Return the line above those of all parts; empty where there is none."""

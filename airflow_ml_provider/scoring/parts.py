@@ -44,25 +44,25 @@ class Parts:
 
     :param s3: the client.
     :param output_uri: where the whole will be; the parts stand under the same name with ``.parts/`` behind it.
-    :param pins: what the predictions depend on.
+    :param depends_on: what the predictions depend on.
     :raises AirflowException: when nothing can be written there.
     :raises AirflowFailException: when this S3 holds no conditional writes.
     """
 
-    def __init__(self, s3: S3Client, output_uri: str, pins: Description) -> None:
+    def __init__(self, s3: S3Client, output_uri: str, depends_on: Description) -> None:
         self._s3 = s3
         self._uri = output_uri
         self._output = Output(s3, output_uri)
         self._suspects: set[int] = set()
         self.changed: list[str] = []
-        self.progress = self._resumed(pins) or new_progress(pins)
+        self.progress = self._resumed(depends_on) or new_progress(depends_on)
         self._output.claim(self.progress)
 
-    def _resumed(self, pins: Description) -> Progress | None:
+    def _resumed(self, depends_on: Description) -> Progress | None:
         progress = cast("Progress | None", self._output.record.read())
         if progress is None:
             return None
-        self.changed = [name for name in pins if progress["pins"].get(name) != pins[name]]
+        self.changed = [name for name in depends_on if progress["depends_on"].get(name) != depends_on[name]]
         if (whole := progress["whole"]) and not self.changed:
             found = self._output.find()
             self.changed = [] if found and found.etag == whole["etag"] else ["the output"]

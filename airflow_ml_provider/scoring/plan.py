@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class RowRange:
     """Rows of one object that follow on each other, in plain JSON types.
 
     ``offset`` and ``end`` are places in the unpacked bytes, ``end`` None for the end of the object; ``line`` is the
@@ -36,7 +36,7 @@ class Stretch:
     count: int
 
     def to_json(self) -> Description:
-        """Return the stretch as XCom carries it."""
+        """Return the row_range as XCom carries it."""
         return asdict(self)
 
     def read(self, s3: S3Client, format: Format, place: rows.Place | None = None) -> Iterator[Row]:
@@ -50,7 +50,7 @@ class Stretch:
 
 
 class _Cutter:
-    """Collect stretches into shares of about as many bytes each; a packed object goes whole to one.
+    """Collect row_ranges into shares of about as many bytes each; a packed object goes whole to one.
 
     What is left is divided anew whenever a share begins, so that a large packed object does not starve the next ones.
     """
@@ -58,15 +58,15 @@ class _Cutter:
     def __init__(self, shares: int, size: int) -> None:
         self._most, self._size = shares, size
         self._began = 0
-        self.shares: list[list[Stretch]] = [[]]
+        self.shares: list[list[RowRange]] = [[]]
 
     def is_full(self, size: int) -> bool:
         left = self._most - len(self.shares) + 1
         return left > 1 and size - self._began >= (self._size - self._began) / left
 
-    def add(self, stretch: Stretch, size: int) -> None:
-        if stretch.count:
-            self.shares[-1].append(stretch)
+    def add(self, row_range: RowRange, size: int) -> None:
+        if row_range.count:
+            self.shares[-1].append(row_range)
         if self.shares[-1] and self.is_full(size):
             self.shares.append([])
             self._began = size
@@ -74,7 +74,7 @@ class _Cutter:
 
 def plan(
     s3: S3Client, uri: str, format: Format, column_names: Sequence[str] | None, shares: int = 1
-) -> list[list[Stretch]]:
+) -> list[list[RowRange]]:
     """Read all rows once, to count them and to divide them between so many shares, in order; none is empty.
 
     :raises AirflowFailException: when there is no object, or no row.
@@ -105,12 +105,12 @@ def _cut(
     cutter.add(_stretch(source, columns, begins, None, count), before + source.size)
 
 
-def _stretch(source: Source, columns: list[str], begins: rows.Place, end: int | None, count: int) -> Stretch:
-    return Stretch(source.uri, source.etag, source.size, columns, begins.offset, begins.line, end, count)
+def _stretch(source: Source, columns: list[str], begins: rows.Place, end: int | None, count: int) -> RowRange:
+    return RowRange(source.uri, source.etag, source.size, columns, begins.offset, begins.line, end, count)
 
 
-def limited(shares: Sequence[Sequence[Stretch]], max_predictions: int | None) -> None:
+def limited(shares: Sequence[Sequence[RowRange]], max_predictions: int | None) -> None:
     """Raise AirflowFailException when there are more rows than may be predicted."""
-    rows = sum(stretch.count for share in shares for stretch in share)
+    rows = sum(row_range.count for share in shares for row_range in share)
     if max_predictions is not None and rows > max_predictions:
         raise AirflowFailException(f"max_predictions: there are {rows:,} rows, allowed are {max_predictions:,}")

@@ -48,9 +48,9 @@ class Whole(TypedDict):
 
 
 class Progress(TypedDict):
-    """What is done; ``pins`` is what the predictions depend on: when it changes, they begin anew."""
+    """What is done; ``depends_on`` is what the predictions depend on: when it changes, they begin anew."""
 
-    pins: Description
+    depends_on: Description
     parts: list[Part]
     columns: list[str]
     tally: Tally
@@ -58,9 +58,9 @@ class Progress(TypedDict):
     whole: Whole | None
 
 
-def new_progress(pins: Description) -> Progress:
+def new_progress(depends_on: Description) -> Progress:
     """Return the progress of a run that begins."""
-    return Progress(pins=pins, parts=[], columns=[], tally=new_tally(), seconds=0.0, whole=None)
+    return Progress(depends_on=depends_on, parts=[], columns=[], tally=new_tally(), seconds=0.0, whole=None)
 
 
 def object_name(part: Part, kind: Kind) -> str:

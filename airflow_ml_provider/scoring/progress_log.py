@@ -1,4 +1,4 @@
-"""How far it is, in the log."""
+"""Progress logging: how many rows are done, how fast, and what they cost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def cost(predictions: int) -> str:
     return f"about ${predictions * PRICE_PER_PREDICTION:,.2f} at ${PRICE_PER_PREDICTION} a prediction"
 
 
-class Teller:
+class ProgressLog:
     """Log the progress of the rows.
 
     :param total: how many there are.
@@ -32,14 +32,14 @@ class Teller:
         self._before = before
         self._began = self._told = self._lap = self._clock.now()
 
-    def begin(self, changed: Sequence[str]) -> None:
+    def log_start(self, changed: Sequence[str]) -> None:
         """Log how many rows there are, and what they cost."""
         if changed:
             log.warning("Beginning anew, since this changed after the last try: %s", ", ".join(changed))
         left = self._total - self._before
         log.info("%s rows to predict, %s; an earlier try did %s", f"{left:,}", cost(left), f"{self._before:,}")
 
-    def tell(self, rows: int, errors: int) -> None:
+    def log_progress(self, rows: int, errors: int) -> None:
         """Log the progress every few seconds."""
         now = self._clock.now()
         if now - self._told < TELL_EVERY:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.payloads import Format
 from airflow_ml_provider.scoring.objects import ERRORS, PARTS, SHARES, errors_uri, split
-from airflow_ml_provider.scoring.plan import Stretch, limited, plan
+from airflow_ml_provider.scoring.plan import RowRange, limited, plan
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -52,7 +52,7 @@ class Input:
             at_least("max_predictions", max_predictions, 1)
         return cls(source_uri, format_of("input_format", input_format, source_uri), names, max_predictions)
 
-    def shares(self, s3: S3Client, workers: int = 1) -> list[list[Stretch]]:
+    def shares(self, s3: S3Client, workers: int = 1) -> list[list[RowRange]]:
         """Find the rows, and divide them."""
         found = plan(s3, self.source_uri, self.format, self.column_names, workers)
         limited(found, self.max_predictions)
@@ -110,7 +110,7 @@ class Settings:
             timeout=timeout,
         )
 
-    def pins(self) -> Description:
+    def depends_on(self) -> Description:
         """Return those that the output's bytes depend on."""
         return {
             "input_format": self.input_format,
@@ -150,15 +150,15 @@ def key_names(value: object) -> list[str]:
     return names
 
 
-def share_of(stretches: Sequence[Description], output_uri: str, max_predictions: int | None) -> list[Stretch]:
+def share_of(row_ranges: Sequence[Description], output_uri: str, max_predictions: int | None) -> list[RowRange]:
     """Return one worker's share of a plan.
 
     :raises InvalidArgument: when its rows lie among the output's own objects.
     :raises AirflowFailException: when it has more rows than ``max_predictions``.
     """
-    found = [Stretch(**cast("dict[str, Any]", stretch)) for stretch in stretches]
-    for stretch in found:
-        check_source(stretch.uri, output_uri)
+    found = [RowRange(**cast("dict[str, Any]", row_range)) for row_range in row_ranges]
+    for row_range in found:
+        check_source(row_range.uri, output_uri)
     limited([found], max_predictions)
     return found
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Share(TypedDict):
     """What one worker does: arguments of MachineLearningPredictS3Operator."""
 
-    stretches: list[Description]
+    row_ranges: list[Description]
     output_uri: str
     input_format: Format
     max_requests_per_second: int
@@ -49,11 +49,11 @@ def divide(
     if rate < 1:
         raise AirflowException(f"MLModel {ml_model_id} has no realtime endpoint to predict with")
     found = source.shares(hook.s3, min(workers, rate))
-    rows = [sum(stretch.count for stretch in share) for share in found]
+    rows = [sum(row_range.count for row_range in share) for share in found]
     log.info("%s rows for %d workers, %s", f"{sum(rows):,}", len(found), cost(sum(rows)))
     return [
         Share(
-            stretches=[stretch.to_json() for stretch in share],
+            row_ranges=[row_range.to_json() for row_range in share],
             output_uri=_share_uri(output_uri, number),
             input_format=source.format,
             max_requests_per_second=share_of_rate,

@@ -17,7 +17,7 @@ from airflow_ml_provider.scoring import answers
 from airflow_ml_provider.scoring.lines import Done, Lines
 from airflow_ml_provider.scoring.parts import DamagedPart, Parts
 from airflow_ml_provider.scoring.progress import End, Progress
-from airflow_ml_provider.scoring.progress_log import Teller, log
+from airflow_ml_provider.scoring.progress_log import ProgressLog, log
 from airflow_ml_provider.scoring.refusals import Refusals
 from airflow_ml_provider.scoring.rows import Place, Row
 from airflow_ml_provider.scoring.summary import Summary, summary
@@ -26,18 +26,18 @@ from airflow_ml_provider.scoring.variables import get_patiently, variables
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.payloads import Description, Prediction
-    from airflow_ml_provider.scoring.plan import Stretch
+    from airflow_ml_provider.scoring.plan import RowRange
     from airflow_ml_provider.scoring.settings import Settings
 
 MOST_REPAIRS = 5
 
 
 class Scoring:
-    """Predict for the rows of some stretches, and write the predictions to one object.
+    """Predict for the rows of some row_ranges, and write the predictions to one object.
 
     :param hook: for the model, its endpoint, and S3.
     :param ml_model_id: the model.
-    :param stretches: the rows, in order.
+    :param row_ranges: the rows, in order.
     :param settings: how, and to which object.
     :param is_share: whether the rows are one worker's of many; then all of them may be refused.
     :raises AirflowException: when there is no endpoint, or the output is not writable.
@@ -48,13 +48,13 @@ class Scoring:
         self,
         hook: MachineLearningClientHook,
         ml_model_id: str,
-        stretches: Sequence[Stretch],
+        row_ranges: Sequence[RowRange],
         settings: Settings,
         is_share: bool = False,
     ) -> None:
         self._s3 = hook.s3
-        self._stretches = stretches
-        self._lines = Lines(settings, stretches)
+        self._stretches = row_ranges
+        self._lines = Lines(settings, row_ranges)
         self._settings = settings
         self._is_share = is_share
         self._hook, self._ml_model_id = hook, ml_model_id
@@ -64,11 +64,16 @@ class Scoring:
         excluded = settings.excluded_attribute_names
         self._variables = variables(hook, model, settings.key_columns, excluded, settings.timeout)
         self._check_headers()
-        pins = {**_pins(model), "ml_model_id": ml_model_id, "source": _digest(stretches), **settings.pins()}
-        self._parts = Parts(self._s3, settings.output_uri, pins)
+        depends_on = {
+            **_model_versions(model),
+            "ml_model_id": ml_model_id,
+            "source": _digest(row_ranges),
+            **settings.depends_on(),
+        }
+        self._parts = Parts(self._s3, settings.output_uri, depends_on)
         self._written = self._parts.rows()
         self._refusals = Refusals(self._parts.rows("errors"), settings.max_errors, settings.output_uri)
-        self._teller = Teller(sum(stretch.count for stretch in stretches), self._written)
+        self._progress_log = ProgressLog(sum(row_range.count for row_range in row_ranges), self._written)
         self._done: list[Done] = []
 
     def run(self) -> Summary:
@@ -77,7 +82,7 @@ class Scoring:
         :raises AirflowFailException: when more rows are refused than allowed; what was done is written.
         :raises TakenOver: when another try works at this output.
         """
-        self._teller.begin(self._parts.changed)
+        self._progress_log.log_start(self._parts.changed)
         for _ in range(MOST_REPAIRS):
             if not self._parts.progress["whole"]:
                 self._check_refused()
@@ -89,7 +94,7 @@ class Scoring:
             except DamagedPart as damaged:
                 log.warning("%s; its rows are predicted again", damaged)
             else:
-                self._teller.end(answers.summary(self._parts.progress["tally"]))
+                self._progress_log.end(answers.summary(self._parts.progress["tally"]))
                 return summary(self._settings, self._parts)
         raise AirflowException(
             f"output_uri: parts of {self._settings.output_uri} were damaged {MOST_REPAIRS} times; does its S3 keep "
@@ -102,9 +107,9 @@ class Scoring:
     def _check_headers(self) -> None:
         """Raise AirflowFailException for a header that no row below can make up for."""
         checked: set[tuple[str, ...]] = set()
-        for stretch in self._stretches if self._settings.input_format == "CSV" else ():
-            if (columns := tuple(stretch.columns)) not in checked:
-                self._variables.check_header(columns, stretch.uri)
+        for row_range in self._stretches if self._settings.input_format == "CSV" else ():
+            if (columns := tuple(row_range.columns)) not in checked:
+                self._variables.check_header(columns, row_range.uri)
                 checked.add(columns)
 
     def _repair(self) -> None:
@@ -121,18 +126,18 @@ class Scoring:
         parts = self._parts.progress["parts"]
         with closing(self._answers(self._rows(self._begin(len(parts))))) as found:
             try:
-                for stretch, row, answer in found:
-                    self._take(Done(stretch, row, answer))
+                for row_range, row, answer in found:
+                    self._take(Done(row_range, row, answer))
             finally:
                 self._write()
 
     def _answers(
         self, rows: Iterator[tuple[int, Row]]
     ) -> Generator[tuple[int, Row, Prediction | RefusedRecord], None, None]:
-        records = (((stretch, self._kept(row)), self._variables.record(row.values)) for stretch, row in rows)
+        records = (((row_range, self._kept(row)), self._variables.record(row.values)) for row_range, row in rows)
         with closing(self._predictor.predict(records)) as predictions:
-            for (stretch, row), answer in predictions:
-                yield stretch, row, answer
+            for (row_range, row), answer in predictions:
+                yield row_range, row, answer
 
     def _begin(self, number: int) -> End | None:
         """Return where a part begins; None for the first."""
@@ -159,8 +164,8 @@ class Scoring:
             self._parts.write_errors()
             self._parts.clear()
             raise self._refusals.all_refused()
-        now = _pins(self._get_model())
-        if changed := [name for name, value in now.items() if self._parts.progress["pins"][name] != value]:
+        now = _model_versions(self._get_model())
+        if changed := [name for name, value in now.items() if self._parts.progress["depends_on"][name] != value]:
             raise AirflowException(
                 f"MLModel {self._ml_model_id} in {self._hook.conn_region_name}: this changed while it predicted: "
                 f"{', '.join(changed)}. The next try begins anew."
@@ -169,11 +174,11 @@ class Scoring:
     def _take(self, done: Done) -> None:
         self._done.append(done)
         if isinstance(done.answer, RefusedRecord):
-            self._refusals.add(self._stretches[done.stretch].uri, done.row.begins.line, done.answer)
+            self._refusals.add(self._stretches[done.row_range].uri, done.row.begins.line, done.answer)
             self._check_refused()
         if len(self._done) >= self._settings.rows_per_part:
             self._write()
-        self._teller.tell(self._written + len(self._done), self._refusals.count)
+        self._progress_log.log_progress(self._written + len(self._done), self._refusals.count)
 
     def _write(self, number: int | None = None) -> None:
         """Write a part of what is done. An exception from outside, as a time-out's, may come at every point here.
@@ -185,9 +190,9 @@ class Scoring:
             return
         progress: Progress = {**self._parts.progress, "tally": deepcopy(self._parts.progress["tally"])}
         texts = self._lines.texts(done, progress, is_counted=number is None)
-        progress["seconds"] += self._teller.lap()
+        progress["seconds"] += self._progress_log.lap()
         ends = done[-1].row.ends
-        end = End(range=done[-1].stretch, offset=ends.offset, line=ends.line)
+        end = End(range=done[-1].row_range, offset=ends.offset, line=ends.line)
         self._parts.write(progress, texts, end, number)
         self._written = self._parts.rows()
 
@@ -199,12 +204,12 @@ class Scoring:
         raise self._refusals.too_many()
 
 
-def _pins(model: Mapping[str, object]) -> Description:
+def _model_versions(model: Mapping[str, object]) -> Description:
     """Return what of a model and its endpoint the predictions depend on."""
     created_at = endpoint_info(model).get("CreatedAt")
     return {"score_threshold": to_json(model.get("ScoreThreshold")), "endpoint_created_at": created_at}
 
 
-def _digest(stretches: Sequence[Stretch]) -> str:
-    text = json.dumps([stretch.to_json() for stretch in stretches])
+def _digest(row_ranges: Sequence[RowRange]) -> str:
+    text = json.dumps([row_range.to_json() for row_range in row_ranges])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -60,11 +60,11 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         return WAITERS[self.waiter].name
 
     def poke(self, context: Context) -> PokeReturnValue:
-        wait = self._wait = self._wait or self.begin(context)
+        wait = self._wait = self._wait or self.start_wait(context)
         outcome = self.look(wait)
         if outcome:
-            return PokeReturnValue(is_done=True, xcom_value=self.concluded(outcome))
-        self.tell(wait)
+            return PokeReturnValue(is_done=True, xcom_value=self.raise_unless_success(outcome))
+        self.log_status(wait)
         return PokeReturnValue(is_done=False)
 
     _wait: Wait | None = None  # of all pokes that are in one process
@@ -84,10 +84,10 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
     def execute_deferrable(self) -> Description:
         """Look once, and leave the rest of the wait to the triggerer."""
         try:
-            wait = self.begin()
+            wait = self.start_wait()
             outcome = self.look(wait)
             if outcome is not None:
-                return self.concluded(outcome)
+                return self.raise_unless_success(outcome)
         except Exception as error:
             self.fail_or_skip(error)
         return self.defer_wait(wait, "execute_complete")
@@ -95,16 +95,16 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait."""
         try:
-            return self.concluded(event["outcome"])
+            return self.raise_unless_success(event["outcome"])
         except (AirflowFailException, AirflowSensorTimeout) as error:
             self.fail_or_skip(error)
 
-    def not_resumed(self, context: Context, reason: str) -> NoReturn:
+    def on_deferral_failed(self, context: Context, reason: str) -> NoReturn:
         """Fail as a poke would have: a deferral that was timed out has passed the sensor's deadline."""
         ended = AirflowSensorTimeout if "timeout" in reason.lower() else AirflowException
         self.fail_or_skip(ended(f"Airflow ended the deferred wait: {reason}"))
 
-    def begin(self, context: Context | None = None) -> Wait:
+    def start_wait(self, context: Context | None = None) -> Wait:
         """Return a wait that ends with the sensor's ``timeout``; one that is rescheduled goes on with its first."""
         wait = self.wait(self.waiter, self.check_id(self.id_argument), self.poke_interval, self.timeout)
         began = first_rescheduled(context) if context and self.mode == "reschedule" else None
@@ -116,7 +116,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
             wait.deadline -= BEFORE_AIRFLOW
         return wait
 
-    def concluded(self, outcome: Outcome) -> Description:
+    def raise_unless_success(self, outcome: Outcome) -> Description:
         """Return what was seen at the end of the wait.
 
         :raises AirflowSensorTimeout: when the deadline came first.

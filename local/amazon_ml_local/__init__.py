@@ -4,14 +4,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
     from amazon_ml_local.protocol import Request, Response
     from amazon_ml_local.service import AmazonMLLocal
     from amazon_ml_local.storage import MemoryStorage, S3Storage, Storage, StorageError
 
-__all__ = ["AmazonMLLocal", "MemoryStorage", "Request", "Response", "S3Storage", "Storage", "StorageError"]
+__all__ = [
+    "AmazonMLLocal",
+    "AmazonMLLocalFixture",
+    "MemoryStorage",
+    "Request",
+    "Response",
+    "S3Storage",
+    "Storage",
+    "StorageError",
+]
 
 _MODULES = {
     "AmazonMLLocal": "service",
+    "AmazonMLLocalFixture": "fixture",
     **dict.fromkeys(("Request", "Response"), "protocol"),
     **dict.fromkeys(("MemoryStorage", "S3Storage", "Storage", "StorageError"), "storage"),
 }

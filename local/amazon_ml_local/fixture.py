@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal, overload
 
 from amazon_ml_local.service import AmazonMLLocal
 from amazon_ml_local.serving.application import Application, environment
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from botocore.client import BaseClient
+    from mypy_boto3_machinelearning.client import MachineLearningClient
+    from mypy_boto3_s3.client import S3Client
 
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.faults import Faults
@@ -72,8 +74,18 @@ class AmazonMLLocalFixture:
             self.storage.other_services.put({}, found.buckets)
         found.plant(self.service)
 
+    @overload
+    def client(self, name: Literal["machinelearning"] = ..., **settings: Any) -> MachineLearningClient: ...
+    @overload
+    def client(self, name: Literal["s3"], **settings: Any) -> S3Client: ...
+    @overload
+    def client(self, name: str, **settings: Any) -> BaseClient: ...
     def client(self, name: str = "machinelearning", **settings: Any) -> BaseClient:
-        """Return a boto3 client that calls it over the socket."""
+        """Return a boto3 client that calls it over the socket.
+
+        :param name: of the service, Amazon ML unless given; ``s3`` and ``sts`` are on the same socket.
+        :param settings: further arguments of boto3's ``client()``; URL, region and dummy keys have defaults.
+        """
         import boto3
 
         from amazon_ml_local.client import make_client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from amazon_ml_local import protocol
 from amazon_ml_local.data_folder import DataFolderError
@@ -22,8 +22,8 @@ from amazon_ml_local.validation import validate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from botocore.client import BaseClient
     from botocore.model import OperationModel
+    from mypy_boto3_machinelearning.client import MachineLearningClient
 
     from amazon_ml_local.data_folder import DataFolder
     from amazon_ml_local.entities import Entity
@@ -97,7 +97,7 @@ class AmazonMLLocal:
         date = formatdate(min(self.clock.now(), LATEST_DATE), usegmt=True)
         return replace(response, headers={**response.headers, "Date": date})
 
-    def client(self, name: Literal["machinelearning"] = "machinelearning", **settings: Any) -> BaseClient:
+    def client(self, name: Literal["machinelearning"] = "machinelearning", **settings: Any) -> MachineLearningClient:
         """Return a boto3 client that calls this service in process, without a socket.
 
         :param settings: further arguments of boto3's ``client()``; region and dummy keys have defaults
@@ -107,7 +107,7 @@ class AmazonMLLocal:
 
         if name != "machinelearning":
             raise ValueError(f"only machinelearning is served in process, not {name!r}; serving.serve() has the others")
-        return in_process_client(self.handle, name, **settings)
+        return cast("MachineLearningClient", in_process_client(self.handle, name, **settings))
 
     def close(self) -> None:
         """End all work; what is kept in a folder begins again with the next service there."""

@@ -12,7 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
-    from amazon_ml_local.fixture import LocalFixture
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 BUCKET = "amazon-ml-demo"
 DAGS = Path(__file__).parent.parent.parent / "dags"
@@ -44,7 +44,7 @@ def airflow_database() -> None:
 
 
 @pytest.fixture
-def bucket(amazon_ml_local: LocalFixture) -> str:
+def bucket(amazon_ml_local: AmazonMLLocalFixture) -> str:
     """The bucket that the example Dags use, in the S3 beside the service."""
     amazon_ml_local.client("s3").create_bucket(Bucket=BUCKET)
     return BUCKET

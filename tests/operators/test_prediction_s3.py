@@ -543,8 +543,8 @@ def test_a_file_that_is_none_is_an_error(bucket, endpoint, body, message):
         ({"source_uri": "s3://bucket/in/", "output_uri": "s3://bucket/in/out"}, "output_uri: .* or in it"),
         ({"source_uri": "bucket/in.csv"}, "source_uri: 'bucket/in.csv' is no S3 URI"),
         ({"output_uri": "s3://bucket"}, "output_uri: 's3://bucket' is no S3 URI"),
-        ({"source_uri": None}, "source_uri, stretches: exactly one"),
-        ({"stretches": []}, "source_uri, stretches: exactly one"),
+        ({"source_uri": None}, "source_uri, row_ranges: exactly one"),
+        ({"row_ranges": []}, "source_uri, row_ranges: exactly one"),
         ({"ml_model_id": None}, "ml_model_id: it is None"),
         ({"key_columns": "id"}, "key_columns: it is str; it must be a list of names"),
         ({"column_names": ["a", "a"]}, "column_names: a name is empty or stands twice"),
@@ -605,7 +605,7 @@ def test_many_workers_make_the_bytes_of_one(bucket, endpoint):
         task_id="plan", ml_model_id="ml-1", source_uri="s3://bucket/in/", output_uri=OUTPUT, workers=3
     ).execute({})
     assert [share["max_requests_per_second"] for share in plan] == [74, 70, 56]  # as there are rows, 200 in sum
-    assert sum(stretch["count"] for share in plan for stretch in share["stretches"]) == 62
+    assert sum(row_range["count"] for share in plan for row_range in share["row_ranges"]) == 62
     summaries = [predict(source_uri=None, **share) for share in json.loads(json.dumps(plan))]
     join = MachineLearningJoinPredictS3Operator(task_id="join", output_uri=OUTPUT, summaries=summaries)
     total = join.execute({})
@@ -674,7 +674,7 @@ def test_a_large_archive_starves_no_worker(bucket):
     bucket.put("s3://bucket/in/1.csv.gz", gzip.compress(("id,x\n" + "k,1\n" * 30_000).encode()))
     bucket.put("s3://bucket/in/2.csv", "id,x\n" + "k,1\n" * 30)
     plan = planned(4, "s3://bucket/in/")
-    counts = [sum(stretch["count"] for stretch in share["stretches"]) for share in plan]
+    counts = [sum(row_range["count"] for row_range in share["row_ranges"]) for share in plan]
     assert counts[0] == 30_000
     assert len(counts) == 4
     assert max(counts[1:]) - min(counts[1:]) <= 2
@@ -686,10 +686,10 @@ def test_the_log_tells_how_far_it_is(caplog):
     from airflow_ml_provider.scoring import progress_log
 
     seconds = iter([0.0, 4.0, 10.0, 15.0])
-    teller = progress_log.Teller(1000, 100, SimpleNamespace(now=lambda: next(seconds)))
+    progress = progress_log.ProgressLog(1000, 100, SimpleNamespace(now=lambda: next(seconds)))
     with caplog.at_level("INFO", progress_log.log.name):
         for rows in (200, 300, 400):
-            teller.tell(rows, 2)
+            progress.log_progress(rows, 2)
     assert caplog.messages == ["300 of 1,000 rows (30 %), 20.0/s, 2 errors, 35 s left"]
 
 

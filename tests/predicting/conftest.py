@@ -9,10 +9,10 @@ import pytest
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
 if TYPE_CHECKING:
-    from amazon_ml_local.fixture import LocalFixture
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 
 @pytest.fixture
-def hook(endpoint: LocalFixture) -> MachineLearningHook:
+def hook(endpoint: AmazonMLLocalFixture) -> MachineLearningHook:
     """A hook that talks to the service."""
     return MachineLearningHook()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from amazon_ml_local.clock import Clock
-    from amazon_ml_local.fixture import LocalFixture
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 BUCKET = "reports"
 PAGE = f"s3://{BUCKET}/report.html"
@@ -26,7 +26,7 @@ TARGETS = {"BINARY": ("0", "1"), "MULTICLASS": ("red", "green", "blue"), "REGRES
 class Results:
     """Models, and results of theirs in S3."""
 
-    def __init__(self, service: LocalFixture, clock: Clock) -> None:
+    def __init__(self, service: AmazonMLLocalFixture, clock: Clock) -> None:
         self.s3: S3Client = service.client("s3")
         self.s3.create_bucket(Bucket=BUCKET)
         self._service, self._client, self._clock = service, service.client(), clock
@@ -88,7 +88,7 @@ class Results:
 
 
 @pytest.fixture
-def results(amazon_ml_local: LocalFixture, service_clock: Clock) -> Results:
+def results(amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> Results:
     """A bucket for results and reports."""
     return Results(amazon_ml_local, service_clock)
 
