@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import CompletedMultipartUploadTypeDef, CompletedPartTypeDef
 
-CHUNK_BYTES = 8 * 1024 * 1024  # of an upload, and so of memory; S3 takes 10,000 of them
+CHUNK_BYTES = 5 * 1024 * 1024  # of an upload, and so of memory: S3's least; it takes 10,000 of them
 GZIP = 31  # zlib's wbits for it; its header then has no time, so that the same rows make the same bytes
 CONFLICT = "ConditionalRequestConflict"
 REFUSED = frozenset({"PreconditionFailed", "412", CONFLICT, "409", "NoSuchKey", "NoSuchUpload", "404"})
@@ -204,8 +204,10 @@ def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         waiting += piece
         while len(waiting) >= CHUNK_BYTES:
-            yield bytes(waiting[:CHUNK_BYTES])
-            del waiting[:CHUNK_BYTES]
+            with memoryview(waiting) as view:
+                chunk = bytes(view[:CHUNK_BYTES])
+            del waiting[:CHUNK_BYTES]  # before it is sent, so that no more than one is in memory
+            yield chunk
             is_first = False
     if waiting or is_first:
         yield bytes(waiting)

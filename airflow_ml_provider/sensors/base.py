@@ -68,6 +68,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         return PokeReturnValue(is_done=False)
 
     _wait: Wait | None = None  # of all pokes that are in one process
+    _started: float | None = None  # when Airflow began to count the timeout of these
 
     def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
         """Return the seconds to the next poke, for Airflow's own loop: after a failed one more than the interval."""
@@ -78,7 +79,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         return super()._get_next_poke_interval(*args, **kwargs)
 
     def execute(self, context: Context) -> Description:
-        self._wait = None
+        self._wait, self._started = None, CLOCK.now()
         return self.execute_deferrable() if self.deferrable else super().execute(context)
 
     def execute_deferrable(self) -> Description:
@@ -108,12 +109,12 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         """Return a wait that ends with the sensor's ``timeout``; one that is rescheduled goes on with its first."""
         wait = self.wait(self.waiter, self.check_id(self.id_argument), self.poke_interval, self.timeout)
         began = first_rescheduled(context) if context and self.mode == "reschedule" else None
+        if self._started is not None:
+            wait.started = self._started
         if context and began:
             wait.started = min(CLOCK.from_wall(began.timestamp()), wait.started)
-            wait.deadline = wait.started + self.timeout
             wait.calls = context.get("task_reschedule_count") or 0
-        if context is not None:
-            wait.deadline -= BEFORE_AIRFLOW
+        wait.deadline = wait.started + self.timeout - (BEFORE_AIRFLOW if context is not None else 0)
         return wait
 
     def raise_unless_success(self, outcome: Outcome) -> Description:

@@ -193,6 +193,15 @@ def test_the_sensors_own_verdict_comes_before_airflows(slow, service_clock):
         task.poke({"ti": None})
 
 
+def test_the_timeout_counts_from_the_start_of_the_task(slow, service_clock, monkeypatch):
+    """As Airflow counts it: what comes before the first poke is part of it."""
+    task, started = sensor(timeout=95, deferrable=False), service_clock.now()
+    monkeypatch.setattr(task, "check_id", lambda argument: service_clock.sleep(8) or "ml-1")
+    with pytest.raises(AirflowSensorTimeout, match="the deadline of 95 s has passed"):
+        task.execute({})
+    assert service_clock.now() - started == pytest.approx(98), "the last poke is the first one after the deadline"
+
+
 def test_failed_pokes_come_later(slow):
     """After errors a sensor backs off as an operator does, and asks as seldom."""
     slow.faults.add("throttling")
