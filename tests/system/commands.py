@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+import boto3
 import psutil
 
-from scripts.processes import ROOT
+from scripts.processes import DIRECTLY, ROOT, free_port
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+BUTTONS = sorted(path.stem for path in (ROOT / "dags").glob("*.py") if path.stem != "example_data")
 
 # What a user may have set for other programs: a profile that is not there, and proxies that nobody runs.
 DISTURBING = {
@@ -66,6 +77,55 @@ class Command:
             except (psutil.AccessDenied, psutil.NoSuchProcess):
                 continue
         return found
+
+
+class Up(Command):
+    """``make up`` on ports of its own, and its API."""
+
+    def __init__(self) -> None:
+        self.port, self.service_port = free_port(), free_port()
+        super().__init__("up.py", "--port", str(self.port), "--service-port", str(self.service_port))
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.token = ""
+
+    def call(self, method: str, path: str, body: object = None):
+        """Call Airflow's API as its UI does, and return the answer."""
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
+        with DIRECTLY.open(request, timeout=60) as response:
+            return json.load(response)
+
+    def press(self, dag_id: str) -> str:
+        """Press the play button, with the parameters as they are; return the path of the run."""
+        self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+        run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
+        return f"/api/v2/dags/{dag_id}/dagRuns/{run['dag_run_id']}"
+
+    def answer(self, path: str, task_id: str, option: str) -> None:
+        """Answer the form of a task, as a person does, when it is shown and has no answer yet.
+
+        Airflow 3.3 begins a try anew, and asks once more, when the answer comes before its scheduler has seen that the
+        process which asked is over. So a test answers until the run has ended.
+        """
+        if self.call("GET", f"{path}/taskInstances/{task_id}")["state"] == "awaiting_input":
+            with contextlib.suppress(urllib.error.HTTPError):  # 409: it has been answered
+                self.call("PATCH", f"{path}/taskInstances/{task_id}/-1/hitlDetails", {"chosen_options": [option]})
+
+    def failed(self, path: str) -> dict[str, str]:
+        """Return the state of each task of a run that is not success."""
+        tasks = self.call("GET", f"{path}/taskInstances?limit=100")["task_instances"]
+        return {task["task_id"]: task["state"] for task in tasks if task["state"] not in ("success", "skipped")}
+
+    def service(self) -> BaseClient:
+        """Return a client of its Amazon ML."""
+        return boto3.client(
+            "machinelearning",
+            endpoint_url=f"http://127.0.0.1:{self.service_port}",
+            region_name="us-east-1",
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
 
 
 @contextmanager

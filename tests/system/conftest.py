@@ -11,14 +11,20 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from airflow import __version__ as airflow_version
 
 from amazon_ml_local.fixture import served
+from scripts.browser import chromium
 from scripts.processes import BIN, Processes, airflow_environment, free_port
 from tests.conftest import ROWS, SCHEMA
+from tests.system.commands import BUTTONS, Up
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 DAGS = Path(__file__).parent / "dags"
 ON_AIRFLOW_2 = airflow_version.startswith("2.")
@@ -216,3 +222,34 @@ def airflow(shared_service, tmp_path_factory) -> Iterator[Airflow]:
         one.log_in()
         until(lambda: one.call("GET", "/dags")["total_entries"] == (10 if ON_AIRFLOW_2 else 11), 120)
         yield one
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    """``make up`` on ports of its own, when it knows all Dags."""
+    command = Up()
+    try:
+        command.read_until("Ctrl-C ends")
+        command.token = command.call("GET", "/auth/token")["access_token"]
+        until(lambda: command.call("GET", "/api/v2/dags")["total_entries"] == len(BUTTONS), 120)
+        yield command
+    finally:
+        command.process.terminate()
+        command.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, up: Up) -> Iterator[Page]:
+    """A tab, logged in as Airflow's UI logs everybody in here."""
+    with browser.new_context(viewport={"width": 1200, "height": 800}) as context:
+        page = context.new_page()
+        page.goto(up.url)
+        page.wait_for_load_state("networkidle")
+        yield page

@@ -3,61 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 
-import boto3
 import pytest
 
-from scripts.browser import chromium
 from scripts.processes import BIN, ROOT, Processes, airflow_environment, free_port
 from tests.system.conftest import until
-from tests.system.test_up import Up
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 PAGE = "/plugin/amazon-ml-endpoints"
-REPORT = "/api/v2/dags/endpoints_report/dagRuns"
-
-
-@pytest.fixture(scope="module")
-def up() -> Iterator[Up]:
-    """``make up`` on ports of its own."""
-    command = Up()
-    try:
-        command.read_until("Ctrl-C ends")
-        command.token = command.call("GET", "/auth/token")["access_token"]
-        until(lambda: command.call("GET", "/api/v2/dags/endpoints_report"), 120)
-        yield command
-    finally:
-        command.process.terminate()
-        command.process.wait(60)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium."""
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser, up):
-    """A tab, logged in as Airflow's UI logs everybody in here."""
-    with browser.new_context(viewport={"width": 1200, "height": 800}) as context:
-        page = context.new_page()
-        page.goto(up.url)
-        page.wait_for_load_state("networkidle")
-        yield page
-
-
-def service(up):
-    return boto3.client(
-        "machinelearning",
-        endpoint_url=f"http://127.0.0.1:{up.service_port}",
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
 
 
 def frame_of(page, up):
@@ -77,7 +31,7 @@ def report(up) -> None:
 def test_it_shows_an_endpoint_and_then_that_it_is_gone(up, page):
     """The table names the model, its status and cost, and links to the Dag run that made it."""
     up.press("realtime_endpoint")
-    client = service(up)
+    client = up.service()
 
     def live():
         models = client.describe_ml_models(FilterVariable="RealtimeEndpointStatus", NE="NONE")["Results"]

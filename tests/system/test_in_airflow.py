@@ -5,25 +5,24 @@ from __future__ import annotations
 import pytest
 
 from tests.system.conftest import until
-from tests.system.test_endpoints_page import browser, page, service, up  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 SECONDS = 240
 
 
-def finished(up, path):  # noqa: F811 - a fixture's name
+def finished(up, path):
     """Wait for the end of a run, and return its state."""
     until(lambda: up.call("GET", path)["state"] in ("success", "failed"), SECONDS, lambda: up.failed(path))
     return up.call("GET", path)["state"]
 
 
-def pages(up, path):  # noqa: F811 - a fixture's name
+def pages(up, path):
     """Return the address of a run in the UI."""
     return f"{up.url}{path.removeprefix('/api/v2').replace('/dagRuns/', '/runs/')}"
 
 
-def test_a_link_leads_to_the_services_page(up, page):  # noqa: F811 - fixtures
+def test_a_link_leads_to_the_services_page(up, page):
     """From a task's page in Airflow to the page of its model in Amazon ML Local."""
     path = up.press("deploy_asset")
     assert finished(up, path) == "success", up.failed(path)
@@ -38,7 +37,7 @@ def test_a_link_leads_to_the_services_page(up, page):  # noqa: F811 - fixtures
     assert "their-model" in shown.locator("body").inner_text()
 
 
-def test_the_graph_of_assets_joins_producer_and_consumer(up, page):  # noqa: F811 - fixtures
+def test_the_graph_of_assets_joins_producer_and_consumer(up, page):
     """The asset of the endpoint stands between the Dag that deploys and the Dag that predicts, which it starts."""
     up.call("PATCH", "/api/v2/dags/predict_on_asset", {"is_paused": False})
     path = up.press("deploy_asset")
@@ -55,7 +54,7 @@ def test_the_graph_of_assets_joins_producer_and_consumer(up, page):  # noqa: F81
         page.locator(".react-flow__node", has_text=name).first.wait_for(timeout=60_000)
 
 
-def waiting_for_approval(up):  # noqa: F811 - a fixture's name
+def waiting_for_approval(up):
     """Start the Dag that asks a person, and return the path of its run when it waits for an answer."""
     path = up.press("approve_and_deploy")
     task = f"{path}/taskInstances/approve"
@@ -63,12 +62,23 @@ def waiting_for_approval(up):  # noqa: F811 - a fixture's name
     return path
 
 
-def deploy_state(up, path):  # noqa: F811 - a fixture's name
+def decided(up, path, option):
+    """Answer the form as often as it is shown, wait for the end of the run, and return its state."""
+
+    def over():
+        up.answer(path, "approve", option)
+        return up.call("GET", path)["state"] in ("success", "failed")
+
+    until(over, SECONDS, lambda: up.failed(path))
+    return up.call("GET", path)["state"]
+
+
+def deploy_state(up, path):
     """Return the state of the task behind the form."""
     return up.call("GET", f"{path}/taskInstances/deploy")["state"]
 
 
-def test_a_person_approves_in_the_form(up, page):  # noqa: F811 - fixtures
+def test_a_person_approves_in_the_form(up, page):
     """The form shows both metrics and their difference; approved, the new model is deployed."""
     path = waiting_for_approval(up)
     page.goto(f"{pages(up, path)}/tasks/approve/required_actions")
@@ -80,21 +90,19 @@ def test_a_person_approves_in_the_form(up, page):  # noqa: F811 - fixtures
     assert deploy_state(up, path) == "success"
 
 
-def test_a_person_rejects_through_the_api(up):  # noqa: F811 - a fixture
+def test_a_person_rejects_through_the_api(up):
     """Rejected, nothing is deployed, and the run succeeds; the form's text is the same there."""
     path = waiting_for_approval(up)
     (form,) = up.call("GET", f"{path}/hitlDetails")["hitl_details"]
     assert form["subject"].startswith("Deploy approve_and_deploy.train-")
     assert "| deployed: their-model |" in form["body"]
-    assert up.answer(path, "approve", "Reject")
-    assert finished(up, path) == "success", up.failed(path)
+    assert decided(up, path, "Reject") == "success", up.failed(path)
     assert deploy_state(up, path) == "skipped"
 
 
-def test_a_person_approves_through_the_api(up):  # noqa: F811 - a fixture
+def test_a_person_approves_through_the_api(up):
     """Approved, the new model has an endpoint that is READY."""
     path = waiting_for_approval(up)
-    assert up.answer(path, "approve", "Approve")
-    assert finished(up, path) == "success", up.failed(path)
+    assert decided(up, path, "Approve") == "success", up.failed(path)
     model = up.call("GET", f"{path}/taskInstances/train/xcomEntries/return_value")["value"].strip('"')
-    assert service(up).get_ml_model(MLModelId=model)["EndpointInfo"]["EndpointStatus"] == "READY"
+    assert up.service().get_ml_model(MLModelId=model)["EndpointInfo"]["EndpointStatus"] == "READY"

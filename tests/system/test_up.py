@@ -2,75 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
-import urllib.request
-from collections.abc import Iterator
 
-import boto3
 import psutil
 import pytest
 
-from scripts.processes import DIRECTLY, ROOT, free_port
-from tests.system.commands import Command, running
+from scripts.processes import free_port
+from tests.system.commands import BUTTONS, running
 from tests.system.conftest import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 SECONDS = 600  # for all Dags at once
-BUTTONS = sorted(path.stem for path in (ROOT / "dags").glob("*.py") if path.stem != "example_data")
-
-
-class Up(Command):
-    """``make up`` on ports of its own, and its API."""
-
-    def __init__(self) -> None:
-        self.port, self.service_port = free_port(), free_port()
-        super().__init__("up.py", "--port", str(self.port), "--service-port", str(self.service_port))
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.token = ""
-
-    def call(self, method: str, path: str, body: object = None):
-        """Call Airflow's API as its UI does, and return the answer."""
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
-        with DIRECTLY.open(request, timeout=60) as response:
-            return json.load(response)
-
-    def press(self, dag_id: str) -> str:
-        """Press the play button, with the parameters as they are; return the path of the run."""
-        self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
-        run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
-        return f"/api/v2/dags/{dag_id}/dagRuns/{run['dag_run_id']}"
-
-    def answer(self, path: str, task_id: str, option: str) -> bool:
-        """Answer the form of a task as a person does; return whether the task waits for an answer yet.
-
-        Airflow shows the form a moment earlier, and an answer then fails the try.
-        """
-        waits = self.call("GET", f"{path}/taskInstances/{task_id}")["state"] == "awaiting_input"
-        if waits:
-            self.call("PATCH", f"{path}/taskInstances/{task_id}/-1/hitlDetails", {"chosen_options": [option]})
-        return waits
-
-    def failed(self, path: str) -> dict[str, str]:
-        """Return the state of each task of a run that is not success."""
-        tasks = self.call("GET", f"{path}/taskInstances?limit=100")["task_instances"]
-        return {task["task_id"]: task["state"] for task in tasks if task["state"] not in ("success", "skipped")}
-
-
-@pytest.fixture(scope="module")
-def up() -> Iterator[Up]:
-    command = Up()
-    try:
-        command.read_until("Ctrl-C ends")
-        command.token = command.call("GET", "/auth/token")["access_token"]
-        until(lambda: command.call("GET", "/api/v2/dags")["total_entries"] == len(BUTTONS), 120)
-        yield command
-    finally:
-        command.process.terminate()
-        command.process.wait(60)
 
 
 def test_it_listens_on_loopback_alone(up):
@@ -87,9 +30,9 @@ def test_it_listens_on_loopback_alone(up):
 def test_every_play_button(up):
     """Each example Dag succeeds with the parameters that it comes with; one of them asks a person."""
     runs = {dag_id: up.press(dag_id) for dag_id in BUTTONS}
-    until(lambda: up.answer(runs["approve_and_deploy"], "approve", "Approve"), SECONDS)
 
     def states() -> dict[str, str]:
+        up.answer(runs["approve_and_deploy"], "approve", "Approve")
         return {dag_id: up.call("GET", path)["state"] for dag_id, path in runs.items()}
 
     until(lambda: not {"queued", "running"} & set(states().values()), SECONDS, states)
@@ -106,13 +49,7 @@ def test_every_parameter_is_described(up):
 def test_the_event_trigger_starts_its_dag(up):
     """An endpoint that becomes READY again starts a run, without a button."""
     up.call("PATCH", "/api/v2/dags/endpoint_events", {"is_paused": False})
-    client = boto3.client(
-        "machinelearning",
-        endpoint_url=f"http://127.0.0.1:{up.service_port}",
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
+    client = up.service()
 
     def started() -> list[str]:
         runs = up.call("GET", "/api/v2/dags/endpoint_events/dagRuns?limit=100")["dag_runs"]
