@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_ml_provider.compat import AIRFLOW_3
+from airflow_ml_provider.compat import AIRFLOW_3, VERSION
 from tests.dags.test_predict_s3 import VALUES, expected, predicted, put
 
 pytestmark = pytest.mark.core
@@ -50,9 +50,24 @@ def s3(amazon_ml_local, bucket, ml_model):
 
 
 def registered(dag):
-    """Make a Dag's datasets known, which Airflow 2's own ``dag.test`` leaves to the scheduler."""
+    """Make the assets of a Dag known and active, which ``dag.test`` of Airflow 2 and 3.0 leaves to the scheduler."""
     if not AIRFLOW_3:
         dag.sync_to_db()
+    elif VERSION < (3, 1):
+        activate({asset.name: asset for task in dag.tasks for asset in [*task.inlets, *task.outlets]})
+
+
+def activate(assets):
+    """Make Airflow 3.0 take assets for those of a Dag that it has read."""
+    from airflow.models.asset import AssetActive, AssetModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        for name, asset in assets.items():
+            if not session.query(AssetModel).filter_by(name=name).count():
+                session.add(model := AssetModel.from_public(asset))
+                session.flush()
+                session.add(AssetActive.for_asset(model))
 
 
 def test_events_carry_the_description(run_dag, amazon_ml_local, s3, events):
