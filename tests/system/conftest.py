@@ -69,7 +69,7 @@ class Airflow:
         headers = {"Content-Type": "application/json", "Authorization": self.authorization}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{API}{path}", data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=150) as response:  # SQLite's lock is waited for 60 s
             return json.load(response)
 
     def log_in(self) -> None:
