@@ -36,7 +36,9 @@ def waiting(airflow, service, models):
         (model,) = models(1)
         run = airflow.run(dag_id, model)
         if dag_id == "in_worker":
-            until(lambda: count(service, "GetMLModel") >= 3)
+            until(lambda: count(service, "CreateRealtimeEndpoint") == 1)
+            seen = count(service, "GetMLModel")
+            until(lambda: count(service, "GetMLModel") > seen + 1)
         else:
             until(is_deferred(run), what=lambda: run.creates)
             seen = count(service, "GetMLModel")
