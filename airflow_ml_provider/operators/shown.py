@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Mixin = BaseOperator
 else:
-    Mixin = object  # a class that derives from BaseOperator costs every Dag file a quarter of a millisecond
+    Mixin = object  # the classes that use it derive from BaseOperator themselves
 
 Described = TypeVar("Described", bound=Mapping[str, object])
 LINK_SECONDS = 5.0  # for the credentials of an assumed role, which the links are the first to need
@@ -42,9 +42,8 @@ class ShownTask(Mixin):
         @cached_property
         def hook(self) -> MachineLearningHook: ...
 
-    def thing(self) -> ResourceName:
-        """Return the kind of thing that the task works at."""
-        raise NotImplementedError
+        def thing(self) -> ResourceName:
+            """Return the kind of thing that the task works at; a class with a ResourceLink has one."""
 
     def thing_id(self, context: Context) -> str:
         """Return the id of what the task works at."""

@@ -44,7 +44,6 @@ class Pace:
         self.limit = limit
         self.rate = float(limit)
         self.clock = clock
-        self.throttled_calls = 0
         self._lock = threading.Lock()
         self._next = self._raised = self.clock.now()
         self._lowered = self._next - LOWER_AT_MOST_EVERY
@@ -86,7 +85,6 @@ class Pace:
     def throttled(self) -> None:
         """Lower the rate after a throttled call, at most once a second."""
         with self._lock:
-            self.throttled_calls += 1
             now = self.clock.now()
             if now - self._lowered >= LOWER_AT_MOST_EVERY:
                 self.rate = max(self.rate * LOWERED, self.limit * LOWEST)

@@ -14,7 +14,7 @@ os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(DAGS)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps({"conn_type": "aws"})  # the rest comes from amazon_ml_local
 
-import pytest  # noqa: E402
+import pytest  # noqa: E402 - Airflow's settings come first
 
 SCHEMA = {
     "version": "1.0",
