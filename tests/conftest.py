@@ -35,24 +35,16 @@ for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_MACHINE_LEARNING", "AWS_PROFI
 import pytest  # noqa: E402 - pytest's plugins read the environment too
 import trustme  # noqa: E402 - as above
 
+pytest.register_assert_rewrite("tests.helpers")  # what they assert says what it saw, as in a test
+
 from airflow_ml_provider.clock import CLOCK  # noqa: E402 - it is Airflow's settings that come first
-from tests.paced import Paced  # noqa: E402 - as above
+from tests.helpers import training  # noqa: E402 - as above
+from tests.helpers.paced import Paced  # noqa: E402 - as above
+from tests.helpers.polling import until  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
-
-SCHEMA = {
-    "version": "1.0",
-    "targetAttributeName": "y",
-    "dataFormat": "CSV",
-    "dataFileContainsHeader": True,
-    "attributes": [
-        {"attributeName": "x", "attributeType": "NUMERIC"},
-        {"attributeName": "y", "attributeType": "BINARY"},
-    ],
-}
-ROWS = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -85,18 +77,47 @@ def service_clock(amazon_ml_local: AmazonMLLocalFixture, monkeypatch: pytest.Mon
 @pytest.fixture
 def ml_model(amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> str:
     """The id of a COMPLETED model: y is 1 from x = 20 on."""
-    amazon_ml_local.storage.write("s3://training/train.csv", ROWS.encode())
+    training.create_data_source(amazon_ml_local)
     client = amazon_ml_local.client()
-    client.create_data_source_from_s3(
-        DataSourceId="ds-1",
-        DataSpec={"DataLocationS3": "s3://training/train.csv", "DataSchema": json.dumps(SCHEMA)},
-        ComputeStatistics=True,
-    )
     client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
     service_clock.advance(3600)
     assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
     amazon_ml_local.requests.clear()
     return "ml-1"
+
+
+@pytest.fixture
+def service(amazon_ml_local: AmazonMLLocalFixture, ml_model: str) -> AmazonMLLocalFixture:
+    """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
+    amazon_ml_local.service.durations.set(realtime_endpoint=100)
+    return amazon_ml_local
+
+
+@pytest.fixture(scope="session")
+def shared_service() -> Iterator[AmazonMLLocalFixture]:
+    """A service with the data source ``ds`` for tests with real processes, which cost too much to start for each."""
+    from amazon_ml_local.fixture import served
+
+    with served() as service:
+        training.create_data_source(service, "ds")
+        yield service
+
+
+@pytest.fixture
+def models(shared_service: AmazonMLLocalFixture, request: pytest.FixtureRequest) -> Callable[[int], list[str]]:
+    """Create so many COMPLETED models in the shared service, of names that no other test has."""
+
+    def make(count: int) -> list[str]:
+        client = shared_service.client()
+        prefix = request.node.name.replace("[", "-").rstrip("]")[:50]
+        names = [f"{prefix}-{number}" for number in range(count)]
+        for name in names:
+            client.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId="ds")
+        until(lambda: all(client.get_ml_model(MLModelId=name)["Status"] == "COMPLETED" for name in names), 120)
+        shared_service.requests.clear()
+        return names
+
+    return make
 
 
 @pytest.fixture

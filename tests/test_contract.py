@@ -14,19 +14,26 @@ import airflow.triggers.base
 import jmespath
 import pytest
 
-from airflow_ml_provider.get_provider_info import get_provider_info
 from airflow_ml_provider.links import LINKS
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.operation import MachineLearningOperator
 from airflow_ml_provider.resources import RESOURCES, WAITERS
-from airflow_ml_provider.sensors.base import MachineLearningSensor
 from airflow_ml_provider.service_model import argument_name, arguments, operation_model, service_model
 from airflow_ml_provider.triggers.connection import connected_hook
 from airflow_ml_provider.waiting import WAITERS_FILE, Wait
+from tests.helpers.classes import (
+    INFO,
+    NEEDS_AIRFLOW_3,
+    OPERATORS,
+    SENSORS,
+    class_name,
+    classes,
+    module_names,
+    own_arguments,
+)
 
 pytestmark = pytest.mark.core
 
-INFO = get_provider_info()
 INNER = {
     "airflow_ml_provider.operators.signature",
     "airflow_ml_provider.operators.base",
@@ -42,7 +49,6 @@ INNER = {
     "airflow_ml_provider.triggers.task_state",
     "airflow_ml_provider.triggers.threads",
 }
-NEEDS_AIRFLOW_3 = [] if hasattr(airflow.triggers.base, "BaseEventTrigger") else ["airflow_ml_provider.triggers.event"]
 AWS_ARGUMENTS = {"aws_conn_id": "my_aws", "region_name": "eu-west-1", "verify": False, "botocore_config": {}}
 
 LEFT_TO_THE_HOOK = {
@@ -76,27 +82,7 @@ FLAGS = {
 }
 
 
-def classes(section, base):
-    """Return the public classes that the modules in a section of provider info define."""
-    modules = [importlib.import_module(name) for name in module_names(section) if name not in NEEDS_AIRFLOW_3]
-    return [
-        found
-        for module in modules
-        for name, found in vars(module).items()
-        if inspect.isclass(found)
-        and issubclass(found, base)
-        and found.__module__ == module.__name__
-        and not name.startswith("_")
-    ]
-
-
-def module_names(section):
-    return [name for entry in INFO.get(section, []) for name in entry["python-modules"]]
-
-
-OPERATORS = classes("operators", MachineLearningBase)
 BY_OPERATION = [found for found in OPERATORS if hasattr(found, "operation")]
-SENSORS = classes("sensors", MachineLearningSensor)
 TRIGGERS = classes("triggers", airflow.triggers.base.BaseTrigger)
 WAIT = {"waiter": "ml_model_completed", "resource_id": "ml-1", "region": "eu-west-1"}
 TRIGGER_ARGUMENTS = {
@@ -104,16 +90,6 @@ TRIGGER_ARGUMENTS = {
     "carried": {"ours": True},
     "ml_model_id": "ml-1",
 }
-
-
-def own_arguments(found):
-    """Return the explicit arguments of a class's own ``__init__``."""
-    signature = inspect.signature(vars(found)["__init__"])
-    return {
-        name: parameter
-        for name, parameter in signature.parameters.items()
-        if name != "self" and parameter.kind is parameter.KEYWORD_ONLY
-    }
 
 
 def aws_arguments(found):
@@ -135,10 +111,6 @@ def made(found):
     return found(task_id="task", **required, **AWS_ARGUMENTS)
 
 
-def names(found):
-    return found.__name__
-
-
 def test_every_operation_has_its_operator_or_is_left_to_the_hook():
     """23 operations have an operator, named after the operation, and 5 are left to the hook: together all 28."""
     operations = {found.operation for found in BY_OPERATION}
@@ -155,7 +127,7 @@ def test_the_service_has_39_arguments_in_all():
     assert not every & set(inspect.signature(MachineLearningBase.__mro__[1].__init__).parameters)
 
 
-@pytest.mark.parametrize("found", BY_OPERATION, ids=names)
+@pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)
 def test_an_operators_own_arguments_are_the_operations_members(found):
     """Own arguments = the operation's members in snake case, and flags of behaviour that are listed here."""
     operation = found.operation
@@ -163,7 +135,7 @@ def test_an_operators_own_arguments_are_the_operations_members(found):
     assert set(own_arguments(found)) == set(aws_arguments(found)) | added
 
 
-@pytest.mark.parametrize("found", BY_OPERATION, ids=names)
+@pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)
 def test_required_members_are_required_arguments(found):
     """Required = required, but for the exceptions that are listed with their reasons."""
     own = own_arguments(found)
@@ -171,14 +143,14 @@ def test_required_members_are_required_arguments(found):
         assert (own[name].default is inspect.Parameter.empty) == required, name
 
 
-@pytest.mark.parametrize("found", BY_OPERATION, ids=names)
+@pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)
 def test_template_fields_are_the_members_and_the_aws_arguments(found):
     """Every AWS member, aws_conn_id, region_name and verify are templated; flags of behaviour are not."""
     added = {name for key, name in ADDED if key == found.operation}
     assert set(found.template_fields) == set(aws_arguments(found)) | added | set(AWS_FIELDS)
 
 
-@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
 def test_every_argument_is_documented_typed_and_an_attribute(found):
     """IDE, mypy, the Registry and the renderer see each argument: ``:param``, annotation, attribute as given."""
     task = made(found)
@@ -196,7 +168,7 @@ def documented(found, name):
     return re.search(rf":param {name}:(.*?)(?=:param|$)", found.__doc__, re.DOTALL)[1]
 
 
-@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
 def test_the_signature_has_every_argument(found):
     """``inspect.signature`` and ``help`` show what each base takes too, Airflow's among them."""
     shown = inspect.signature(found).parameters
@@ -208,7 +180,7 @@ def test_the_signature_has_every_argument(found):
     assert "retries" in pydoc.plaintext.document(found).partition("\n\n")[0]
 
 
-@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
 def test_the_aws_arguments_survive_to_the_hook(found):
     """Connection, region, verify and botocore's configuration reach the hook as they were given."""
     hook = made(found).hook
@@ -216,7 +188,7 @@ def test_the_aws_arguments_survive_to_the_hook(found):
     assert made(found).aws_settings == AWS_ARGUMENTS
 
 
-@pytest.mark.parametrize("found", TRIGGERS, ids=names)
+@pytest.mark.parametrize("found", TRIGGERS, ids=class_name)
 def test_the_aws_arguments_survive_the_trigger(found, monkeypatch):
     """Serialized and made anew, a trigger makes its hook with the same AWS arguments; it keeps its other ones too."""
     monkeypatch.setenv("AIRFLOW_CONN_MY_AWS", json.dumps({"conn_type": "aws"}))
@@ -230,7 +202,7 @@ def test_the_aws_arguments_survive_the_trigger(found, monkeypatch):
     assert (hook.aws_conn_id, hook._region_name, hook._verify) == ("my_aws", "eu-west-1", False)
 
 
-@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
 def test_region_is_refused(found):
     """``region=`` would be lost silently in the amazon provider; here it is an error that names region_name."""
     with pytest.raises(TypeError, match="region is no argument; use region_name"):
@@ -323,7 +295,7 @@ def test_provider_info_is_what_airflow_accepts():
     assert {"name", "description"} <= set(INFO)
 
 
-@pytest.mark.parametrize("found", BY_OPERATION, ids=names)
+@pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)
 def test_results_name_members_of_the_answer(found):
     """What an operator returns out of an answer is a member of that answer."""
     members = set(operation_model(found.operation).output_shape.members)

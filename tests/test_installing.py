@@ -12,7 +12,7 @@ import pytest
 
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from scripts.environments import CONSTRAINTS
-from tests.test_packaging import PROVIDER
+from tests.helpers.metadata import metadata
 
 pytestmark = pytest.mark.core
 
@@ -22,7 +22,7 @@ CONNECTIONS = dict(re.findall(r"^export AIRFLOW_CONN_(\w+)='(.*)'$", TEXT, re.MU
 
 def test_it_names_the_version_that_is_built():
     """Wheels and requirements are those of this version, and constraints those that the wheels are resolved under."""
-    version = PROVIDER["metadata"]["version"]
+    version = metadata(".")["metadata"]["version"]
     assert set(re.findall(r"(?:ml_provider|ml_local)-([\d.]+)-py3", TEXT)) == {version}
     assert set(re.findall(r"airflow-ml-provider==([\d.]+)", TEXT)) == {version}
     for pinned in re.findall(r"constraints[-/](\d+\.\d+\.\d+)", TEXT):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import json
 import re
 import subprocess
@@ -14,17 +13,11 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from scripts.environments import CONSTRAINTS, REQUIREMENTS, read_environments
+from tests.helpers.metadata import metadata
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENTS = read_environments()
 OLDEST = ENVIRONMENTS[-1]
-
-
-def metadata(folder: str) -> configparser.ConfigParser:
-    """Read a distribution's setup.cfg."""
-    parser = configparser.ConfigParser()
-    parser.read(ROOT / folder / "setup.cfg")
-    return parser
 
 
 PROVIDER, LOCAL = metadata("."), metadata("local")

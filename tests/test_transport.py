@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import time
 
 import boto3
@@ -14,8 +13,9 @@ from botocore.parsers import ResponseParserError
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.transport import AnswerTooLarge, bound, session_of, time_limit
-from tests.gates import Gate, opened
-from tests.hostile import ANSWERS, TLS_STALL, hostile
+from tests.helpers.gates import Gate, opened
+from tests.helpers.hostile import ANSWERS, TLS_STALL, hostile
+from tests.helpers.memory import most_memory
 
 ENDLESS = ("drip_body", "drip_headers", "silence", "continue_for_ever", TLS_STALL)
 TOO_LARGE = ("endless_chunks", "large_body")
@@ -26,11 +26,6 @@ def client(server, service="machinelearning", **config):
     defaults = {"read_timeout": 1, "retries": {"total_max_attempts": 1}}
     session = bound(boto3.session.Session("key", "secret", region_name="us-east-1"))
     return session.client(service, endpoint_url=server.url, config=Config(**defaults | config), verify=False)
-
-
-def most_memory():
-    """The most that this process has ever held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @pytest.mark.parametrize("kind", [*ANSWERS, TLS_STALL])

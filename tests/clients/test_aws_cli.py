@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import ROWS, schema
+from tests.helpers.three_targets import ROWS, schema
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import DATA, ROWS, schema
+from tests.helpers.three_targets import DATA, ROWS, schema
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 PROGRAM = Path(__file__).with_name("round_trip.mjs")

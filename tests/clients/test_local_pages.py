@@ -11,7 +11,7 @@ import pytest
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.serving import serve
 from scripts.browser import chromium
-from tests.local.conftest import DATA, HOUR, ROWS, TARGETS, schema
+from tests.helpers.three_targets import DATA, HOUR, ROWS, TARGETS, schema
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

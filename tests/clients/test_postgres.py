@@ -14,7 +14,7 @@ import pytest
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.learning import sql
 from scripts.processes import free_port
-from tests.local.conftest import schema
+from tests.helpers.three_targets import schema
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 

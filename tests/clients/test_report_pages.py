@@ -10,7 +10,7 @@ import pytest
 
 from airflow_ml_provider.report.page import page as page_of
 from scripts.browser import chromium
-from tests.report.made import NASTY, made_report
+from tests.helpers.reports import NASTY, made_report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -18,7 +18,7 @@ from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.serving import serve
 from amazon_ml_local.serving.guard import Guard
 from scripts.browser import chromium
-from tests.local.conftest import DATA, ROWS, schema
+from tests.helpers.three_targets import DATA, ROWS, schema
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext

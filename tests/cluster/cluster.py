@@ -10,14 +10,14 @@ import signal
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from scripts.processes import BIN, Processes, free_port
+from tests.helpers.polling import until
 
 POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 REDIS = shutil.which("redis-server")
@@ -77,7 +77,9 @@ class Cluster:
         for name in STORES:
             self._start(name)
         for name in STORES:
-            until(lambda port=self._ports[name]: is_open(port), 60, lambda name=name: self._processes.tail(name))
+            until_working(
+                lambda port=self._ports[name]: is_open(port), 60, lambda name=name: self._processes.tail(name)
+            )
 
     def start_airflow(self, env: dict[str, str]) -> None:
         """Start every component of Airflow, and the supervisor."""
@@ -170,15 +172,5 @@ def is_open(port: int) -> bool:
         return True
 
 
-def until(condition: Callable[[], object], seconds: float, what: Callable[[], object] = lambda: "") -> None:
-    """Wait until something is so; errors of a service that is just starting again count as not so.
-
-    :raises AssertionError: when it is not so in time.
-    """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with suppress(OSError):
-            if condition():
-                return
-        time.sleep(0.5)
-    raise AssertionError(f"not so within {seconds} s: {what()}")
+# Errors of a service that is just starting again mean "not yet".
+until_working = partial(until, ignored=(OSError,))

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from amazon_ml_local.fixture import AmazonMLLocalFixture, served
+from amazon_ml_local.fixture import AmazonMLLocalFixture
 from scripts.processes import BIN, Processes, airflow_environment, free_port
-from tests.cluster.cluster import POSTGRES, REDIS, Cluster, until
-from tests.conftest import ROWS, SCHEMA
-from tests.system.conftest import HEALTH, Airflow
+from tests.cluster.cluster import POSTGRES, REDIS, Cluster, until_working
+from tests.helpers.airflow import HEALTH, Airflow
 
 DAGS = Path(__file__).parent / "dags"
 DAG_IDS = {"files", "lifecycle"}
-
-
-@pytest.fixture(scope="session")
-def shared_service() -> Iterator[AmazonMLLocalFixture]:
-    """The service with a data source; it keeps running while the cluster is attacked."""
-    with served() as service:
-        service.storage.write("s3://bucket/train.csv", ROWS.encode())
-        location = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(SCHEMA)}
-        service.client().create_data_source_from_s3(DataSourceId="ds", DataSpec=location, ComputeStatistics=True)
-        yield service
 
 
 @pytest.fixture
@@ -35,23 +23,6 @@ def service(shared_service: AmazonMLLocalFixture) -> AmazonMLLocalFixture:
     shared_service.faults.clear()
     shared_service.requests.clear()
     return shared_service
-
-
-@pytest.fixture
-def models(service: AmazonMLLocalFixture, request: pytest.FixtureRequest) -> Callable[[int], list[str]]:
-    """Make so many trained models, of names that no other test has."""
-
-    def make(count: int) -> list[str]:
-        client = service.client()
-        prefix = request.node.name.replace("[", "-").rstrip("]")[:50]
-        names = [f"{prefix}-{number}" for number in range(count)]
-        for name in names:
-            client.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId="ds")
-        until(lambda: all(client.get_ml_model(MLModelId=name)["Status"] == "COMPLETED" for name in names), 120)
-        service.requests.clear()
-        return names
-
-    return make
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +46,7 @@ def cluster_and_api(
             api = Airflow(processes, env, f"http://127.0.0.1:{port}")
             processes.wait_for("api-server", f"{api.url}{HEALTH}", 180)
             api.log_in()
-            until(lambda: {dag["dag_id"] for dag in api.call("GET", "/dags")["dags"]} == DAG_IDS, 180)
+            until_working(lambda: {dag["dag_id"] for dag in api.call("GET", "/dags")["dags"]} == DAG_IDS, 180)
             yield cluster, api
         finally:
             cluster.close()

@@ -10,7 +10,7 @@ from math import ceil
 
 import pytest
 
-from tests.cluster.cluster import AIRFLOW, STORES, TRIGGERERS, until
+from tests.cluster.cluster import AIRFLOW, STORES, TRIGGERERS, until_working
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -44,7 +44,7 @@ def states(api, run):
 
 def ends_well(api, run, seconds):
     """Wait for the end of a run; no task is stuck, and the run succeeds."""
-    until(lambda: state(api, run) in ENDED, seconds, lambda: states(api, run))
+    until_working(lambda: state(api, run) in ENDED, seconds, lambda: states(api, run))
     assert state(api, run) == "success", states(api, run)
     assert not [one for one in instances(api, run) if one["state"] in UNFINISHED]
 
@@ -93,7 +93,9 @@ def test_kills_cost_no_endpoint(cluster, api, service, models, seed):
     service.service.durations.set(realtime_endpoint=20)
     names = models(MODELS)
     run = start(api, "lifecycle", {"models": names})
-    until(lambda: service.requests.count("CreateRealtimeEndpoint") >= MODELS // 10, 120, lambda: states(api, run))
+    until_working(
+        lambda: service.requests.count("CreateRealtimeEndpoint") >= MODELS // 10, 120, lambda: states(api, run)
+    )
     attack(cluster, random.Random(seed), lambda: state_or_none(api, run) in ENDED)
     ends_well(api, run, 420)
     assert changes(service) == Counter(names)
@@ -112,7 +114,7 @@ def test_a_frozen_triggerer_holds_up_nothing(cluster, api, service, models):
     service.service.durations.set(realtime_endpoint=45)
     names = models(20)
     run = start(api, "lifecycle", {"models": names})
-    until(lambda: states(api, run)["endpoint.create", "deferred"] >= 10, 120, lambda: states(api, run))
+    until_working(lambda: states(api, run)["endpoint.create", "deferred"] >= 10, 120, lambda: states(api, run))
     cluster.freeze("triggerer-1")
     time.sleep(25)
     cluster.thaw("triggerer-1")
@@ -126,7 +128,7 @@ def test_waits_share_their_calls(cluster, api, service, models):
     service.service.durations.set(realtime_endpoint=90)
     names = models(100)
     run = start(api, "lifecycle", {"models": names})
-    until(lambda: states(api, run)["endpoint.create", "deferred"] == len(names), 240, lambda: states(api, run))
+    until_working(lambda: states(api, run)["endpoint.create", "deferred"] == len(names), 240, lambda: states(api, run))
     time.sleep(5)
     service.requests.clear()
     time.sleep(20)
@@ -151,7 +153,7 @@ def test_files_lose_no_row(cluster, api, service, models):
         s3.put_object(Bucket="files", Key=f"in-{file}.csv", Body=body.encode())
         jobs.append({"source_uri": f"s3://files/in-{file}.csv", "output_uri": f"s3://files/out-{file}.csv"})
     run = start(api, "files", {"model": model, "jobs": jobs})
-    until(lambda: service.requests.count("Predict") >= 600, 120, lambda: states(api, run))
+    until_working(lambda: service.requests.count("Predict") >= 600, 120, lambda: states(api, run))
     cluster.kill("worker-1")
     time.sleep(3)
     cluster.freeze("worker-2")

@@ -10,29 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.dags.runs import BUCKET, DAGS, FEATURES, Run
+
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
-
-BUCKET = "amazon-ml-demo"
-DAGS = Path(__file__).parent.parent.parent / "dags"
-FEATURES = Path(__file__).parent / "features"
-
-
-class Run:
-    """A Dag run that has ended."""
-
-    def __init__(self, dag_run: Any) -> None:
-        self.state = str(dag_run.state)
-        self.task_instances = {(ti.task_id, ti.map_index): ti for ti in dag_run.get_task_instances()}
-
-    def states(self) -> dict[str, str]:
-        """The state of each task; of a mapped one, that of its last instance."""
-        return {task_id: str(ti.state) for (task_id, _), ti in self.task_instances.items()}
-
-    def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """What a task pushed."""
-        return self.task_instances[task_id, map_index].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-pytestmark = pytest.mark.core
+from tests.dags.runs import FEATURES
 
-FEATURES = Path(__file__).parent / "features"
+pytestmark = pytest.mark.core
 
 
 def test_operators_in_a_dag_run(run_dag, amazon_ml_local, ml_model):

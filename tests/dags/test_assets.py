@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from airflow_ml_provider.compat import AIRFLOW_3, VERSION
-from tests.dags.test_predict_s3 import VALUES, expected, predicted, put
+from tests.dags.runs import DAGS, FEATURES, VALUES, expected, predicted, put_rows
 
 pytestmark = pytest.mark.core
-
-DAGS = Path(__file__).parent.parent.parent / "dags"
-FEATURES = Path(__file__).parent / "features"
 
 
 @pytest.fixture
@@ -43,7 +38,7 @@ def events(airflow_database):
 def s3(amazon_ml_local, bucket, ml_model):
     """A client of the bucket, with a file of records; an endpoint is READY when it has been looked at twice."""
     client = amazon_ml_local.client("s3")
-    put(client, bucket, "records.csv", 0, len(VALUES))
+    put_rows(client, "records.csv")
     amazon_ml_local.service.ready_after_polls(2)
     amazon_ml_local.clock.resume()
     return client
@@ -104,7 +99,7 @@ def test_events_carry_the_description(run_dag, amazon_ml_local, s3, events):
     assert found["delete"] == [{"MLModelId": "trained", "Status": "DELETED"}]
 
 
-def test_the_consumer_has_what_the_producer_announced(run_dag, amazon_ml_local, s3, bucket, events):
+def test_the_consumer_has_what_the_producer_announced(run_dag, amazon_ml_local, s3, events):
     """The example Dags: the consumer predicts at the announced endpoint, and announces how many rows."""
     early = run_dag(DAGS / "predict_on_asset.py", registered)
     assert (early.state, early.states()) == ("success", {"announced": "skipped", "predict": "skipped"})
@@ -118,6 +113,6 @@ def test_the_consumer_has_what_the_producer_announced(run_dag, amazon_ml_local, 
     consumed = run_dag(DAGS / "predict_on_asset.py", registered)
     assert consumed.state == "success", consumed.states()
     assert consumed.xcom("announced", "EndpointUrl") == amazon_ml_local.url
-    assert predicted(s3, bucket, "announced.csv") == expected()
+    assert predicted(s3, "announced.csv") == expected()
     (announced,) = events()["churn_predictions"]
     assert (announced["output_uri"], announced["rows"]) == ("s3://amazon-ml-demo/announced.csv", len(VALUES))

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from tests.dags.runs import DAGS, FEATURES
+from tests.helpers.endpoints import status
+
 pytestmark = pytest.mark.core
-
-DAGS = Path(__file__).parent.parent.parent / "dags"
-FEATURES = Path(__file__).parent / "features"
-
-
-def status(amazon_ml_local, ml_model):
-    return amazon_ml_local.client().get_ml_model(MLModelId=ml_model)["EndpointInfo"]["EndpointStatus"]
 
 
 def test_an_endpoint_that_a_run_has_left_is_deleted(run_dag, amazon_ml_local, ml_model, service_clock):
@@ -29,7 +23,7 @@ def test_an_endpoint_that_a_run_has_left_is_deleted(run_dag, amazon_ml_local, ml
     assert run.state == "success", run.states()
     (found,) = run.xcom("report")["Endpoints"]
     assert (found["DagId"], found["TaskId"], found["Action"]) == ("endpoint_left", "create", "deleted")
-    assert status(amazon_ml_local, ml_model) == "NONE"
+    assert status(amazon_ml_local) == "NONE"
 
 
 def test_an_endpoint_of_a_run_that_goes_on_is_kept(run_dag, amazon_ml_local, ml_model):
@@ -39,4 +33,4 @@ def test_an_endpoint_of_a_run_that_goes_on_is_kept(run_dag, amazon_ml_local, ml_
     (found,) = run.xcom("report")["Endpoints"]
     assert (found["Action"], found["DagId"]) == ("kept", "endpoint_in_use")
     assert "is not over" in found["Reason"]
-    assert status(amazon_ml_local, ml_model) == "READY"
+    assert status(amazon_ml_local) == "READY"

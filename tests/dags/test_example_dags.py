@@ -6,14 +6,13 @@ import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from airflow_ml_provider.compat import AIRFLOW_3
 from airflow_ml_provider.links import EvaluationReportLink
+from tests.dags.runs import DAGS
 
-DAGS = Path(__file__).parent.parent.parent / "dags"
 WHOLE_DAG = re.compile(r"```python\n(from airflow\.sdk import DAG\n.*?)```\n", re.DOTALL)
 
 

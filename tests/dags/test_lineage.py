@@ -7,17 +7,16 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from amazon_ml_local.fixture import served
-from tests.conftest import ROWS
+from tests.dags.runs import FEATURES
+from tests.helpers.training import ROWS, SCHEMA
 
 HAS_OPENLINEAGE = importlib.util.find_spec("airflow.providers.openlineage") is not None
 pytestmark = pytest.mark.skipif(not HAS_OPENLINEAGE, reason="the OpenLineage provider is not in this environment")
 
-FEATURES = Path(__file__).parent / "features"
 OURS = "arn:aws:machinelearning:us-east-1:123456789012"
 RUN = """
 import runpy, sys
@@ -35,6 +34,7 @@ def written(tmp_path_factory):
     log = home / "events.jsonl"
     with served() as service:
         service.storage.write("s3://training/train.csv", ROWS.encode())
+        service.storage.write("s3://training/train.csv.schema", json.dumps(SCHEMA).encode())
         env = os.environ | service.env | {
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(FEATURES),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from airflow_ml_provider.compat import AIRFLOW_3
 from airflow_ml_provider.links import ResourceLink
+from tests.dags.runs import FEATURES
 
 pytestmark = pytest.mark.core
-
-FEATURES = Path(__file__).parent / "features"
 
 
 def test_links_of_mapped_deferred_and_failed_tasks(run_dag, amazon_ml_local, ml_model):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.files import FILE, SOURCE, Bucket
-from tests.hostile import hostile
+from tests.helpers.files import FILE, SOURCE, Bucket
+from tests.helpers.hostile import hostile
+from tests.helpers.polling import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]  # real time: make test-hostile
 
@@ -102,14 +103,6 @@ def url(endpoint):
     return endpoint.url
 
 
-def until(is_true, process):
-    deadline = time.monotonic() + LONGEST_START
-    while not is_true():
-        assert process.poll() is None, process.communicate()[1][-2000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("kind", ["silence", "drip_body"])
 @pytest.mark.parametrize("name", PROCESSES)
 def test_a_call_that_hangs_holds_up_no_process_s_end(url, name, kind):
@@ -123,7 +116,8 @@ def test_a_call_that_hangs_holds_up_no_process_s_end(url, name, kind):
             text=True,
         )  # fmt: skip
         try:
-            until(lambda: server.asked, process)
+            until(lambda: server.asked or process.poll() is not None, LONGEST_START, pause=0.05)
+            assert process.poll() is None, process.communicate()[1][-2000:]
             time.sleep(0.5)  # it reads the answer now
             process.send_signal(signal.SIGTERM)
             began = time.monotonic()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import time
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -22,8 +21,10 @@ from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtime
 from airflow_ml_provider.triggers import bulk
 from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 from airflow_ml_provider.waiting import Wait
-from tests.deferred import first_event
-from tests.hostile import ANSWERS, TLS_STALL, hostile
+from tests.helpers import training
+from tests.helpers.deferred import first_event
+from tests.helpers.hostile import ANSWERS, TLS_STALL, hostile
+from tests.helpers.memory import most_memory
 
 AirflowRescheduleException = __import__(BaseSensorOperator.__module__, fromlist=["x"]).AirflowRescheduleException
 
@@ -125,10 +126,6 @@ def failure_of(path):
     return None
 
 
-def most_memory():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_ends(path, kind, monkeypatch):
@@ -154,16 +151,7 @@ def ml_models(amazon_ml_local):
     """Twenty models whose endpoints are UPDATING for two seconds."""
     service, client = amazon_ml_local.service, amazon_ml_local.client()
     service.clock.freeze()
-    amazon_ml_local.storage.write(
-        "s3://bucket/train.csv", b"x,y\n" + b"".join(b"%d,%d\n" % (x, x > 9) for x in range(20))
-    )
-    schema = (
-        '{"version": "1.0", "targetAttributeName": "y", "dataFormat": "CSV", "dataFileContainsHeader": true,'
-        ' "attributes": [{"attributeName": "x", "attributeType": "NUMERIC"},'
-        ' {"attributeName": "y", "attributeType": "BINARY"}]}'
-    )
-    data = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": schema}
-    client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=data, ComputeStatistics=True)
+    training.create_data_source(amazon_ml_local)
     ids = [f"model-{number:02}" for number in range(20)]
     for model_id in ids:
         client.create_ml_model(MLModelId=model_id, MLModelType="BINARY", TrainingDataSourceId="ds-1")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException, AirflowSensorTimeout
-from tests.faults.conftest import SENSOR_WAYS
+from tests.faults.ways import SENSOR_WAYS, Scene
+from tests.helpers.endpoints import status
 
 GET, LIST = "GetMLModel", "DescribeMLModels"
 BEGIN = 15.0  # seconds from the start, in the midst of the wait
@@ -26,14 +27,14 @@ class Fault(NamedTuple):
     looking at a steady interval.
     """
 
-    happens: Callable[[object], object]
+    happens: Callable[[Scene], None]
     ends: Literal["success", "timeout", "failure", "error"]
     says: str = ""
     seconds: float = READY_AT + 20
     calls: int = 16
     sensor_ends: Literal["timeout"] | None = None
 
-    def most_looks(self, way, is_sensor):
+    def most_looks(self, way: str, is_sensor: bool) -> float:
         if way == "reschedule" and self.ends == "timeout":
             return STEADY  # each poke is a process of its own, and knows of no failure but its own
         if is_sensor:
@@ -41,35 +42,35 @@ class Fault(NamedTuple):
         return self.calls + (CLEAN_UP if self.ends == "timeout" else 0)
 
 
-def fault(kind, operations=(GET, LIST), **arguments):
-    """Let a fault befall the looks; the clean-up goes through."""
+def fault(kind: str, operations: tuple[str, ...] = (GET, LIST), **arguments: Any) -> Callable[[Scene], None]:
+    """Return what adds a fault to the looks alone, so that the clean-up goes through."""
 
-    def happens(service, timeline):
+    def happens(scene: Scene) -> None:
         for operation in operations:
-            service.faults.add(kind, operation=operation, **arguments)
+            scene.service.faults.add(kind, operation=operation, **arguments)
 
     return happens
 
 
-def outage(service, timeline):
+def outage(scene: Scene) -> None:
     """Refuse connections for 60 s, and break off those that are open."""
-    service.faults.add("reset", count=1)
-    service.front.close()
-    timeline(60, service.front.open)
-    timeline(60, service.faults.clear)
+    scene.service.faults.add("reset", count=1)
+    scene.front.close()
+    scene.timeline(60, scene.front.open)
+    scene.timeline(60, scene.service.faults.clear)
 
 
-def delete_model(service, timeline):
-    service.client().delete_realtime_endpoint(MLModelId="ml-1")
-    service.client().delete_ml_model(MLModelId="ml-1")
+def delete_model(scene: Scene) -> None:
+    delete_endpoint(scene)
+    scene.service.client().delete_ml_model(MLModelId="ml-1")
 
 
-def delete_endpoint(service, timeline):
-    service.client().delete_realtime_endpoint(MLModelId="ml-1")
+def delete_endpoint(scene: Scene) -> None:
+    scene.service.client().delete_realtime_endpoint(MLModelId="ml-1")
 
 
-def fail_endpoint(service, timeline):
-    service.service.fail("RealtimeEndpoint", "ml-1")
+def fail_endpoint(scene: Scene) -> None:
+    scene.service.service.fail("RealtimeEndpoint", "ml-1")
 
 
 for_ever = partial(Fault, ends="timeout", seconds=DEADLINE + 20)
@@ -95,12 +96,12 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_fault(service, service_clock, timeline, wait, way, name):
+def test_fault(scene, service_clock, wait, way, name):
     """However the service fails, the wait ends in time, as in every other way of waiting, and leaves nothing."""
-    row, is_sensor = FAULTS[name], way in SENSOR_WAYS
+    service, row, is_sensor = scene.service, FAULTS[name], way in SENSOR_WAYS
     ends = (is_sensor and row.sensor_ends) or row.ends
     began = service_clock.now()
-    timeline(BEGIN, lambda: row.happens(service, timeline))
+    scene.timeline(BEGIN, lambda: row.happens(scene))
     if ends == "success":
         assert wait()["EndpointStatus"] == "READY"
     else:
@@ -123,7 +124,7 @@ def expected(ends, is_sensor):
 
 
 def check_what_is_left(service, is_sensor, ends):
-    left = service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["EndpointStatus"]
+    left = status(service)
     if is_sensor:
         deletes = [request for request in service.requests if request.operation == "DeleteRealtimeEndpoint"]
         assert {request.access_key for request in deletes} <= {"local"}  # the test's own client

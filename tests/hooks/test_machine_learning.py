@@ -20,7 +20,7 @@ from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-from tests.hostile import hostile
+from tests.helpers.hostile import hostile
 
 pytestmark = pytest.mark.core
 

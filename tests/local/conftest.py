@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
+from tests.helpers.three_targets import DATA, HOUR, ROWS, TARGETS, schema
 
 if TYPE_CHECKING:
     from mypy_boto3_machinelearning import MachineLearningClient
-
-# Three targets of one input: sign for BINARY, double for REGRESSION, third for MULTICLASS.
-KINDS = {"x": "NUMERIC", "sign": "BINARY", "double": "NUMERIC", "third": "CATEGORICAL"}
-TARGETS = {"BINARY": "sign", "REGRESSION": "double", "MULTICLASS": "third"}
-ROWS = "x,sign,double,third\n" + "".join(
-    f"{x},{int(x >= 30)},{2 * x},{('low', 'middle', 'high')[x // 20]}\n" for x in range(60)
-)
-DATA = "s3://bucket/train.csv"
-HOUR = 3600
-
-
-def schema(target: str) -> str:
-    """The schema of ROWS with one of its targets."""
-    attributes = [{"attributeName": name, "attributeType": kind} for name, kind in KINDS.items()]
-    others = [name for name in TARGETS.values() if name != target]
-    return json.dumps(
-        {
-            "version": "1.0",
-            "targetAttributeName": target,
-            "dataFormat": "CSV",
-            "dataFileContainsHeader": True,
-            "attributes": attributes,
-            "excludedAttributeNames": others,
-        }
-    )
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import pytest
 
 from amazon_ml_local.__main__ import main
 from amazon_ml_local.schedule import REALISTIC
-from tests.local.test_databases import REDSHIFT, ROLE
+from tests.local.database_sources import REDSHIFT, ROLE
 
 COMMAND = [sys.executable, "-m", "amazon_ml_local"]
 KEYS = {"AWS_ACCESS_KEY_ID": "aws_access_key_id", "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key"}

@@ -20,7 +20,7 @@ from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError, rep
 from amazon_ml_local.serving.application import Application
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.storage import StorageError
-from tests.local.conftest import DATA, HOUR, ROWS, TARGETS, schema
+from tests.helpers.three_targets import DATA, HOUR, ROWS, TARGETS, schema
 
 
 @contextmanager

@@ -14,36 +14,7 @@ from botocore.config import Config
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.learning import sql
-
-PASSWORD = "hunter2-and-more"
-SCHEMA = json.dumps(
-    {
-        "version": "1.0",
-        "targetAttributeName": "y",
-        "dataFormat": "CSV",
-        "dataFileContainsHeader": False,
-        "attributes": [
-            {"attributeName": "x", "attributeType": "NUMERIC"},
-            {"attributeName": "y", "attributeType": "BINARY"},
-        ],
-    }
-)
-COMMON = {
-    "SelectSqlQuery": "select x, y from samples where x is not null",
-    "DatabaseCredentials": {"Username": "reader", "Password": PASSWORD},
-    "S3StagingLocation": "s3://bucket/staging/",
-    "DataSchema": SCHEMA,
-}
-ROLE = "arn:aws:iam::123456789012:role/reader"
-REDSHIFT = {**COMMON, "DatabaseInformation": {"DatabaseName": "shop", "ClusterIdentifier": "cluster"}}
-RDS = {
-    **COMMON,
-    "DatabaseInformation": {"DatabaseName": "shop", "InstanceIdentifier": "instance"},
-    "ResourceRole": "DataPipelineDefaultResourceRole",
-    "ServiceRole": "DataPipelineDefaultRole",
-    "SubnetId": "subnet-1",
-    "SecurityGroupIds": ["sg-1"],
-}
+from tests.local.database_sources import COMMON, PASSWORD, RDS, REDSHIFT, ROLE
 
 
 @pytest.fixture

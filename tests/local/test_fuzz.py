@@ -14,7 +14,7 @@ import pytest
 
 from amazon_ml_local.protocol import service_model
 from amazon_ml_local.serving import serve
-from tests.local.conftest import DATA, schema
+from tests.helpers.three_targets import DATA, schema
 
 ROUNDS = 60
 HOSTILE: list[Any] = [

@@ -10,7 +10,7 @@ import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.learning import training
-from tests.local.conftest import DATA, schema
+from tests.helpers.three_targets import DATA, schema
 
 
 def test_a_status_moves_from_pending_over_inprogress_to_completed(client: Any, service: Any, data_source: Any):

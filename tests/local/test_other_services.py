@@ -15,7 +15,7 @@ from amazon_ml_local import AmazonMLLocal, S3Storage
 from amazon_ml_local.serving.application import Application
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.serving.server import Server
-from tests.local.conftest import ROWS, schema
+from tests.helpers.three_targets import ROWS, schema
 
 
 @pytest.fixture

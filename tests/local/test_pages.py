@@ -18,7 +18,7 @@ import pytest
 from amazon_ml_local import AmazonMLLocal
 from amazon_ml_local.learning import Confusion, Evaluated, Residuals, Scores
 from amazon_ml_local.serving import serve
-from tests.local.conftest import DATA, HOUR, TARGETS
+from tests.helpers.three_targets import DATA, HOUR, TARGETS
 
 HOSTILE = "<script>alert('1')</script>&\"'"
 

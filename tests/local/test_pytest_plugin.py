@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.local.conftest import DATA, ROWS, schema
+from tests.helpers.three_targets import DATA, ROWS, schema
 
 
 def test_boto3_needs_nothing_more_than_the_fixture(amazon_ml_local: Any):

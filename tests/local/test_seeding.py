@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from amazon_ml_local.seeding import SeedError, make_seed
-from tests.local.conftest import DATA, ROWS, schema
+from tests.helpers.three_targets import DATA, ROWS, schema
 
 SCHEMA = json.loads(schema("sign"))
 SEED: dict[str, Any] = {

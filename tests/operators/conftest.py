@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.files import FILE, SOURCE, Bucket
+from tests.helpers.files import FILE, SOURCE, Bucket
 
 
 @pytest.fixture

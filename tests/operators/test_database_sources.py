@@ -6,7 +6,6 @@ import json
 import logging
 
 import pytest
-from deferred import resume
 
 from airflow_ml_provider.compat import AirflowException, AirflowNotFoundException, TaskDeferred
 from airflow_ml_provider.errors import InvalidArgument
@@ -15,6 +14,7 @@ from airflow_ml_provider.operators.data_source import (
     MachineLearningCreateDataSourceFromRedshiftOperator,
     MachineLearningGetDataSourceOperator,
 )
+from tests.helpers.deferred import resume
 
 USER, PASSWORD = "a_database_user", "a-secret-pass-word"
 COMMON = {

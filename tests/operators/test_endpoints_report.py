@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,30 +11,25 @@ from airflow_ml_provider import compat
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.endpoints_report import MachineLearningEndpointsReportOperator
-from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
+from tests.helpers import endpoints
+from tests.helpers.task_instances import TaskInstance
 
 HOUR = 3600
 
 
-class TaskInstance(SimpleNamespace):
-    """A task instance of the run ``run``, in an Airflow in which the runs of ``active`` are not over."""
+class InAirflow(TaskInstance):
+    """A task instance in an Airflow in which the runs of ``active`` are not over."""
 
     active: tuple[str, ...] = ()
 
     def get_dr_count(self, *, dag_id, run_ids, states):
         return sum(run_id in self.active for run_id in run_ids)
 
-    def xcom_push(self, key, value):
-        json.dumps(value)
-
-    def xcom_pull(self, **_):
-        return None
-
 
 @pytest.fixture
 def context(monkeypatch):
     """The context of a task; ``context["ti"].active`` names the runs that are not over."""
-    ti = TaskInstance(dag_id="deploy", task_id="create", run_id="run", map_index=-1)
+    ti = InAirflow(dag_id="deploy")
     monkeypatch.setattr(compat, "AIRFLOW_3", True)
     return {"ti": ti}
 
@@ -43,7 +37,7 @@ def context(monkeypatch):
 @pytest.fixture
 def made(context, ml_model, service_clock):
     """An endpoint of ml-1 that a task of the Dag ``deploy`` has made, two hours ago."""
-    MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id=ml_model).execute(context)
+    endpoints.create().execute(context)
     service_clock.advance(2 * HOUR)
 
 

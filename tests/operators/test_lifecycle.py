@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
-from deferred import finish
 
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import InvalidArgument
@@ -36,6 +34,8 @@ from airflow_ml_provider.operators.ml_model import (
     MachineLearningUpdateMLModelOperator,
 )
 from airflow_ml_provider.operators.tags import MachineLearningAddTagsOperator, MachineLearningDeleteTagsOperator
+from tests.helpers.deferred import finish
+from tests.helpers.task_instances import TaskInstance
 
 VARIABLES = {"x": "NUMERIC", "y": "BINARY"}
 ATTRIBUTES = [{"attributeName": name, "attributeType": kind} for name, kind in VARIABLES.items()]
@@ -92,17 +92,8 @@ CHANGES = {
 every_kind = pytest.mark.parametrize("kind", CREATES)
 
 
-class TaskInstance(SimpleNamespace):
-    """What of a task instance the operators use."""
-
-    def xcom_push(self, key, value):
-        json.dumps(value)
-        self.pushed[key] = value
-
-
-def context(dag_id="dag", task_id="task", run_id="run", map_index=-1):
-    ti = TaskInstance(dag_id=dag_id, task_id=task_id, run_id=run_id, map_index=map_index, pushed={})
-    return {"ti": ti}
+def context(**ids):
+    return {"ti": TaskInstance(**{"task_id": "task"} | ids)}
 
 
 def create(kind, **arguments):

@@ -14,7 +14,7 @@ from airflow_ml_provider.sensors.machine_learning import (
     MachineLearningBatchPredictionSensor,
     MachineLearningDataSourceSensor,
 )
-from tests.test_contract import OPERATORS, SENSORS, names, own_arguments
+from tests.helpers.classes import OPERATORS, SENSORS, class_name, own_arguments
 
 pytestmark = pytest.mark.core
 
@@ -75,7 +75,7 @@ def page_of(found):
     return PAGES[found.__module__.rpartition(".")[2]]
 
 
-@pytest.mark.parametrize("found", LINKED, ids=names)
+@pytest.mark.parametrize("found", LINKED, ids=class_name)
 def test_each_class_links_to_what_it_works_at(found, amazon_ml_local):
     """The URL of the service's page is there under ``ResourceUrl`` before anything is asked for."""
     task = made(found)
@@ -84,7 +84,7 @@ def test_each_class_links_to_what_it_works_at(found, amazon_ml_local):
     assert [request.operation for request in amazon_ml_local.requests] == []
 
 
-@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=names)
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
 def test_each_class_links_to_its_output(found, amazon_ml_local):
     """Whoever writes to S3 has a second link, also to be there before anything is written."""
     task = made(found)

@@ -19,11 +19,8 @@ from airflow_ml_provider.operators.ml_model import (
     MachineLearningCreateMLModelOperator,
     MachineLearningGetMLModelOperator,
 )
-from airflow_ml_provider.operators.realtime_endpoint import (
-    MachineLearningCreateRealtimeEndpointOperator,
-    MachineLearningDeleteRealtimeEndpointOperator,
-)
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+from tests.helpers.endpoints import create, delete
 
 
 @pytest.fixture
@@ -50,10 +47,6 @@ def test_no_error_shows_its_cause_twice(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Raise) and isinstance(node.cause, ast.Name):
             assert f"{{{node.cause.id}}}" not in ast.unparse(node), f"line {node.lineno}"
-
-
-def create(**arguments):
-    return MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id="ml-1", **arguments)
 
 
 def test_a_wait_ends_with_the_endpoints_url(amazon_ml_local, ml_model, lines):
@@ -89,7 +82,7 @@ def test_updating_is_told_once(amazon_ml_local, ml_model, lines):
 
 def test_nothing_is_called_deleted_that_was_not_there(amazon_ml_local, ml_model, lines):
     """DeleteRealtimeEndpoint answers NONE either way, and that is what the log says."""
-    MachineLearningDeleteRealtimeEndpointOperator(task_id="delete", ml_model_id="ml-1").execute({})
+    delete().execute({})
     assert lines()[-1] == "RealtimeEndpoint ml-1 in us-east-1: status NONE after DeleteRealtimeEndpoint"
     assert not any("deleted" in line for line in lines())
 

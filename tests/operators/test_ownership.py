@@ -13,22 +13,8 @@ from airflow_ml_provider.operators.realtime_endpoint import (
     MachineLearningCreateRealtimeEndpointOperator,
     MachineLearningDeleteRealtimeEndpointOperator,
 )
-
-TAGS = ("AddTags", "DescribeTags", "DeleteTags")
-
-
-class TaskInstance:
-    """A task instance, with the XComs of its run."""
-
-    def __init__(self, task_id, run_id="run", map_index=-1, xcoms=None):
-        self.dag_id, self.task_id, self.run_id, self.map_index = "dag", task_id, run_id, map_index
-        self.xcoms = {} if xcoms is None else xcoms
-
-    def xcom_push(self, key, value):
-        self.xcoms[self.task_id, self.map_index, key] = value
-
-    def xcom_pull(self, *, task_ids, key):
-        return [value for (task_id, _, other), value in self.xcoms.items() if task_id in task_ids and other == key]
+from tests.helpers.endpoints import TAG_OPERATIONS, called, claims, delete, deny, replace, status
+from tests.helpers.task_instances import TaskInstance
 
 
 class Run:
@@ -49,14 +35,9 @@ class Run:
                 self.delete.kept = lambda register, reason: self.kept.append(reason) or log_kept(register, reason)
 
     def execute(self, task_id, map_index=-1):
-        return getattr(self, task_id).execute({"ti": TaskInstance(task_id, self.run_id, map_index, self.xcoms)})
-
-
-@pytest.fixture
-def service(ml_model, amazon_ml_local):
-    """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
-    amazon_ml_local.service.durations.set(realtime_endpoint=100)
-    return amazon_ml_local
+        return getattr(self, task_id).execute(
+            {"ti": TaskInstance(task_id, run_id=self.run_id, map_index=map_index, xcoms=self.xcoms)}
+        )
 
 
 @pytest.fixture
@@ -68,41 +49,11 @@ def theirs(service, service_clock):
     return service
 
 
-@pytest.fixture
-def made_anew(service, service_clock):
-    """Let somebody delete the endpoint and make another one."""
-
-    def replace():
-        service.client().delete_realtime_endpoint(MLModelId="ml-1")
-        service_clock.advance(5)
-        service.client().create_realtime_endpoint(MLModelId="ml-1")
-
-    return replace
-
-
-def status(service, model="ml-1"):
-    return service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["EndpointStatus"]
-
-
-def claims(service):
-    tags = service.client().describe_tags(ResourceId="ml-1", ResourceType="MLModel")["Tags"]
-    return [owner for tag in tags if (owner := ownership.parse(tag))]
-
-
-def deny(service, *operations):
-    for operation in operations:
-        service.faults.add("error", operation=operation, code="AccessDeniedException", message="no", status=403)
-
-
-def called(service):
-    return [request.operation for request in service.requests]
-
-
 @pytest.fixture(params=["waits", "does not wait", "waits, tags denied", "does not wait, tags denied"])
 def form(request, service):
     """The arguments of a create that waits or not, where tags are allowed or denied."""
     if "denied" in request.param:
-        deny(service, *TAGS)
+        deny(service, *TAG_OPERATIONS)
     return {"wait_for_completion": request.param.startswith("waits")}
 
 
@@ -126,11 +77,11 @@ class TestDelete:
         theirs.faults.clear()
         assert not claims(theirs)
 
-    def test_keeps_what_was_made_in_its_place(self, service, form, made_anew):
+    def test_keeps_what_was_made_in_its_place(self, service, form):
         """It looks right before it deletes."""
         run = Run(**form)
         run.execute("create")
-        made_anew()
+        replace(service)
         run.execute("delete")
         assert status(service) == "UPDATING"
         assert run.kept[0].startswith("it is another one, created at 20")
@@ -164,7 +115,7 @@ class TestDelete:
     def test_deletes_after_a_create_that_was_killed(self, service, at_next_sleep, tags, when):
         """Killed in Create, before its answer: the claim written before it says that what came of it is this run's."""
         if not tags:
-            deny(service, *TAGS)
+            deny(service, *TAG_OPERATIONS)
         run = Run(delete_on_failure=False)
         service.faults.add("reset", operation="CreateRealtimeEndpoint", when=when, count=1)
 
@@ -193,7 +144,7 @@ class TestDelete:
 
     def test_where_the_endpoint_cannot_be_looked_at_it_is_deleted(self, service, caplog):
         """AWS's policy for managing endpoints allows Create and Delete alone; the log says what could not be told."""
-        deny(service, *TAGS, "GetMLModel")
+        deny(service, *TAG_OPERATIONS, "GetMLModel")
         run = Run(wait_for_completion=False)
         run.execute("create")
         run.execute("delete")
@@ -203,7 +154,7 @@ class TestDelete:
 
     def test_where_nothing_may_be_looked_at_what_was_there_is_kept(self, theirs):
         """Create's own answer says that it did not make the endpoint: CreatedAt is before AWS's Date."""
-        deny(theirs, *TAGS, "GetMLModel")
+        deny(theirs, *TAG_OPERATIONS, "GetMLModel")
         run = Run(wait_for_completion=False)
         run.execute("create")
         assert run.execute("delete") == {"MLModelId": "ml-1"}
@@ -212,7 +163,7 @@ class TestDelete:
 
     def test_without_created_by_it_deletes_whatever_there_is(self, theirs):
         """As AWS's operation does, with no look at tags."""
-        MachineLearningDeleteRealtimeEndpointOperator(task_id="delete", ml_model_id="ml-1").execute({})
+        delete().execute({})
         assert called(theirs) == ["DeleteRealtimeEndpoint"]
 
     def test_a_delete_that_failed_is_retried(self, service):
@@ -250,8 +201,7 @@ class TestTeardown:
 
     def test_without_created_by_it_is_airflows_own(self):
         """It would delete what it did not make."""
-        delete = MachineLearningDeleteRealtimeEndpointOperator(task_id="delete", ml_model_id="ml-1")
-        assert delete.as_teardown().trigger_rule == "all_done_setup_success"
+        assert delete().as_teardown().trigger_rule == "all_done_setup_success"
 
 
 class TestCreate:
@@ -333,7 +283,7 @@ class TestCreate:
 
     def test_errors_that_pass_are_asked_again(self, service):
         """Throttling of the calls about tags is no denial."""
-        for operation in TAGS:
+        for operation in TAG_OPERATIONS:
             service.faults.add("throttling", operation=operation, count=2)
         run = Run()
         run.execute("create")

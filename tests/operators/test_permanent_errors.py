@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException, T
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.ml_model import MachineLearningGetMLModelOperator
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
-from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 from airflow_ml_provider.scoring.objects import failures
-from tests.deferred import finish, resume
+from tests.helpers import endpoints
+from tests.helpers.deferred import finish, resume
 
 TIMES = {"waiter_delay": 10, "waiter_max_attempts": 3}
 PERMANENT = {
@@ -32,15 +33,7 @@ PASSING = {
 }
 
 
-def create(**arguments):
-    return MachineLearningCreateRealtimeEndpointOperator(task_id="create", ml_model_id="ml-1", **TIMES | arguments)
-
-
-@pytest.fixture
-def service(ml_model, amazon_ml_local):
-    """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
-    amazon_ml_local.service.durations.set(realtime_endpoint=100)
-    return amazon_ml_local
+create = partial(endpoints.create, **TIMES)
 
 
 @pytest.mark.parametrize("fault", PERMANENT)
@@ -70,7 +63,7 @@ def test_a_refusal_while_waiting_is_not_retried_and_cleans_up(service, service_c
 
     with pytest.raises(AirflowFailException, match="IAM action machinelearning:GetMLModel"):
         go_on()
-    assert service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["EndpointStatus"] == "NONE"
+    assert endpoints.status(service) == "NONE"
 
 
 @pytest.mark.parametrize("fault", PASSING)

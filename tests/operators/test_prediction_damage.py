@@ -13,7 +13,7 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.prediction import MachineLearningJoinPredictS3Operator
 from airflow_ml_provider.scoring.record import TakenOver
-from tests.files import FILE, OUTPUT, SOURCE, expected, got, interrupted, predict, recorded
+from tests.helpers.files import FILE, OUTPUT, SOURCE, expected, got, interrupted, predict, recorded
 
 PARTS = f"{OUTPUT}.parts/"
 RECORD = f"{PARTS}progress.json"

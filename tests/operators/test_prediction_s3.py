@@ -19,8 +19,8 @@ from airflow_ml_provider.operators.prediction import (
     MachineLearningJoinPredictS3Operator,
     MachineLearningPlanPredictS3Operator,
 )
-from tests.conftest import SCHEMA
-from tests.files import FILE, OUTPUT, ROWS, SOURCE, VALUES, expected, got, interrupted, predict
+from tests.helpers import training
+from tests.helpers.files import FILE, OUTPUT, ROWS, SOURCE, VALUES, expected, got, interrupted, predict
 
 
 def test_every_row_is_predicted_in_order(bucket, endpoint):
@@ -122,8 +122,8 @@ def typed(request, bucket, endpoint):
     attribute_type, targets, columns = TYPES[request.param]
     lines = "".join(f"{x},{target}\n" for x, target in enumerate(targets))
     endpoint.storage.write("s3://training/typed.csv", f"x,y\n{lines}".encode())
-    attributes = [*SCHEMA["attributes"][:1], {"attributeName": "y", "attributeType": attribute_type}]
-    schema = json.dumps({**SCHEMA, "attributes": attributes})
+    attributes = [*training.SCHEMA["attributes"][:1], {"attributeName": "y", "attributeType": attribute_type}]
+    schema = json.dumps({**training.SCHEMA, "attributes": attributes})
     client = endpoint.client()
     client.create_data_source_from_s3(
         DataSourceId="ds-2",

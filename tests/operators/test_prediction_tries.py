@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.scoring.record import TakenOver
-from tests.files import OUTPUT, SOURCE, predict
+from tests.helpers.files import OUTPUT, SOURCE, predict
 
 ERRORS, PARTS, RECORD = f"{OUTPUT}.errors.csv", f"{OUTPUT}.parts/", f"{OUTPUT}.parts/progress.json"
 SMALL = "id,x\n" + "".join(f"k{number},{30 + number}\n" for number in range(4)) + "ragged\n"

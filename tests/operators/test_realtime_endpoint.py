@@ -6,127 +6,101 @@ import pytest
 
 from airflow_ml_provider.compat import AirflowException, AirflowTaskTimeout
 from airflow_ml_provider.errors import InvalidArgument
-from airflow_ml_provider.operators.realtime_endpoint import (
-    MachineLearningCreateRealtimeEndpointOperator,
-    MachineLearningDeleteRealtimeEndpointOperator,
-)
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+from tests.helpers.endpoints import called, create, delete, status
 
 ENDPOINT_MEMBERS = {"MLModelId", "EndpointUrl", "EndpointStatus", "PeakRequestsPerSecond", "CreatedAt"}
 
 
-def create(**arguments):
-    return MachineLearningCreateRealtimeEndpointOperator(**{"task_id": "create", "ml_model_id": "ml-1"} | arguments)
-
-
-def delete(**arguments):
-    return MachineLearningDeleteRealtimeEndpointOperator(**{"task_id": "delete", "ml_model_id": "ml-1"} | arguments)
-
-
-@pytest.fixture
-def slow(ml_model, amazon_ml_local):
-    """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
-    amazon_ml_local.service.durations.set(realtime_endpoint=100)
-    return amazon_ml_local
-
-
-def status(service):
-    return service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["EndpointStatus"]
-
-
-def called(service):
-    return [request.operation for request in service.requests]
-
-
 class TestCreate:
-    def test_returns_the_info_of_a_ready_endpoint(self, slow):
+    def test_returns_the_info_of_a_ready_endpoint(self, service):
         """The return value is the endpoint's info under AWS's names, times in ISO 8601."""
         info = create().execute({})
         assert set(info) == ENDPOINT_MEMBERS
         assert info["MLModelId"] == "ml-1"
         assert info["EndpointStatus"] == "READY"
-        assert info["EndpointUrl"] == slow.url
+        assert info["EndpointUrl"] == service.url
         assert info["PeakRequestsPerSecond"] == 200
         assert info["CreatedAt"].endswith("+00:00")
 
-    def test_waits_by_its_delay(self, slow, service_clock):
+    def test_waits_by_its_delay(self, service, service_clock):
         """It looks every waiter_delay seconds: 100 s of making take 11 looks 10 s apart."""
         began = service_clock.now()
         create(waiter_delay=10).execute({})
         assert service_clock.now() - began == pytest.approx(100)
-        assert called(slow) == ["GetMLModel", "CreateRealtimeEndpoint"] + 11 * ["GetMLModel"]
+        assert called(service) == ["GetMLModel", "CreateRealtimeEndpoint"] + 11 * ["GetMLModel"]
 
-    def test_takes_over_an_endpoint_that_exists(self, slow):
+    def test_takes_over_an_endpoint_that_exists(self, service):
         """With if_exists='skip' an endpoint that somebody made is waited for, as a retry does after a kill."""
-        made = slow.client().create_realtime_endpoint(MLModelId="ml-1")["RealtimeEndpointInfo"]
+        made = service.client().create_realtime_endpoint(MLModelId="ml-1")["RealtimeEndpointInfo"]
         info = create().execute({})
         assert info["EndpointStatus"] == "READY"
         assert info["CreatedAt"] == made["CreatedAt"].isoformat()
 
-    def test_if_exists_fail_refuses_an_endpoint_that_exists(self, slow):
+    def test_if_exists_fail_refuses_an_endpoint_that_exists(self, service):
         """With if_exists='fail' an endpoint that exists fails the task before Create, and stays."""
-        slow.client().create_realtime_endpoint(MLModelId="ml-1")
-        slow.requests.clear()
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
+        service.requests.clear()
         with pytest.raises(AirflowException, match=r"ml-1 in us-east-1: it exists already, with status UPDATING"):
             create(if_exists="fail").execute({})
-        assert called(slow) == ["GetMLModel"]
-        assert status(slow) == "UPDATING"
+        assert called(service) == ["GetMLModel"]
+        assert status(service) == "UPDATING"
 
-    def test_if_exists_fail_creates_where_there_is_none(self, slow):
+    def test_if_exists_fail_creates_where_there_is_none(self, service):
         """With if_exists='fail' a model without an endpoint gets one."""
         assert create(if_exists="fail").execute({})["EndpointStatus"] == "READY"
 
-    def test_failed_fails_at_once_and_takes_its_endpoint_down(self, slow, service_clock):
+    def test_failed_fails_at_once_and_takes_its_endpoint_down(self, service, service_clock):
         """FAILED ends the wait at the look that shows it; the endpoint that this task made is deleted."""
-        slow.service.fail("RealtimeEndpoint", "ml-1")
+        service.service.fail("RealtimeEndpoint", "ml-1")
         began = service_clock.now()
         with pytest.raises(AirflowException, match=r"RealtimeEndpoint ml-1 in us-east-1: status FAILED after 1\d\d s"):
             create().execute({})
         assert service_clock.now() - began <= 130
-        assert status(slow) == "NONE"
+        assert status(service) == "NONE"
 
-    def test_never_touches_an_endpoint_that_was_there_before(self, slow):
+    def test_never_touches_an_endpoint_that_was_there_before(self, service):
         """An endpoint that somebody else made stays, whatever becomes of it."""
-        slow.client().create_realtime_endpoint(MLModelId="ml-1")
-        slow.service.fail("RealtimeEndpoint", "ml-1")
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
+        service.service.fail("RealtimeEndpoint", "ml-1")
         with pytest.raises(AirflowException, match="status FAILED"):
             create().execute({})
-        assert "DeleteRealtimeEndpoint" not in called(slow)
+        assert "DeleteRealtimeEndpoint" not in called(service)
 
-    def test_delete_on_failure_false_keeps_what_failed(self, slow):
+    def test_delete_on_failure_false_keeps_what_failed(self, service):
         """With delete_on_failure=False the FAILED endpoint stays to be looked at."""
-        slow.service.fail("RealtimeEndpoint", "ml-1")
+        service.service.fail("RealtimeEndpoint", "ml-1")
         with pytest.raises(AirflowException, match="status FAILED"):
             create(delete_on_failure=False).execute({})
-        assert status(slow) == "FAILED"
+        assert status(service) == "FAILED"
 
-    def test_a_restart_of_a_failed_endpoint_is_waited_for(self, slow, service_clock):
+    def test_a_restart_of_a_failed_endpoint_is_waited_for(self, service, service_clock):
         """Create makes a FAILED endpoint anew, and the task waits for that one."""
-        slow.service.fail("RealtimeEndpoint", "ml-1")
-        slow.client().create_realtime_endpoint(MLModelId="ml-1")
+        service.service.fail("RealtimeEndpoint", "ml-1")
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
         service_clock.advance(100)
-        assert status(slow) == "FAILED"
-        slow.service.state._failures.clear()
+        assert status(service) == "FAILED"
+        service.service.state._failures.clear()
         assert create().execute({})["EndpointStatus"] == "READY"
 
-    def test_somebody_deleting_it_meanwhile_is_a_failure(self, slow, at_next_sleep):
+    def test_somebody_deleting_it_meanwhile_is_a_failure(self, service, at_next_sleep):
         """NONE after its own Create had shown UPDATING means that somebody deleted the endpoint."""
-        at_next_sleep(lambda: slow.client().delete_realtime_endpoint(MLModelId="ml-1"))
+        at_next_sleep(lambda: service.client().delete_realtime_endpoint(MLModelId="ml-1"))
         with pytest.raises(AirflowException, match="status NONE .* somebody deleted it"):
             create().execute({})
 
-    def test_the_models_deletion_meanwhile_is_a_failure(self, slow, at_next_sleep):
+    def test_the_models_deletion_meanwhile_is_a_failure(self, service, at_next_sleep):
         """A model that is DELETED while its endpoint is made fails at the next look, and says so."""
 
         def delete_model():
-            slow.client().delete_realtime_endpoint(MLModelId="ml-1")
-            slow.client().delete_ml_model(MLModelId="ml-1")
+            service.client().delete_realtime_endpoint(MLModelId="ml-1")
+            service.client().delete_ml_model(MLModelId="ml-1")
 
         at_next_sleep(delete_model)
         with pytest.raises(AirflowException, match="its MLModel is DELETED"):
             create().execute({})
 
-    def test_the_deadline_says_what_was_seen(self, slow, service_clock):
+    def test_the_deadline_says_what_was_seen(self, service, service_clock):
         """The deadline is delay times attempts; its message says id, region, last status, elapsed time and calls."""
         began = service_clock.now()
         with pytest.raises(AirflowException) as caught:
@@ -136,9 +110,9 @@ class TestCreate:
             "the deadline of 60 s has passed"
         )
         assert service_clock.now() - began == pytest.approx(60)
-        assert status(slow) == "NONE"
+        assert status(service) == "NONE"
 
-    def test_execution_timeout_takes_its_endpoint_down(self, slow, at_next_sleep):
+    def test_execution_timeout_takes_its_endpoint_down(self, service, at_next_sleep):
         """Airflow's AirflowTaskTimeout, which is no Exception, cleans up as well."""
 
         def time_out():
@@ -147,130 +121,130 @@ class TestCreate:
         at_next_sleep(time_out)
         with pytest.raises(AirflowTaskTimeout):
             create().execute({})
-        assert status(slow) == "NONE"
+        assert status(service) == "NONE"
 
-    def test_without_waiting_it_asks_nothing(self, slow):
+    def test_without_waiting_it_asks_nothing(self, service):
         """IAM's policy for managing endpoints allows no GetMLModel: with waiting off there is none."""
         info = create(wait_for_completion=False).execute({})
         assert info["EndpointStatus"] == "UPDATING"
-        assert called(slow) == ["CreateRealtimeEndpoint"]
+        assert called(service) == ["CreateRealtimeEndpoint"]
 
-    def test_without_waiting_if_exists_fail_costs_one_get(self, slow):
+    def test_without_waiting_if_exists_fail_costs_one_get(self, service):
         """if_exists='fail' costs one Get before Create."""
         create(wait_for_completion=False, if_exists="fail").execute({})
-        assert called(slow) == ["GetMLModel", "CreateRealtimeEndpoint"]
+        assert called(service) == ["GetMLModel", "CreateRealtimeEndpoint"]
 
-    def test_what_is_ready_already_is_not_deferred(self, slow, service_clock):
+    def test_what_is_ready_already_is_not_deferred(self, service, service_clock):
         """The answer is there, so no triggerer is asked: by the operator as by the sensor."""
-        slow.client().create_realtime_endpoint(MLModelId="ml-1")
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
         service_clock.advance(100)
         assert create(deferrable=True).execute({})["EndpointStatus"] == "READY"
         sensor = MachineLearningRealtimeEndpointSensor(task_id="wait", ml_model_id="ml-1", deferrable=True)
         assert sensor.execute({})["EndpointStatus"] == "READY"
 
-    def test_wait_for_completion_false_wins_over_deferrable(self, slow):
+    def test_wait_for_completion_false_wins_over_deferrable(self, service):
         """With wait_for_completion=False nothing is deferred."""
         info = create(wait_for_completion=False, deferrable=True).execute({})
         assert info["EndpointStatus"] == "UPDATING"
 
-    def test_an_unknown_model_is_an_error(self, slow):
+    def test_an_unknown_model_is_an_error(self, service):
         """ResourceNotFoundException ends the task at once, with AWS's words and what to check."""
         with pytest.raises(AirflowException, match=r"No MLModel with id ml-0 exists.*check the id.*us-east-1"):
             create(ml_model_id="ml-0").execute({})
-        assert slow.requests.count("CreateRealtimeEndpoint") == 0
+        assert service.requests.count("CreateRealtimeEndpoint") == 0
 
-    def test_a_model_that_is_not_completed_is_an_error(self, slow):
+    def test_a_model_that_is_not_completed_is_an_error(self, service):
         """Create on a model that still trains is InvalidInputException, and leaves nothing behind."""
-        slow.service.durations.set(ml_model=500)
-        slow.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+        service.service.durations.set(ml_model=500)
+        service.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
         with pytest.raises(AirflowException, match="CreateRealtimeEndpoint of .*ml-2.*InvalidInputException"):
             create(ml_model_id="ml-2").execute({})
 
-    def test_wait_for_model_waits_under_the_same_deadline(self, slow, service_clock):
+    def test_wait_for_model_waits_under_the_same_deadline(self, service, service_clock):
         """With wait_for_model=True the endpoint of a model that still trains is created when it is COMPLETED."""
-        slow.service.durations.set(ml_model=500)
-        slow.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+        service.service.durations.set(ml_model=500)
+        service.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
         with pytest.raises(AirflowException, match="the deadline of 540 s has passed"):
             create(ml_model_id="ml-2", wait_for_model=True, waiter_max_attempts=18).execute({})
-        assert slow.requests.count("DeleteRealtimeEndpoint") == 1
+        assert service.requests.count("DeleteRealtimeEndpoint") == 1
         assert create(ml_model_id="ml-2", wait_for_model=True).execute({})["EndpointStatus"] == "READY"
 
-    def test_wait_for_model_says_why_the_model_failed(self, slow):
+    def test_wait_for_model_says_why_the_model_failed(self, service):
         """A model that FAILED is no reason to wait; the service's Message is in the error."""
-        slow.service.fail("MLModel", "ml-2", message="Too few rows")
-        slow.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+        service.service.fail("MLModel", "ml-2", message="Too few rows")
+        service.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
         with pytest.raises(AirflowException, match=r"MLModel ml-2 in us-east-1: status FAILED .*Too few rows"):
             create(ml_model_id="ml-2", wait_for_model=True).execute({})
 
-    def test_an_error_that_passes_is_asked_again(self, slow):
+    def test_an_error_that_passes_is_asked_again(self, service):
         """InternalServerException in Create is no failure while there is time left."""
-        slow.faults.add("server_error", operation="CreateRealtimeEndpoint", count=3)
+        service.faults.add("server_error", operation="CreateRealtimeEndpoint", count=3)
         assert create().execute({})["EndpointStatus"] == "READY"
-        assert slow.requests.count("CreateRealtimeEndpoint") == 4
+        assert service.requests.count("CreateRealtimeEndpoint") == 4
 
     @pytest.mark.parametrize("operation", ["GetMLModel", "CreateRealtimeEndpoint"])
-    def test_garbage_is_asked_again(self, slow, operation):
+    def test_garbage_is_asked_again(self, service, operation):
         """A proxy's page is no answer, before the wait as in it."""
-        slow.faults.add("garbage", operation=operation, count=2)
+        service.faults.add("garbage", operation=operation, count=2)
         assert create().execute({})["EndpointStatus"] == "READY"
 
-    def test_an_error_for_ever_ends_at_the_deadline(self, slow):
+    def test_an_error_for_ever_ends_at_the_deadline(self, service):
         """InternalServerException for ever ends at the deadline, and says what the error was."""
-        slow.faults.add("server_error", operation="CreateRealtimeEndpoint")
+        service.faults.add("server_error", operation="CreateRealtimeEndpoint")
         with pytest.raises(AirflowException, match="deadline of 1800 s has passed; the last error was Internal"):
             create().execute({})
 
-    def test_an_endpoint_whose_creation_went_unanswered_is_taken_down(self, slow):
+    def test_an_endpoint_whose_creation_went_unanswered_is_taken_down(self, service):
         """A Create whose answer was lost has made the endpoint all the same: it is ours, and deleted."""
-        slow.faults.add("reset", operation="CreateRealtimeEndpoint", when="after")
+        service.faults.add("reset", operation="CreateRealtimeEndpoint", when="after")
         with pytest.raises(AirflowException, match="deadline"):
             create().execute({})
-        assert status(slow) == "NONE"
+        assert status(service) == "NONE"
 
 
 class TestDelete:
-    def test_deletes_and_returns_none(self, slow):
+    def test_deletes_and_returns_none(self, service):
         """The endpoint is gone, and the info says NONE."""
-        slow.client().create_realtime_endpoint(MLModelId="ml-1")
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
         info = delete().execute({})
         assert info == {"MLModelId": "ml-1", "PeakRequestsPerSecond": 0, "EndpointStatus": "NONE"}
-        assert status(slow) == "NONE"
+        assert status(service) == "NONE"
 
-    def test_nothing_to_delete_is_success(self, slow):
+    def test_nothing_to_delete_is_success(self, service):
         """A model without an endpoint is as wanted."""
         assert delete().execute({})["EndpointStatus"] == "NONE"
 
-    def test_an_unknown_model_is_success(self, slow):
+    def test_an_unknown_model_is_success(self, service):
         """A teardown must not fail the run because its model is not there."""
         assert delete(ml_model_id="ml-0").execute({}) == {"MLModelId": "ml-0", "EndpointStatus": "NONE"}
 
-    def test_a_deleted_model_is_success(self, slow):
+    def test_a_deleted_model_is_success(self, service):
         """A teardown must not fail the run because its model was deleted."""
-        slow.client().delete_ml_model(MLModelId="ml-1")
+        service.client().delete_ml_model(MLModelId="ml-1")
         assert delete(wait_for_completion=True).execute({})["EndpointStatus"] == "NONE"
 
-    def test_waits_until_none(self, slow):
+    def test_waits_until_none(self, service):
         """With wait_for_completion=True it looks until the service says NONE."""
-        slow.client().create_realtime_endpoint(MLModelId="ml-1")
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
         info = delete(wait_for_completion=True).execute({})
         assert info["EndpointStatus"] == "NONE"
-        assert called(slow)[-1] == "GetMLModel"
+        assert called(service)[-1] == "GetMLModel"
 
-    def test_an_error_that_passes_is_asked_again(self, slow):
+    def test_an_error_that_passes_is_asked_again(self, service):
         """Throttling is no failure while there is time left."""
-        slow.client().create_realtime_endpoint(MLModelId="ml-1")
-        slow.faults.add("throttling", operation="DeleteRealtimeEndpoint", count=2)
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
+        service.faults.add("throttling", operation="DeleteRealtimeEndpoint", count=2)
         assert delete().execute({})["EndpointStatus"] == "NONE"
 
-    def test_garbage_is_asked_again(self, slow):
+    def test_garbage_is_asked_again(self, service):
         """A teardown does not fail of a proxy's page."""
-        slow.faults.add("garbage", operation="DeleteRealtimeEndpoint", count=2)
+        service.faults.add("garbage", operation="DeleteRealtimeEndpoint", count=2)
         assert delete().execute({})["EndpointStatus"] == "NONE"
 
-    def test_an_error_that_stays_is_a_failure(self, slow):
+    def test_an_error_that_stays_is_a_failure(self, service):
         """Where an endpoint may be left, the task fails and says why."""
-        slow.client().create_realtime_endpoint(MLModelId="ml-1")
-        slow.faults.add("error", operation="DeleteRealtimeEndpoint", code="AccessDeniedException", status=400)
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
+        service.faults.add("error", operation="DeleteRealtimeEndpoint", code="AccessDeniedException", status=400)
         with pytest.raises(AirflowException, match="IAM action machinelearning:DeleteRealtimeEndpoint"):
             delete().execute({})
 

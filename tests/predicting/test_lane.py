@@ -14,7 +14,7 @@ from airflow_ml_provider import errors
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.predicting.wire import Wire
 from airflow_ml_provider.transport import AnswerTooLarge
-from tests.hostile import ANSWERS, hostile
+from tests.helpers.hostile import ANSWERS, hostile
 
 
 def second_of_many():

@@ -9,6 +9,7 @@ import pytest
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.batch_prediction import MachineLearningCreateBatchPredictionOperator
+from tests.helpers.task_instances import TaskInstance
 
 RESULT = "out/batch-prediction/result/bp-1-train.csv.gz"
 
@@ -23,12 +24,7 @@ def s3(amazon_ml_local, ml_model):
 
 def create(output_uri="s3://results/out/"):
     """Make the batch prediction; give the id and what was pushed."""
-    pushed = {}
-
-    class TaskInstance:
-        def xcom_push(self, key, value):
-            pushed[key] = value
-
+    ti = TaskInstance()
     operator = MachineLearningCreateBatchPredictionOperator(
         task_id="predict",
         batch_prediction_id="bp-1",
@@ -36,7 +32,7 @@ def create(output_uri="s3://results/out/"):
         batch_prediction_data_source_id="ds-1",
         output_uri=output_uri,
     )
-    return operator.execute({"ti": TaskInstance()}), pushed
+    return operator.execute({"ti": ti}), ti.pushed
 
 
 def test_the_results_uris_are_pushed(s3):

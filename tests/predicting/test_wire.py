@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, SSLError
 
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.predicting.wire import Wire
-from tests.gates import Gate, opened
+from tests.helpers.gates import Gate, opened
 
 
 @pytest.fixture

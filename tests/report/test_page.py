@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from airflow_ml_provider.report.page import page
-from tests.report.made import NASTY, made_report
+from tests.helpers.reports import NASTY, made_report
 
 KINDS = [(type, models) for type in ("BINARY", "MULTICLASS", "REGRESSION") for models in (1, 2)]
 VOID = {"meta", "path", "use", "circle", "rect", "br", "line"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from deferred import finish
 
 from airflow_ml_provider.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_ml_provider.sensors.machine_learning import (
@@ -14,6 +13,7 @@ from airflow_ml_provider.sensors.machine_learning import (
     MachineLearningEvaluationSensor,
     MachineLearningMLModelSensor,
 )
+from tests.helpers.deferred import finish
 
 SENSORS = {
     "DataSource": (MachineLearningDataSourceSensor, "data_source_id"),

@@ -26,18 +26,11 @@ def sensor(**arguments):
 
 
 @pytest.fixture
-def slow(ml_model, amazon_ml_local):
-    """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
-    amazon_ml_local.service.durations.set(realtime_endpoint=100)
-    return amazon_ml_local
-
-
-@pytest.fixture
-def updating(slow):
+def updating(service):
     """The same, with an endpoint that is UPDATING."""
-    slow.client().create_realtime_endpoint(MLModelId="ml-1")
-    slow.requests.clear()
-    return slow
+    service.client().create_realtime_endpoint(MLModelId="ml-1")
+    service.requests.clear()
+    return service
 
 
 def test_ready_gives_the_info(updating, service_clock):
@@ -50,7 +43,7 @@ def test_ready_gives_the_info(updating, service_clock):
     assert updating.requests.count("GetMLModel") == 11
 
 
-def test_none_keeps_waiting(slow, service_clock):
+def test_none_keeps_waiting(service, service_clock):
     """A model without an endpoint may get one: only the timeout ends the wait."""
     began = service_clock.now()
     with pytest.raises(AirflowSensorTimeout):
@@ -67,17 +60,17 @@ def test_failed_fails_at_once(updating, service_clock):
     assert updating.requests.count("GetMLModel") == 1
 
 
-def test_an_unknown_model_fails_at_once(slow):
+def test_an_unknown_model_fails_at_once(service):
     """Nobody makes the endpoint of a model that is not there."""
     with pytest.raises(AirflowFailException, match="No MLModel with id ml-0 exists"):
         sensor(ml_model_id="ml-0").execute({})
 
 
 @pytest.mark.parametrize("model_status", ["FAILED", "DELETED"])
-def test_a_model_that_is_no_more_fails_at_once(slow, service_clock, model_status):
+def test_a_model_that_is_no_more_fails_at_once(service, service_clock, model_status):
     """Nobody makes the endpoint of a model that FAILED or is DELETED."""
-    slow.service.fail("MLModel", "ml-2")
-    client = slow.client()
+    service.service.fail("MLModel", "ml-2")
+    client = service.client()
     client.create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
     service_clock.advance(1000)
     if model_status == "DELETED":
@@ -124,9 +117,9 @@ def test_target_none_waits_until_the_endpoint_is_gone(updating, service_clock, a
 
 
 @pytest.mark.parametrize("ml_model_id", ["ml-0", "ml-1"])
-def test_target_none_takes_a_model_that_is_not_there_for_gone(slow, ml_model_id):
+def test_target_none_takes_a_model_that_is_not_there_for_gone(service, ml_model_id):
     """An unknown or DELETED model has no endpoint."""
-    slow.client().delete_ml_model(MLModelId="ml-1")
+    service.client().delete_ml_model(MLModelId="ml-1")
     assert sensor(ml_model_id=ml_model_id, target_status="NONE").execute({})["EndpointStatus"] == "NONE"
 
 
@@ -155,7 +148,7 @@ def test_an_id_that_is_none_is_refused_before_any_call(ml_model_id, amazon_ml_lo
     assert not list(amazon_ml_local.requests)
 
 
-def test_calls_of_late_pokes_have_the_time_that_is_left(slow, service_clock, monkeypatch):
+def test_calls_of_late_pokes_have_the_time_that_is_left(service, service_clock, monkeypatch):
     """In poke mode all pokes have one deadline, so that no call of the last one outlasts it."""
     left, call_once = [], MachineLearningHook.call_once
 
@@ -176,16 +169,16 @@ def test_a_verdict_says_how_long_the_sensor_has_waited(updating, service_clock):
         sensor(deferrable=False).execute({})
 
 
-def test_the_deadline_says_what_was_last_seen(slow):
+def test_the_deadline_says_what_was_last_seen(service):
     """Airflow's own message knows neither the status nor the last error."""
-    slow.faults.add("throttling")
+    service.faults.add("throttling")
     with pytest.raises(AirflowSensorTimeout, match="the deadline of 300 s has passed; the last error was Throttl"):
         sensor(deferrable=False).execute({})
 
 
-def test_the_sensors_own_verdict_comes_before_airflows(slow, service_clock):
+def test_the_sensors_own_verdict_comes_before_airflows(service, service_clock):
     """Airflow's message names no error, so a poke in the last moment of ``timeout`` is the last one."""
-    slow.faults.add("throttling")
+    service.faults.add("throttling")
     task = sensor(timeout=100)
     task.poke({})
     service_clock.sleep(100 - 1e-6)
@@ -193,7 +186,7 @@ def test_the_sensors_own_verdict_comes_before_airflows(slow, service_clock):
         task.poke({"ti": None})
 
 
-def test_the_timeout_counts_from_the_start_of_the_task(slow, service_clock, monkeypatch):
+def test_the_timeout_counts_from_the_start_of_the_task(service, service_clock, monkeypatch):
     """As Airflow counts it: what comes before the first poke is part of it."""
     task, started = sensor(timeout=95, deferrable=False), service_clock.now()
     monkeypatch.setattr(task, "check_id", lambda argument: service_clock.sleep(8) or "ml-1")
@@ -202,12 +195,12 @@ def test_the_timeout_counts_from_the_start_of_the_task(slow, service_clock, monk
     assert service_clock.now() - started == pytest.approx(98), "the last poke is the first one after the deadline"
 
 
-def test_failed_pokes_come_later(slow):
+def test_failed_pokes_come_later(service):
     """After errors a sensor backs off as an operator does, and asks as seldom."""
-    slow.faults.add("throttling")
+    service.faults.add("throttling")
     with pytest.raises(AirflowSensorTimeout):
         sensor(deferrable=False, timeout=3000).execute({})
-    assert slow.requests.count("GetMLModel") <= 25
+    assert service.requests.count("GetMLModel") <= 25
 
 
 def test_a_rescheduled_sensor_knows_how_long_it_has_waited(updating, service_clock, monkeypatch):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.system.conftest import until
+from tests.helpers.polling import until
 
 pytestmark = [pytest.mark.system, pytest.mark.core, pytest.mark.timeout(400)]
 

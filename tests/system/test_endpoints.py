@@ -23,8 +23,9 @@ from airflow import __version__ as airflow_version
 
 from amazon_ml_local.fixture import served
 from scripts.processes import ROOT, Processes, airflow_environment, free_port
-from tests.conftest import ROWS, SCHEMA
-from tests.system.conftest import COMPONENTS, HEALTH, ON_AIRFLOW_2, WEB, Airflow, Run, prepare, settings, until
+from tests.helpers import training
+from tests.helpers.airflow import COMPONENTS, HEALTH, ON_AIRFLOW_2, WEB, Airflow, Run, prepare, settings
+from tests.helpers.polling import until
 from tests.system.endpoints.cases import BY_USERS, CORE, FAILS, PLAIN, TWO, Case, cases
 from tests.system.endpoints.harness import Happening, Stage
 
@@ -199,10 +200,8 @@ def matrix(request, tmp_path_factory, database):
 
 def make_models(service, names) -> None:
     """Train one model for each case, so that none shares an endpoint with another."""
-    service.storage.write("s3://bucket/train.csv", ROWS.encode())
-    location = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(SCHEMA)}
     client = service.client()
-    client.create_data_source_from_s3(DataSourceId="ds", DataSpec=location, ComputeStatistics=True)
+    training.create_data_source(service, "ds")
     for name in names:
         client.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId="ds")
     service.storage.write("s3://bucket/records.csv", RECORDS.encode())

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from scripts.processes import BIN, ROOT, Processes, airflow_environment, free_port
-from tests.system.conftest import until
+from tests.helpers.polling import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

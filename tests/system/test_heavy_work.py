@@ -9,8 +9,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
+from tests.helpers import polling
 
 pytestmark = pytest.mark.system
 
@@ -48,13 +49,7 @@ def data(rows: int) -> bytes:
     return out.getvalue().encode()
 
 
-def until(condition: Callable[[], Any]) -> Any:
-    """Return what a condition gives as soon as it holds."""
-    deadline = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.02)
-    return found
+until = partial(polling.until, seconds=SECONDS, pause=0.02)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.conftest import until
+from tests.helpers.polling import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.local.conftest import ROWS, schema
+from tests.helpers.three_targets import ROWS, schema
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.conftest import ON_AIRFLOW_2, until
+from tests.helpers.airflow import ON_AIRFLOW_2
+from tests.helpers.endpoints import status
+from tests.helpers.polling import until
 
 WAITS = 5 if ON_AIRFLOW_2 else 20  # of one triggerer; Airflow 2 begins them one by one here
 
@@ -13,10 +15,6 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 def count(service, operation):
     return service.requests.count(operation)
-
-
-def status(service, model):
-    return service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["EndpointStatus"]
 
 
 def is_deferred(run, tasks=1):

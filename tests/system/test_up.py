@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from scripts.processes import free_port
+from tests.helpers.polling import until
 from tests.system.commands import BUTTONS, running
-from tests.system.conftest import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 SECONDS = 600  # for all Dags at once

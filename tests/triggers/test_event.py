@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from airflow import __version__
 
-from tests.deferred import reloaded, run_in_loop
+from tests.helpers.deferred import reloaded, run_in_loop
 
 NAME = "airflow_ml_provider.triggers.event"
 IS_2 = __version__.startswith("2.")
@@ -66,11 +66,6 @@ if not IS_2:
 
         run_in_loop(clock, watching)
         return fired
-
-    @pytest.fixture
-    def service(ml_model, amazon_ml_local):
-        amazon_ml_local.service.durations.set(realtime_endpoint=100)
-        return amazon_ml_local
 
     @pytest.fixture
     def make(service):

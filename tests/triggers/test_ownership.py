@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import pytest
 from airflow import __version__
 
-from airflow_ml_provider import ownership
 from airflow_ml_provider.compat import (
     AIRFLOW_3,
     AirflowException,
@@ -20,10 +19,12 @@ from airflow_ml_provider.compat import (
     AirflowSkipException,
     TaskDeferred,
 )
-from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 from airflow_ml_provider.triggers import machine_learning as trigger_module
-from tests.deferred import finish, reloaded, resume, run_in_loop
+from tests.helpers import endpoints
+from tests.helpers.deferred import finish, reloaded, resume, run_in_loop
+from tests.helpers.endpoints import TAG_OPERATIONS, claims, deny, replace, status
+from tests.helpers.task_instances import TaskInstance
 
 TASK = {"dag_id": "dag", "task_id": "create", "run_id": "run", "map_index": -1}
 
@@ -42,39 +43,6 @@ class NoXComs(dict):
 
     def __setitem__(self, key, value):
         pass
-
-
-class TaskInstance:
-    """A task instance, with the XComs of its run."""
-
-    def __init__(self, task_id="create", dag_id="dag", run_id="run", xcoms=None):
-        self.task_id, self.dag_id, self.run_id, self.map_index = task_id, dag_id, run_id, -1
-        self.xcoms = {} if xcoms is None else xcoms
-
-    def xcom_push(self, key, value):
-        self.xcoms[self.task_id, key] = value
-
-    def xcom_pull(self, *, task_ids, key):
-        return [value for (task_id, other), value in self.xcoms.items() if task_id in task_ids and other == key]
-
-
-def no_tags(service):
-    """Let the service deny tags, as IAM does."""
-    for operation in ("AddTags", "DescribeTags", "DeleteTags"):
-        service.faults.add("error", operation=operation, code="AccessDeniedException", message="no", status=403)
-
-
-def claims(service):
-    """Return the claims that the model's tags hold."""
-    tags = service.client().describe_tags(ResourceId="ml-1", ResourceType="MLModel")["Tags"]
-    return [owner for tag in tags if (owner := ownership.parse(tag))]
-
-
-@pytest.fixture
-def service(ml_model, amazon_ml_local):
-    """The service, whose endpoints take 100 s, with a COMPLETED model ml-1."""
-    amazon_ml_local.service.durations.set(realtime_endpoint=100)
-    return amazon_ml_local
 
 
 @pytest.fixture
@@ -125,9 +93,7 @@ def interrupt():
     raise KeyboardInterrupt
 
 
-def create(**arguments):
-    defaults = {"task_id": "create", "ml_model_id": "ml-1", "deferrable": True}
-    return MachineLearningCreateRealtimeEndpointOperator(**defaults | arguments)
+create = partial(endpoints.create, deferrable=True)
 
 
 def deferred(task, context):
@@ -152,10 +118,6 @@ def stop(service_clock, trigger):
             await one.on_kill()
 
     run_in_loop(service_clock, stopped)
-
-
-def status(service):
-    return service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["EndpointStatus"]
 
 
 @pytest.mark.parametrize("state", ["failed", "skipped", "upstream_failed", "removed", "gone"])
@@ -238,7 +200,7 @@ def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, e
     the task state store or an XCom tells that there is one."""
     context, task = {"ti": TaskInstance()}, create(waiter_delay=10, waiter_max_attempts=6)
     if kept != "tags":
-        no_tags(service)
+        deny(service, *TAG_OPERATIONS)
     if kept == "store":
         context["task_state_store"] = Store()
         context["ti"].xcoms = NoXComs()
@@ -356,29 +318,16 @@ def test_an_endpoint_made_anew_by_somebody_else_is_not_taken_for_ours(service, s
     assert status(service) == "FAILED"
 
 
-@pytest.fixture
-def made_anew(service, service_clock):
-    """Let somebody delete the endpoint and make another one."""
-
-    def replace():
-        client = service.client()
-        client.delete_realtime_endpoint(MLModelId="ml-1")
-        service_clock.advance(5)
-        client.create_realtime_endpoint(MLModelId="ml-1")
-
-    return replace
-
-
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_what_somebody_made_in_its_place_is_not_deleted(service, service_clock, at_next_sleep, made_anew, deferrable):
+def test_what_somebody_made_in_its_place_is_not_deleted(service, service_clock, at_next_sleep, deferrable):
     """Made between two looks, it is not seen to be another one until the deadline; then it is, and it is kept."""
     task = create(deferrable=deferrable, waiter_delay=10, waiter_max_attempts=6)
     if deferrable:
         wait = deferred(task, {})
-        made_anew()
+        replace(service)
         end = partial(resume, task, service_clock, {}, wait)
     else:
-        at_next_sleep(made_anew)
+        at_next_sleep(partial(replace, service))
         end = partial(task.execute, {})
     with pytest.raises(AirflowException, match="the deadline of 60 s has passed"):
         end()
@@ -386,11 +335,11 @@ def test_what_somebody_made_in_its_place_is_not_deleted(service, service_clock, 
     assert service.requests.count("DeleteRealtimeEndpoint") == 1
 
 
-def test_on_kill_keeps_what_somebody_made_in_its_place(service, service_clock, task_state, made_anew):
+def test_on_kill_keeps_what_somebody_made_in_its_place(service, service_clock, task_state):
     """The trigger looks at CreatedAt too."""
     task_state("failed")
     wait = deferred(create(), {})
-    made_anew()
+    replace(service)
     stop(service_clock, wait.trigger)
     assert status(service) == "UPDATING"
 

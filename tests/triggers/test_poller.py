@@ -15,7 +15,7 @@ from airflow_ml_provider.payloads import AwsSettings
 from airflow_ml_provider.triggers import poller as poller_module
 from airflow_ml_provider.triggers.poller import GRACE, Poller, poller
 from airflow_ml_provider.waiting import Wait
-from tests.deferred import first_event, run_in_loop
+from tests.helpers.deferred import first_event, run_in_loop
 
 
 def outcomes(service_clock, triggers):

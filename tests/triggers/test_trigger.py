@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.deferred import first_event, reloaded, run_in_loop
+from tests.helpers.deferred import first_event, reloaded, run_in_loop
 
 pytestmark = pytest.mark.core
 

@@ -22,17 +22,6 @@ from airflow_ml_provider.operators.realtime_endpoint import (
 )
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 
-SCHEMA = {
-    "version": "1.0",
-    "targetAttributeName": "y",
-    "dataFormat": "CSV",
-    "dataFileContainsHeader": True,
-    "attributes": [
-        {"attributeName": "x", "attributeType": "NUMERIC"},
-        {"attributeName": "y", "attributeType": "BINARY"},
-    ],
-}
-
 with DAG(
     "lineage",
     schedule=None,
@@ -43,7 +32,7 @@ with DAG(
         task_id="data",
         data_source_id="ds",
         data_location_s3="s3://training/train.csv",
-        data_schema=SCHEMA,
+        data_schema_location_s3="s3://training/train.csv.schema",
         compute_statistics=True,
     )
     train = MachineLearningCreateMLModelOperator(

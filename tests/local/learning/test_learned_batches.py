@@ -15,7 +15,7 @@ from amazon_ml_local.learning.learners import Learned
 from amazon_ml_local.learning.recipe import parse_recipe, resolve
 from amazon_ml_local.learning.steps import Data
 from amazon_ml_local.storage import MemoryStorage, StorageError
-from tests.local.learning.learning_data import schema, table
+from tests.helpers.tables import schema, table
 
 MANIFEST = "s3://out/deep/batch-prediction/bp-1.manifest"
 RESULT = "s3://out/deep/batch-prediction/result/bp-1-{}.gz"

@@ -15,7 +15,7 @@ from amazon_ml_local.learning import (
     train,
     validate_training_parameters,
 )
-from tests.local.learning.learning_data import bundled, csv_text, table
+from tests.helpers.tables import bundled, csv_text, table
 
 PLAIN = '{"outputs": ["normalize(ALL_NUMERIC)"]}'
 DEFAULTS = {

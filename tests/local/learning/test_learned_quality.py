@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from amazon_ml_local.learning import evaluate, train
-from tests.local.learning.learning_data import bundled, cells
+from tests.helpers.tables import bundled, cells
 
 PLAIN = '{"outputs": ["normalize(ALL_NUMERIC)"]}'
 # Data set, type, metric, floor (ceiling for the error) of the default recipe, and of the plain one.

@@ -11,7 +11,7 @@ from amazon_ml_local.learning import LearningError, train, validate_recipe
 from amazon_ml_local.learning.features import Features
 from amazon_ml_local.learning.recipe import default_recipe, parse_recipe, resolve
 from amazon_ml_local.learning.steps import Data
-from tests.local.learning.learning_data import cells, table
+from tests.helpers.tables import cells, table
 
 ATTRIBUTES = {"t": "TEXT", "u": "TEXT", "c": "CATEGORICAL", "n": "NUMERIC", "m": "NUMERIC", "b": "BINARY"}
 ROWS = [

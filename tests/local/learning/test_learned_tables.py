@@ -11,7 +11,7 @@ import pytest
 
 from amazon_ml_local.learning import LearningError, read_sql_table, read_table, validate_schema
 from amazon_ml_local.storage import MemoryStorage
-from tests.local.learning.learning_data import URI, cells, schema, table
+from tests.helpers.tables import URI, cells, schema, table
 
 ATTRIBUTES = {"id": "CATEGORICAL", "age": "NUMERIC", "note": "TEXT", "y": "BINARY"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from amazon_ml_local.learning import LearningError, evaluate, predict_rows, train
 from amazon_ml_local.learning.lines import MOST_BYTES
-from tests.local.learning.learning_data import cells, csv_text, table
+from tests.helpers.tables import cells, csv_text, table
 
 RECIPES = {
     "plain": '{"outputs": ["ALL_INPUTS"]}',

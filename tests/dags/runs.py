@@ -1,0 +1,48 @@
+"""Which Dags are run here, what became of a run, and the files that are scored in some of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "amazon-ml-demo"
+DAGS = Path(__file__).parent.parent.parent / "dags"
+FEATURES = Path(__file__).parent / "features"
+VALUES = [*range(10), *range(30, 40)] * 4  # of the rows that are scored
+
+
+class Run:
+    """A Dag run that has ended."""
+
+    def __init__(self, dag_run: Any) -> None:
+        self.state = str(dag_run.state)
+        self.task_instances = {(ti.task_id, ti.map_index): ti for ti in dag_run.get_task_instances()}
+
+    def states(self) -> dict[str, str]:
+        """The state of each task; of a mapped one, that of its last instance."""
+        return {task_id: str(ti.state) for (task_id, _), ti in self.task_instances.items()}
+
+    def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """What a task pushed."""
+        return self.task_instances[task_id, map_index].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+
+
+def put_rows(s3: S3Client, key: str, first: int = 0, last: int = len(VALUES)) -> None:
+    """Put some of the rows into an object."""
+    body = "id,x\n" + "".join(f"{place},{VALUES[place]}\n" for place in range(first, last))
+    s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+def predicted(s3: S3Client, key: str) -> list[tuple[str, ...]]:
+    """Return the ids and labels of an output."""
+    lines = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode().splitlines()
+    assert lines[0] == "id,predictedLabel,predictedScore"
+    return [tuple(line.split(",")[:2]) for line in lines[1:]]
+
+
+def expected() -> list[tuple[str, ...]]:
+    """Return the ids and labels that all rows ought to have."""
+    return [(str(place), "1" if x >= 20 else "0") for place, x in enumerate(VALUES)]

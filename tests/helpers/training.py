@@ -1,0 +1,32 @@
+"""The data that most tests train on: y is 1 from x = 20 on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
+URI = "s3://training/train.csv"
+SCHEMA = {
+    "version": "1.0",
+    "targetAttributeName": "y",
+    "dataFormat": "CSV",
+    "dataFileContainsHeader": True,
+    "attributes": [
+        {"attributeName": "x", "attributeType": "NUMERIC"},
+        {"attributeName": "y", "attributeType": "BINARY"},
+    ],
+}
+ROWS = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
+
+
+def create_data_source(service: AmazonMLLocalFixture, data_source_id: str = "ds-1") -> None:
+    """Put the rows into the service's storage, and create a data source of them."""
+    service.storage.write(URI, ROWS.encode())
+    service.client().create_data_source_from_s3(
+        DataSourceId=data_source_id,
+        DataSpec={"DataLocationS3": URI, "DataSchema": json.dumps(SCHEMA)},
+        ComputeStatistics=True,
+    )
