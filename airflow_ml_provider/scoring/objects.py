@@ -111,6 +111,14 @@ class _Blocks(io.RawIOBase):
         return body
 
 
+class _WholeBlocks(io.BufferedReader):
+    """Ask for whole blocks also where a reader of text asks for 8 KB, which ``read1`` would hand on as a request."""
+
+    def read1(self, size: int = -1, /) -> bytes:
+        self.peek(1)
+        return super().read1(size)
+
+
 def read_with_retries(read: Callable[[], bytes]) -> bytes:
     """Read a body, and again when the connection breaks meanwhile: botocore repeats what comes before the body only."""
     from botocore.exceptions import HTTPClientError, IncompleteReadError
@@ -124,8 +132,8 @@ def read_with_retries(read: Callable[[], bytes]) -> bytes:
 def open_at(s3: S3Client, source: Source, start: int = 0) -> io.BufferedReader:
     """Open an object as a stream of bytes from a place on, unpacked when its name ends in ``.gz``."""
     if not source.is_gzip:
-        return io.BufferedReader(_Blocks(s3, source, start), BLOCK_BYTES)
-    unpacked = gzip.GzipFile(fileobj=io.BufferedReader(_Blocks(s3, source, 0), BLOCK_BYTES))
+        return _WholeBlocks(_Blocks(s3, source, start), BLOCK_BYTES)
+    unpacked = gzip.GzipFile(fileobj=_WholeBlocks(_Blocks(s3, source, 0), BLOCK_BYTES))
     unpacked.seek(start)
     return io.BufferedReader(cast("io.RawIOBase", unpacked))
 
