@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
-from airflow_ml_provider.payloads import JSON, Description, RealtimeEndpoint
+if TYPE_CHECKING:
+    from airflow_ml_provider.payloads import JSON, Description, RealtimeEndpoint
 
 ResourceName = Literal["DataSource", "MLModel", "Evaluation", "BatchPrediction", "RealtimeEndpoint"]
 WaiterName = Literal[

@@ -23,8 +23,9 @@ RUNS = 7
 CHILD = """
 import gc, importlib, json, resource, sys, time
 from airflow_ml_provider import compat
-for name in ("BaseOperator", "BaseSensorOperator", "BaseBranchOperator", "conf", "DAG", "AirflowException",
-             "AirflowFailException", "AirflowSensorTimeout", "AirflowSkipException", "PokeReturnValue", "TaskDeferred"):
+for name in ("BaseOperator", "BaseSensorOperator", "BaseBranchOperator", "BaseOperatorLink", "conf", "DAG",
+             "AirflowException", "AirflowFailException", "AirflowSensorTimeout", "AirflowSkipException",
+             "PokeReturnValue", "TaskDeferred"):
     getattr(compat, name)
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6

@@ -11,13 +11,12 @@ from airflow_ml_provider.compat import AIRFLOW_3, AirflowException, BaseOperator
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.shown import ShownTask
 from airflow_ml_provider.operators.signature import WholeSignature
-from airflow_ml_provider.payloads import JSON, TRIGGER_FAILED, AwsSettings, Description
 from airflow_ml_provider.resources import WaiterName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-    from airflow_ml_provider.payloads import Outcome
+    from airflow_ml_provider.payloads import JSON, AwsSettings, Description, Outcome
     from airflow_ml_provider.waiting import Wait
 
 
@@ -73,12 +72,12 @@ class MachineLearningBase(ShownTask, BaseOperator):
     @property
     def aws_settings(self) -> AwsSettings:
         """The AWS arguments as a trigger carries them."""
-        return AwsSettings(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            botocore_config=self.botocore_config,
-        )
+        return {
+            "aws_conn_id": self.aws_conn_id,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "botocore_config": self.botocore_config,
+        }
 
     @cached_property
     def hook(self) -> MachineLearningHook:
@@ -161,6 +160,8 @@ class MachineLearningBase(ShownTask, BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> object:
         """Go on after a deferral, also after one that Airflow itself ended: timed out, or its trigger broken."""
+        from airflow_ml_provider.payloads import TRIGGER_FAILED
+
         if next_method == TRIGGER_FAILED:
             told = next_kwargs or {}
             self.log.error("%s\n%s", told.get("error"), "".join(told.get("traceback") or []))

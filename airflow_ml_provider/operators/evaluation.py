@@ -17,11 +17,11 @@ from airflow_ml_provider.operators.lifecycle import (
     MachineLearningGetOperator,
 )
 from airflow_ml_provider.operators.operation import failures
-from airflow_ml_provider.payloads import Description
 from airflow_ml_provider.resources import RESOURCES, ResourceName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
+    from airflow_ml_provider.payloads import Description
 
 
 class MachineLearningCreateEvaluationOperator(MachineLearningCreateOperator):

@@ -10,12 +10,11 @@ from airflow_ml_provider import errors
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.operation import MachineLearningOperator, MachineLearningWaitingOperator
-from airflow_ml_provider.payloads import Description, Event
 from airflow_ml_provider.resources import WAITERS, Resource, describe
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
-    from airflow_ml_provider.payloads import Outcome
+    from airflow_ml_provider.payloads import Description, Event, Outcome
     from airflow_ml_provider.waiting import Wait
 
 ID_LENGTH = 64

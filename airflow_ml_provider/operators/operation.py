@@ -11,12 +11,11 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException, c
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.links import MachineLearningLink, ResourceLink
 from airflow_ml_provider.operators.base import MachineLearningBase, check_flag, check_number
-from airflow_ml_provider.payloads import JSON, Description
 from airflow_ml_provider.resources import RESOURCES, ResourceName, WaiterName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.lineage import Change
-    from airflow_ml_provider.payloads import Outcome
+    from airflow_ml_provider.payloads import JSON, Description, Outcome
     from airflow_ml_provider.waiting import Wait
 
 

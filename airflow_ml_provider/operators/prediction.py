@@ -9,12 +9,11 @@ from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.links import OutputLink, ResourceLink
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.operation import MachineLearningOperator, failures
-from airflow_ml_provider.payloads import Format
 from airflow_ml_provider.resources import ResourceName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
-    from airflow_ml_provider.payloads import Description, Prediction
+    from airflow_ml_provider.payloads import Description, Format, Prediction
     from airflow_ml_provider.records import Record
     from airflow_ml_provider.scoring.plan import RowRange
     from airflow_ml_provider.scoring.settings import Settings

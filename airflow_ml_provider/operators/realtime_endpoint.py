@@ -9,13 +9,12 @@ from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.claiming import MachineLearningClaimingOperator
 from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator, failures
-from airflow_ml_provider.payloads import Description, Event
 from airflow_ml_provider.resources import endpoint_info
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
     from airflow_ml_provider.ownership import Claim, Register
-    from airflow_ml_provider.payloads import JSON, Outcome, RealtimeEndpoint
+    from airflow_ml_provider.payloads import JSON, Description, Event, Outcome, RealtimeEndpoint
     from airflow_ml_provider.waiting import Wait
 
 

@@ -18,12 +18,11 @@ from airflow_ml_provider.compat import (
 )
 from airflow_ml_provider.links import MachineLearningLink, ResourceLink
 from airflow_ml_provider.operators.base import MachineLearningBase, check_flag
-from airflow_ml_provider.payloads import Description, Event
 from airflow_ml_provider.resources import WAITERS, ResourceName, WaiterName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
-    from airflow_ml_provider.payloads import Outcome
+    from airflow_ml_provider.payloads import Description, Event, Outcome
     from airflow_ml_provider.waiting import Wait
 
 
