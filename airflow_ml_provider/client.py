@@ -14,7 +14,7 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoRegionError
 
-from airflow_ml_provider import errors, transport, waiting
+from airflow_ml_provider import errors, hints, transport, waiting
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AirflowException, AirflowNotFoundException
 from airflow_ml_provider.records import check_destination
@@ -124,7 +124,7 @@ class MachineLearningClientHook(AwsBaseHook):
     def get_client_type(
         self, region_name: str | None = None, config: Config | None = None, deferrable: bool = False
     ) -> MachineLearningClient:
-        """Make a client whose errors are explained.
+        """Make a client whose errors have hints.
 
         :raises InvalidArgument: when no region is known, or the service does not exist in it.
         """
@@ -143,8 +143,8 @@ class MachineLearningClientHook(AwsBaseHook):
                 f"Amazon Machine Learning exists in us-east-1 and eu-west-1."
             ) from None
         self._check_region(client)
-        explain = partial(errors.explain, region=client.meta.region_name)
-        client.meta.events.register("after-call.machine-learning", explain)
+        hint = partial(hints.add_hint, region=client.meta.region_name)
+        client.meta.events.register("after-call.machine-learning", hint)
         return client
 
     def _check_region(self, client: MachineLearningClient) -> None:

@@ -1,15 +1,13 @@
-"""Classify transient errors, add hints to AWS error messages, and define the exceptions of this package."""
+"""Define the exceptions of this package, and classify AWS errors: transient, permanent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
-    from botocore.model import OperationModel
 
 
 class MachineLearningError(AirflowException):
@@ -82,58 +80,7 @@ TRANSIENT = (
 )
 
 
-class Explanation(NamedTuple):
-    """Words to add to an error: when its code is one of ``codes`` and its message holds ``phrase``."""
-
-    codes: frozenset[str]
-    phrase: str
-    text: str
-
-
 ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-
-EXPLANATIONS = (
-    Explanation(
-        ACCESS_DENIED,
-        "no longer available to new customers",
-        "This AWS account was never enrolled in Amazon Machine Learning, and AWS enrols nobody any more: "
-        "no change of permissions helps. To run the service on your own machine, start `amazon-ml-local` "
-        "(pip install 'airflow-ml-provider[local]') and set AWS_ENDPOINT_URL as it says.",
-    ),
-    Explanation(
-        ACCESS_DENIED,
-        "",
-        "The identity behind the Airflow connection needs the IAM action machinelearning:{operation} in {region}.",
-    ),
-    Explanation(
-        frozenset({"ResourceNotFoundException"}),
-        "",
-        "Ids belong to one account and one region: check the id, the connection's account, and region_name "
-        "(now {region}).",
-    ),
-    Explanation(
-        frozenset({"IdempotentParameterMismatchException"}),
-        "",
-        "The id belongs to something that was made with other parameters: choose another id, or let "
-        "if_exists='replace' delete it.",
-    ),
-)
-
-
-class _Error(TypedDict, total=False):
-    Code: str
-    Message: str
-
-
-def explain(*, parsed: Mapping[str, object], model: OperationModel, region: str, **_: object) -> None:
-    """Add to an error's message what AWS leaves out; botocore calls this after each call of the client."""
-    error = cast("_Error", parsed.get("Error") or {})
-    code, message = error.get("Code", ""), error.get("Message", "")
-    for explanation in EXPLANATIONS:
-        if code in explanation.codes and explanation.phrase in message:
-            added = explanation.text.format(operation=model.name, region=region)
-            error["Message"] = f"{message} {added}".strip()
-            return
 
 
 def code(error: BaseException) -> str:

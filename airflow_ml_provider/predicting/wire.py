@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
-from airflow_ml_provider import errors
+from airflow_ml_provider import errors, hints
 from airflow_ml_provider.errors import RefusedRecord
 from airflow_ml_provider.parsing import ParserFactory
 from airflow_ml_provider.predicting.engine import MOST_IN_FLIGHT
@@ -98,7 +98,7 @@ class Wire:
         model = operation_model("Predict")
         answer = {"status_code": status, "headers": headers, "body": body}
         parsed = ParserFactory().create_parser("json").parse(answer, cast("StructureShape", model.output_shape))
-        errors.explain(parsed=parsed, model=model, region=self._region)
+        hints.add_hint(parsed=parsed, model=model, region=self._region)
         return ClientError(cast("_ClientErrorResponseTypeDef", parsed), model.name)
 
     def _renew(self, expired: Credentials) -> None:
