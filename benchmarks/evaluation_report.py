@@ -15,8 +15,9 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import NamedTuple
+
+from measuring.memory import peak_mb
 
 ROWS, REPEATS, CLASSES = 1_000_000, 3, 10
 MOST_SECONDS, MOST_MB = 20.0, 1000.0
@@ -140,12 +141,6 @@ def script(type: str, models: int) -> dict[str, float]:
                 "R2": metrics.r2_score(rows["y"], rows["predictedValue"]),
             }
     return {name: float(value) for name, value in found.items()}
-
-
-def peak_mb() -> float:
-    """Return the most memory that this process has had; ``ru_maxrss`` begins with that of the process it came from."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
 
 class Run(NamedTuple):

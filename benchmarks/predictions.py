@@ -11,7 +11,6 @@ import argparse
 import json
 import logging
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+from measuring.memory import peak_mb
 from peers.environment import python_with
 from predicting.service import MODEL, control, record
 
@@ -138,10 +138,22 @@ def rates(seconds: int) -> None:
     compare("no limit, 0 ms", UNLIMITED, dict.fromkeys(WAYS, 3000) | {"ours": 5000}, 0)
 
 
-def remember(rows: int) -> None:
-    """Score a file whose predictions are answered in this process, and print the most memory that it took."""
+def put_rows(rows: int) -> None:
+    """Put a file of records into S3."""
     import boto3
 
+    s3 = boto3.client("s3")
+    with tempfile.TemporaryFile() as file:
+        file.write(b"id,x0,x1,x2,x3,x4\n")
+        for number in range(rows):
+            file.write(f"{number},{','.join(record(number).values())}\n".encode())
+        file.seek(0)
+        s3.create_bucket(Bucket=BUCKET)
+        s3.upload_fileobj(file, BUCKET, f"{rows}.csv")
+
+
+def remember(rows: int) -> None:
+    """Score a file whose predictions are answered in this process, and print the most memory that it took."""
     from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
     from airflow_ml_provider.predicting.wire import Wire
 
@@ -151,13 +163,6 @@ def remember(rows: int) -> None:
         "predictedScores": {"1": next(numbers) / 1e7},
         "details": {"PredictiveModelType": "BINARY", "Algorithm": "SGD"},
     }
-    with tempfile.TemporaryFile() as file:
-        file.write(b"id,x0,x1,x2,x3,x4\n")
-        for number in range(rows):
-            file.write(f"{number},{','.join(record(number).values())}\n".encode())
-        file.seek(0)
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
-        boto3.client("s3").upload_fileobj(file, BUCKET, f"{rows}.csv")
     MachineLearningPredictS3Operator(
         task_id="predict",
         aws_conn_id=None,
@@ -168,13 +173,14 @@ def remember(rows: int) -> None:
         rows_per_part=min(rows, 2000),
         max_requests_per_second=UNLIMITED,
     ).execute({})
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_mb())
 
 
 def memory(sizes: tuple[int, ...]) -> None:
     """Print how memory grows with the file, each file in a process of its own."""
     print("\n| rows of the file | most memory, MB |\n|---|---|", flush=True)
     for rows in sizes:
+        put_rows(rows)
         done = subprocess.run(
             [sys.executable, __file__, "--remember", str(rows)], check=True, stdout=subprocess.PIPE, text=True
         )
