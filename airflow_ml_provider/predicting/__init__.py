@@ -1,1 +1,1 @@
-"""Many records at one realtime endpoint: the pace, the calls, and what sends them."""
+"""Send many records to one realtime endpoint, at the rate that it allows."""

@@ -1,4 +1,4 @@
-"""Records in, predictions out, in the same order and at the pace that the endpoint allows."""
+"""Predict with many calls at once: bodies in, predictions out in the same order, as fast as the pace allows."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 Token = TypeVar("Token")
 
 MOST_IN_FLIGHT = 256
-SECONDS_AHEAD = 5  # of the limit: so far calls run on while the oldest is retried or the caller is busy
+SECONDS_AHEAD = 5  # at the full rate: how far calls go on while the oldest one is retried or the caller is busy
 MOST_AHEAD = 1000
-PILES = 50
+BATCHES_AHEAD = 50
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 REFUSALS = frozenset({"InvalidInputException", "ValidationException", "RequestEntityTooLargeException"})
@@ -38,16 +38,17 @@ class _Call:
 
 
 class Engine:
-    """Predict for many records at once.
+    """Predict for many records, with as many calls in flight as the rate and the latency demand.
 
-    Threads take turns to wait for the next slot, and one more is started whenever a slot comes and nobody is there to
-    wait for the one after it: so there are as many calls in flight as the latency demands. Until the first answer
-    calls go one by one, since an endpoint that has just become READY may have no predictor mounted yet.
+    The threads take turns: one holds the turn, takes the next call and waits for its slot, then passes the turn on and
+    makes the call. If no idle thread is left to take the turn, one more is started. Until the first answer the turn is
+    held during the call too, so that calls go one by one: an endpoint that has just become READY may have no predictor
+    mounted yet.
 
     :param predict: makes one attempt for one body.
-    :param pace: when calls may go.
-    :param patience: seconds to go on for with one record while errors that pass come back.
-    :param still_there: called when the predictor is not mounted; raises when the endpoint is gone.
+    :param pace: gives each call its slot.
+    :param patience: seconds during which transient errors are retried for one record.
+    :param still_there: called when the predictor is not mounted; raises if the endpoint no longer exists.
     """
 
     def __init__(
@@ -73,21 +74,22 @@ class Engine:
     def run(
         self, bodies: Iterable[tuple[Token, bytes | RefusedRecord]]
     ) -> Generator[tuple[Token, Prediction | RefusedRecord], None, None]:
-        """Yield each token with the prediction for its body, or with why there is none, in the order of the input.
+        """Yield each token with the prediction for its body, or with the reason for none, in the order of the input.
 
-        The input is read by whoever asks for the next prediction, some seconds ahead of the answers.
+        The input is read in the caller's thread. Calls must not wait for the caller or for the oldest answer, so the
+        input is read ahead of the answers: by ``SECONDS_AHEAD`` of the rate, so that memory does not grow with it.
 
-        :raises DeadlinePassed: when errors that pass did not pass in time for one record.
-        :raises ClientError: what the service said, when asking again is of no use.
+        :raises DeadlinePassed: when transient errors have lasted for ``patience`` with one record.
+        :raises ClientError: when the service refuses in a way that no retry changes.
         """
         ahead = min(self._pace.limit * SECONDS_AHEAD, MOST_AHEAD)
-        pile = 1 + ahead // PILES  # so many answers are waited for at once: waking up for each costs more
+        batch = 1 + ahead // BATCHES_AHEAD  # answers to wait for at once: a wake-up for each would cost more
         pending: deque[tuple[Token, Future[Prediction]]] = deque()
         try:
             for token, body in bodies:
                 pending.append((token, self._submit(body)))
                 if len(pending) > ahead:
-                    wait([answer for _, answer in islice(pending, pile)], return_when=FIRST_EXCEPTION)
+                    wait([answer for _, answer in islice(pending, batch)], return_when=FIRST_EXCEPTION)
                     yield _outcome(*pending.popleft())
                 while pending and pending[0][1].done():
                     yield _outcome(*pending.popleft())
@@ -97,6 +99,10 @@ class Engine:
             self._close(all_answered=not pending)
 
     def _submit(self, body: bytes | RefusedRecord) -> Future[Prediction]:
+        """Queue a call and return its future; a refused record gets a future that has failed already.
+
+        So a refused record keeps its place in the order of the answers, and costs no slot.
+        """
         if isinstance(body, RefusedRecord):
             refused: Future[Prediction] = Future()
             refused.set_exception(body)
@@ -121,7 +127,7 @@ class Engine:
             self._threads.append(thread)
 
     def _close(self, all_answered: bool) -> None:
-        """End the threads; one that waits for an answer that nobody wants any more ends by itself."""
+        """End the threads, and join them unless calls are still in flight, whose answers nobody needs any more."""
         self._closing = True
         self._calls.put(None)
         for thread in self._threads if all_answered else ():
@@ -132,7 +138,7 @@ class Engine:
             with self._turn:
                 call = self._calls.get()
                 if call is None or self._closing:
-                    self._calls.put(None)
+                    self._calls.put(None)  # for the thread that has the turn next
                     return
                 slot = self._pace.wait()
                 if not self._answered:
@@ -153,14 +159,14 @@ class Engine:
             call.answer.set_exception(error)
 
     def _predict_with_retries(self, body: bytes, slot: Slot) -> Prediction:
-        until = self._pace.clock.now() + self._patience
+        deadline = self._pace.clock.now() + self._patience
         seconds = FIRST_PAUSE
         while True:
             try:
-                with time_limit(max(until - self._pace.clock.now(), LEAST_SECONDS)):
+                with time_limit(max(deadline - self._pace.clock.now(), LEAST_SECONDS)):
                     answer = self._predict(body)
             except Exception as error:
-                self._judge(error, slot, until)
+                self._raise_unless_retried(error, deadline)
             else:
                 self._pace.answered(slot)
                 self._answered = True
@@ -169,19 +175,19 @@ class Engine:
             seconds = min(2 * seconds, LONGEST_PAUSE)
             slot = self._pace.wait()
 
-    def _judge(self, error: Exception, slot: Slot, until: float) -> None:
-        """Return when the call is to be made again, else raise."""
+    def _raise_unless_retried(self, error: Exception, deadline: float) -> None:
+        """Raise the error of an attempt unless it is transient and there is time for another attempt."""
         code = errors.code(error)
         if code in REFUSALS:
             self._answered = True
-            raise RefusedRecord(f"refused with {code}", str(error)) from None  # its text may quote the record
-        if self._closing or not errors.is_passing_at_predict(error):
+            raise RefusedRecord(f"refused with {code}", str(error)) from None  # the error's text may quote the record
+        if self._closing or not errors.is_transient_at_predict(error):
             raise self._fatal or error
         if code in errors.THROTTLING:
             self._pace.throttled()
         if code == "PredictorNotMountedException":
             self._still_there()
-        if self._pace.clock.now() > until:
+        if self._pace.clock.now() > deadline:
             raise DeadlinePassed(f"no prediction within {self._patience:.0f} s; the last error was {code}: {error}")
 
 

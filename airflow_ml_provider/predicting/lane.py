@@ -1,4 +1,4 @@
-"""Many requests to one URL, over connections that botocore's session has opened."""
+"""Send many requests to one URL, over connections that botocore's session has opened."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Answer(NamedTuple):
 class Lane:
     """Send POST requests to one URL.
 
-    botocore's session sends the first request on each connection, and so it does all that concerns the connection:
-    proxies, TLS, certificates, what is said when it cannot be made. The requests after that are written to it without
-    what the session would do anew for each of them. Where a proxy reads each request, the session sends them all.
+    botocore's session sends the first request on each connection, and so handles all that concerns the connection:
+    proxies, TLS, certificates, errors. Later requests are written to the connection directly, without the session's
+    work for each request. Where an HTTP proxy must read each request, the session sends them all.
 
-    :param session: whose connections are used.
-    :param url: where to.
+    :param session: the session whose connections are used.
+    :param url: the URL of all requests.
     """
 
     def __init__(self, session: BoundedSession, url: str) -> None:
@@ -47,14 +47,14 @@ class Lane:
         :param headers: of the request, ``Host`` among them.
         :raises HTTPClientError: when it failed, took too long, or its answer is too large.
         """
-        connection = self._connected()
+        connection = self._open_connection()
         if connection is None:
-            return self._sent_by_session(headers, body)
+            return self._send_by_session(headers, body)
         with self._session.attempt(self._url):
-            return self._exchanged(connection, self._message(headers, body))
+            return self._exchange(connection, self._message(headers, body))
 
-    def _connected(self) -> BoundedConnection | None:
-        """Return a connection that stands, if one is free."""
+    def _open_connection(self) -> BoundedConnection | None:
+        """Return an open connection that no other thread uses; None if there is none."""
         if self._pool is None or self._pool.pool is None:
             return None
         try:
@@ -66,7 +66,7 @@ class Lane:
         self._pool._put_conn(connection)
         return None
 
-    def _sent_by_session(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _send_by_session(self, headers: Mapping[str, str], body: bytes) -> Answer:
         request = AWSRequest("POST", self._url, dict(headers), body)
         answer = self._session.send(request.prepare())
         return Answer(answer.status_code, dict(answer.headers), answer.content)
@@ -75,7 +75,7 @@ class Lane:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"{self._line}{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
-    def _exchanged(self, connection: BoundedConnection, message: bytes) -> Answer:
+    def _exchange(self, connection: BoundedConnection, message: bytes) -> Answer:
         try:
             answer, body = connection.exchange(message)
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""When the next call may go: evenly spaced, never above the limit, lower after throttling."""
+"""Give each call a time: evenly spaced, never more a second than the limit, and fewer after throttling."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from airflow_ml_provider.clock import CLOCK, Clock
 from airflow_ml_provider.errors import InvalidArgument
 
-MARGIN = 0.001  # of a second: how much closer two calls may reach the service than they were sent
-DRIFT = 0.00002  # seconds a call: so fast the quickest answer is forgotten, should the way to the service get longer
-MADE_UP = 0.05  # seconds: a thread that woke up so late makes up for its slots; what is older is lost
-LOWERED = 0.95
-LOWER_AT_MOST_EVERY = 1.0
-RAISED_PER_SECOND = 0.02  # of the limit: back from a halving in 25 seconds
+MARGIN = 0.001  # seconds by which two calls may arrive closer to each other than they were sent
+LATENCY_DECAY = 0.00002  # seconds a call: how fast the minimum latency grows, in case the network gets slower
+MAX_CATCH_UP = 0.05  # seconds: the slots that a thread which woke up late may still use; older ones are lost
+LOWERED = 0.95  # of the rate, after throttling
+LOWER_AT_MOST_EVERY = 1.0  # seconds
+RAISED_PER_SECOND = 0.02  # of the limit: 25 seconds to recover from half of it
 LOWEST = 0.05  # of the limit
 
 
 @dataclass(slots=True)
 class Slot:
-    """One call's place in time: when it may be sent, when it was, and in how many seconds it was answered."""
+    """The time of one call: when it may be sent, when it was, and the seconds until its answer."""
 
     at: float
     sent: float
@@ -28,13 +28,14 @@ class Slot:
 
 
 class Pace:
-    """Hand out slots to calls of any thread: no second holds more than ``limit``, and unused ones are lost.
+    """Give slots to calls of any thread: at most ``limit`` in any second; slots that nobody takes are lost.
 
-    The service counts calls as they arrive, which is later than they were to be sent. So a call that was sent late, or
-    took longer than the quickest ones and may have arrived late, holds up the one a second behind it.
+    The service counts calls when they arrive, which may be later than they were meant to be sent. A call that was sent
+    late, or whose answer took longer than the fastest ones, may have arrived late: it delays the call that comes
+    ``limit`` calls after it, so that the service never counts more than ``limit`` in a second.
 
     :param limit: calls per second, at least 1.
-    :param clock: in whose seconds.
+    :param clock: measures all times.
     :raises InvalidArgument: for a limit below 1.
     """
 
@@ -45,9 +46,9 @@ class Pace:
         self.rate = float(limit)
         self.clock = clock
         self._lock = threading.Lock()
-        self._next = self._raised = self.clock.now()
-        self._lowered = self._next - LOWER_AT_MOST_EVERY
-        self._quickest = float("inf")
+        self._next = self._raised_at = self.clock.now()
+        self._lowered_at = self._next - LOWER_AT_MOST_EVERY
+        self._min_latency = float("inf")
         self._last: deque[Slot] = deque(maxlen=limit)
 
     def wait(self) -> Slot:
@@ -61,31 +62,40 @@ class Pace:
         return slot
 
     def _reserve(self, now: float) -> Slot:
-        self._next = max(self._next, now - MADE_UP)
+        """Return the next slot, and move the one after it.
+
+        ``_next`` advances by one interval a call whatever the clock says, so that a late call does not shift those
+        after it; only what lies further back than ``MAX_CATCH_UP`` is given up. The call ``limit`` calls ago must have
+        arrived at least a second before this one. The rate has grown since the last call, up to the limit.
+        """
+        self._next = max(self._next, now - MAX_CATCH_UP)
         at = max(now, self._next)
         if len(self._last) == self.limit:
-            at = max(at, self._arrived(self._last[0]) + 1 + MARGIN)
-        self.rate = min(self.limit, self.rate + self.limit * RAISED_PER_SECOND * (now - self._raised))
-        self._raised = now
+            at = max(at, self._latest_arrival(self._last[0]) + 1 + MARGIN)
+        self.rate = min(self.limit, self.rate + self.limit * RAISED_PER_SECOND * (now - self._raised_at))
+        self._raised_at = now
         self._next += 1 / self.rate
         slot = Slot(at, at)
         self._last.append(slot)
         return slot
 
     def answered(self, slot: Slot) -> None:
-        """Record that the call of a slot was answered; the quickest answers measure the network's latency."""
+        """Record that the call of a slot was answered; the fastest answers give the minimum latency."""
         with self._lock:
             slot.took = self.clock.now() - slot.sent
-            self._quickest = min(slot.took, self._quickest + DRIFT)
+            self._min_latency = min(slot.took, self._min_latency + LATENCY_DECAY)
 
-    def _arrived(self, slot: Slot) -> float:
-        """Return when a call reached the service at the latest, by the latency that is known now."""
-        return slot.sent + min(max(slot.took - self._quickest, 0.0), 1.0)
+    def _latest_arrival(self, slot: Slot) -> float:
+        """Return the latest moment at which a call may have reached the service.
+
+        All that its answer took beyond the minimum latency may have been spent on the way there, up to a second.
+        """
+        return slot.sent + min(max(slot.took - self._min_latency, 0.0), 1.0)
 
     def throttled(self) -> None:
         """Lower the rate after a throttled call, at most once a second."""
         with self._lock:
             now = self.clock.now()
-            if now - self._lowered >= LOWER_AT_MOST_EVERY:
+            if now - self._lowered_at >= LOWER_AT_MOST_EVERY:
                 self.rate = max(self.rate * LOWERED, self.limit * LOWEST)
-                self._lowered = self._raised = now
+                self._lowered_at = self._raised_at = now

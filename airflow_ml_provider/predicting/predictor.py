@@ -1,4 +1,4 @@
-"""What stands between a hook and an engine: which endpoint, how fast, whether it is still there."""
+"""Send many records to one realtime endpoint, and stop when it is deleted meanwhile."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 Token = TypeVar("Token")
 
-LOOK_AT_MOST_EVERY = 5.0
+CHECK_AT_MOST_EVERY = 5.0  # seconds
 
 
 class Predictor:
     """Predict for many records at one realtime endpoint, at its full rate.
 
-    :param hook: whose connection is used.
-    :param endpoint: the endpoint's info, as the hook gives it.
-    :param max_requests_per_second: at least 1; the endpoint's own ``PeakRequestsPerSecond`` when it is None.
-    :param timeout: seconds to go on for with one record while errors that pass come back.
-    :raises AirflowException: when there is no such endpoint.
+    :param hook: the hook whose connection is used.
+    :param endpoint: the endpoint's info, as the hook returns it.
+    :param max_requests_per_second: at least 1; None means the endpoint's own ``PeakRequestsPerSecond``.
+    :param timeout: seconds during which transient errors are retried for one record.
+    :raises AirflowException: when the model has no endpoint, or a FAILED one.
     """
 
     def __init__(
@@ -42,36 +42,37 @@ class Predictor:
         self._hook = hook
         self._id = endpoint["MLModelId"]
         self._timeout = timeout
-        self._check(endpoint)
+        self._raise_if_gone(endpoint)
         self._wire = Wire(hook, self._id, hook.check_endpoint_url(endpoint["EndpointUrl"]))
         peak = endpoint["PeakRequestsPerSecond"]
         self.pace = Pace(peak if max_requests_per_second is None else max_requests_per_second)
-        self._looked = self.pace.clock.now()
+        self._checked_at = self.pace.clock.now()
 
     def predict(
         self, records: Iterable[tuple[Token, Record | RefusedRecord]]
     ) -> Generator[tuple[Token, Prediction | RefusedRecord], None, None]:
-        """Yield each token with the prediction for its record, or with why there is none, in the order of the input."""
-        engine = Engine(self._wire.predict, self.pace, patience=self._timeout, still_there=self._look)
+        """Yield each token with the prediction for its record, or with the reason for none, in the input's order."""
+        engine = Engine(self._wire.predict, self.pace, patience=self._timeout, still_there=self._check_endpoint)
         return engine.run((token, self._body(record)) for token, record in records)
 
     def _body(self, record: Record | RefusedRecord) -> bytes | RefusedRecord:
         return record if isinstance(record, RefusedRecord) else self._wire.body(record)
 
-    def _look(self) -> None:
+    def _check_endpoint(self) -> None:
+        """Get the endpoint, at most every few seconds, and raise AirflowException if it is gone."""
         now = self.pace.clock.now()
-        if now - self._looked < LOOK_AT_MOST_EVERY:
+        if now - self._checked_at < CHECK_AT_MOST_EVERY:
             return
-        self._looked = now
+        self._checked_at = now
         try:
             endpoint = self._hook.get_realtime_endpoint(self._id)
         except Exception as error:
             if not errors.is_transient(error):
                 raise
         else:
-            self._check(endpoint)
+            self._raise_if_gone(endpoint)
 
-    def _check(self, endpoint: RealtimeEndpoint) -> None:
+    def _raise_if_gone(self, endpoint: RealtimeEndpoint) -> None:
         if endpoint["EndpointStatus"] in ("NONE", "FAILED"):
             raise AirflowException(
                 f"MLModel {self._id} in {self._hook.conn_region_name} has no realtime endpoint to predict with "
@@ -89,7 +90,7 @@ def predict_records(
     timeout: float = 300.0,
     return_refused: bool = False,
 ) -> Iterator[Prediction | RefusedRecord]:
-    """Predict for record after record; ``MachineLearningClientHook.predict_records`` says how."""
+    """Predict for many records; ``MachineLearningHook.predict_records`` documents the arguments."""
     predictor = Predictor(hook, hook.get_realtime_endpoint(ml_model_id), max_requests_per_second, timeout)
     for place, answer in predictor.predict(enumerate(records)):
         if isinstance(answer, RefusedRecord) and not return_refused:

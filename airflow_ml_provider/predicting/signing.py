@@ -1,4 +1,4 @@
-"""Sign many requests that differ in their bodies alone, by botocore's own signature."""
+"""Sign many requests that differ only in their bodies: botocore signs once a second, and the bodies follow here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERVICE = "machinelearning"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Template:
-    """What the requests of one second by one set of credentials have in common."""
+    """What the signatures of all requests in one second with the same credentials have in common."""
 
     timestamp: str
     credentials: ReadOnlyCredentials
@@ -32,7 +32,7 @@ class _Template:
 
 
 def _template(url: str, region: str, headers: Mapping[str, str], credentials: ReadOnlyCredentials) -> _Template:
-    """Sign an empty request by botocore, and take the result apart at the body."""
+    """Let botocore sign an empty request, and cut off what depends on the body: hash and signature."""
     auth = SigV4Auth(credentials, SERVICE, region)
     request = AWSRequest("POST", url, dict(headers))
     auth.add_auth(request)
@@ -60,9 +60,9 @@ def _key(secret: str, scope: str) -> bytes:
 class Signer:
     """Sign requests to one URL.
 
-    :param url: where they go.
-    :param region: of the signature.
-    :param headers: of all of them.
+    :param url: the URL of all requests.
+    :param region: the region for the signature.
+    :param headers: the headers that all requests have.
     """
 
     def __init__(self, url: str, region: str, headers: Mapping[str, str]) -> None:
@@ -70,14 +70,14 @@ class Signer:
         self._last: _Template | None = None
 
     def sign(self, body: bytes, credentials: Credentials) -> dict[str, str]:
-        """Return the headers of a request, from any thread."""
-        template = self._of_this_second(credentials.get_frozen_credentials())
+        """Return the headers of a request with this body; safe to call from any thread."""
+        template = self._current_template(credentials.get_frozen_credentials())
         canonical_request = f"{template.canonical_request}\n{sha256(body).hexdigest()}"
         string_to_sign = f"{template.string_to_sign}\n{sha256(canonical_request.encode()).hexdigest()}"
         signature = hmac.digest(template.key, string_to_sign.encode(), "sha256").hex()
         return {**template.headers, "Authorization": f"{template.authorization}={signature}"}
 
-    def _of_this_second(self, credentials: ReadOnlyCredentials) -> _Template:
+    def _current_template(self, credentials: ReadOnlyCredentials) -> _Template:
         timestamp = time.strftime(SIGV4_TIMESTAMP, time.gmtime())
         last = self._last
         if last is None or (last.timestamp, last.credentials) != (timestamp, credentials):

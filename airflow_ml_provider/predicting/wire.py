@@ -1,7 +1,7 @@
-"""Predict below botocore's client: by its signature, its error parser, and the connections of a client.
+"""Call Predict without botocore's client, but with its signature, its error parser and a client's connections.
 
-The client takes more than twice the processor's time that this does (docs/predictions.md has the figures), and at 200
-predictions a second that counts. Nothing else in the package goes below the client.
+The client takes more than twice the CPU time (docs/predictions.md has the figures), which counts at 200 predictions a
+second. Nothing else in the package bypasses the client.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.payloads import Prediction
 
-MOST_BYTES = 100 * 1024  # AWS's limit of an observation; that names count as well as values is our reading of it
+MOST_BYTES = 100 * 1024  # AWS's limit for an observation; we read it as counting names as well as values
 
 
 def check_size(record: dict[str, str]) -> None:
-    """Raise RefusedRecord when a record is larger than the service takes."""
+    """Raise RefusedRecord when a record is larger than the service accepts."""
     size = sum(len(name.encode()) + len(value.encode()) for name, value in record.items())
     if size > MOST_BYTES:
         raise RefusedRecord(f"it has {size} bytes; a record may have {MOST_BYTES}")
 
 
 class Wire:
-    """Ask one endpoint for predictions, from any thread, one attempt a call.
+    """Make calls of Predict to one endpoint, from any thread, one attempt each.
 
-    :param hook: whose connection gives credentials, region, proxies, certificates and timeouts.
+    :param hook: the hook whose connection has credentials, region, proxies, certificates and timeouts.
     :param ml_model_id: the model.
-    :param endpoint_url: where its endpoint is; the hook has checked that records may go there.
+    :param endpoint_url: the URL of its endpoint; the hook has checked that records may go there.
     """
 
     def __init__(self, hook: MachineLearningClientHook, ml_model_id: str, endpoint_url: str) -> None:
@@ -63,7 +63,7 @@ class Wire:
         self._credentials: Credentials = self._found_credentials()
 
     def body(self, record: Record) -> bytes | RefusedRecord:
-        """Return the body of a request, or why there can be none."""
+        """Return the body of a request for the record, or the reason why the record cannot be sent."""
         try:
             sent = encode(record)
             check_size(sent)
@@ -74,7 +74,7 @@ class Wire:
     def predict(self, body: bytes) -> Prediction:
         """Make one attempt.
 
-        :raises ClientError: what the service said, explained as the hook's client does.
+        :raises ClientError: when the service refuses; the message has the same hints as with the hook's client.
         :raises BotoCoreError: when the connection failed, or the answer took too long.
         """
         credentials = self._credentials
