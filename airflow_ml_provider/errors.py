@@ -118,7 +118,7 @@ def is_permanent(error: BaseException) -> bool:
     return is_refusal(error) and not is_transient(error)
 
 
-def is_passing_at_predict(error: BaseException) -> bool:
+def is_transient_at_predict(error: BaseException) -> bool:
     """Return the same for Predict: a READY endpoint may take a while more until its predictor is mounted."""
     return code(error) == "PredictorNotMountedException" or is_transient(error)
 

@@ -24,7 +24,7 @@ from airflow_ml_provider import transport
 if TYPE_CHECKING:
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
     from airflow_ml_provider.payloads import JSON, Description
-    from airflow_ml_provider.resources import ResourceName
+    from airflow_ml_provider.resources import ResourceKind
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ STS_SECONDS = 5.0
 Change = Literal["CREATE", "ALTER", "DROP", ""]
 
 # What each kind of thing is made of: the member that names it → its kind.
-SOURCES: dict[ResourceName, dict[str, ResourceName | Literal["S3"]]] = {
+SOURCES: dict[ResourceKind, dict[str, ResourceKind | Literal["S3"]]] = {
     "DataSource": {"DataLocationS3": "S3"},
     "MLModel": {"TrainingDataSourceId": "DataSource"},
     "Evaluation": {"MLModelId": "MLModel", "EvaluationDataSourceId": "DataSource"},
@@ -59,7 +59,7 @@ class Worked(NamedTuple):
     empty when it has only read it; ``read`` and ``written`` are URIs in S3.
     """
 
-    kind: ResourceName | None
+    kind: ResourceKind | None
     id: str
     change: Change
     known: Description
@@ -73,7 +73,7 @@ def s3_dataset(uri: str) -> Dataset:
     return Dataset(f"s3://{bucket}", key.rstrip("/") or "/")
 
 
-def own_dataset(kind: ResourceName, resource_id: str, namespace: str) -> Dataset:
+def own_dataset(kind: ResourceKind, resource_id: str, namespace: str) -> Dataset:
     """Return a thing of the service, by its ARN in two parts; an endpoint, which has none, in the same form."""
     return Dataset(namespace, f"{kind.lower()}/{resource_id}")
 

@@ -9,11 +9,11 @@ from airflow_ml_provider.compat import BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import BaseOperator, TaskInstanceKey
-    from airflow_ml_provider.resources import ResourceName
+    from airflow_ml_provider.resources import ResourceKind
 
 CONSOLE = "https://console.aws.amazon.com/machinelearning/home?region={region}#/{page}"
 # As two public programs link to them; AWS documents none. What has no page here opens the console's first page.
-CONSOLE_PAGES: dict[ResourceName, str] = {
+CONSOLE_PAGES: dict[ResourceKind, str] = {
     "DataSource": "insights/{id}/summary",
     "MLModel": "predictor-insight/{id}?tabId=summary",
     "RealtimeEndpoint": "predictor-insight/{id}?tabId=summary",
@@ -80,7 +80,7 @@ def without_user(endpoint_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
-def resource_url(kind: ResourceName, resource_id: str, endpoint_url: str, region: str) -> str:
+def resource_url(kind: ResourceKind, resource_id: str, endpoint_url: str, region: str) -> str:
     """Return the URL of the page of a data source, model, evaluation, batch prediction or endpoint.
 
     :param kind: which of them; an endpoint has its model's page.

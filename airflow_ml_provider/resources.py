@@ -1,4 +1,4 @@
-"""The five kinds of thing that Amazon Machine Learning makes, as data."""
+"""The five kinds of resource of Amazon Machine Learning, as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 if TYPE_CHECKING:
     from airflow_ml_provider.payloads import JSON, Description, RealtimeEndpoint
 
-ResourceName = Literal["DataSource", "MLModel", "Evaluation", "BatchPrediction", "RealtimeEndpoint"]
+ResourceKind = Literal["DataSource", "MLModel", "Evaluation", "BatchPrediction", "RealtimeEndpoint"]
 WaiterName = Literal[
     "data_source_completed",
     "ml_model_completed",
@@ -21,12 +21,12 @@ WaiterName = Literal[
 
 
 class Resource(NamedTuple):
-    """One kind of thing: how AWS names it, and where its state is found.
+    """One kind of resource: AWS's names of it and its operations, and which member holds its status.
 
-    ``member`` is the part of the Get's answer that describes the thing; empty when the whole answer does.
+    ``member`` is the part of the Get's answer that describes the resource; empty when the whole answer does.
     """
 
-    name: ResourceName
+    name: ResourceKind
     id_member: str
     get: str
     describe: str
@@ -34,7 +34,7 @@ class Resource(NamedTuple):
     member: str = ""
 
 
-RESOURCES: dict[ResourceName, Resource] = {
+RESOURCES: dict[ResourceKind, Resource] = {
     resource.name: resource
     for resource in (
         Resource("DataSource", "DataSourceId", "GetDataSource", "DescribeDataSources"),
@@ -67,7 +67,7 @@ LEFT_OUT = frozenset({"ResponseMetadata", "LogUri", "DatabaseUserName"})
 
 
 def to_json(value: object) -> JSON:
-    """Turn what botocore parsed into plain JSON types, without secrets: times become ISO 8601 text."""
+    """Return an answer that botocore parsed in plain JSON types, without secrets; times become ISO 8601 text."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -78,24 +78,24 @@ def to_json(value: object) -> JSON:
 
 
 def describe(resource: Resource, answer: Mapping[str, object]) -> Description:
-    """Return what a Get or Describe item says of the thing, in plain JSON types, without secrets."""
-    thing = cast("Description", to_json(answer))
+    """Return the description of a resource in a Get's answer or an item of a Describe, without secrets."""
+    whole = cast("Description", to_json(answer))
     if not resource.member:
-        return thing
-    info = thing.get(resource.member) or {}
-    return {resource.id_member: thing.get(resource.id_member), **cast("Description", info)}
+        return whole
+    info = whole.get(resource.member) or {}
+    return {resource.id_member: whole.get(resource.id_member), **cast("Description", info)}
 
 
-def highlight(seen: Description) -> str:
-    """Return what a log line should show of a finished thing: an endpoint's URL, an evaluation's metrics."""
-    if url := seen.get("EndpointUrl"):
+def highlight(description: Description) -> str:
+    """Return what a log line shows of a resource at the end of a wait: an endpoint's URL, an evaluation's metrics."""
+    if url := description.get("EndpointUrl"):
         return str(url)
-    performance = cast("Mapping[str, Mapping[str, str]]", seen.get("PerformanceMetrics") or {})
+    performance = cast("Mapping[str, Mapping[str, str]]", description.get("PerformanceMetrics") or {})
     return ", ".join(f"{name} {value}" for name, value in (performance.get("Properties") or {}).items())
 
 
 def endpoint_info(answer: Mapping[str, object]) -> RealtimeEndpoint:
-    """Return the endpoint's info out of a Create, Delete or Get answer, in plain JSON types."""
+    """Return the endpoint's info in the answer to a Create, Delete or Get, in plain JSON types."""
     info = answer.get("RealtimeEndpointInfo") or answer.get("EndpointInfo")
     found = describe(RESOURCES["RealtimeEndpoint"], {"MLModelId": answer["MLModelId"], "EndpointInfo": info})
     return cast("RealtimeEndpoint", found)

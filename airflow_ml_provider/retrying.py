@@ -1,4 +1,4 @@
-"""Repeat what fails with transient errors: the pauses, the deadline, and what is said when it passes."""
+"""Retry transient errors until a deadline, with a jittered back-off."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from airflow_ml_provider.clock import CLOCK
 
 Answer = TypeVar("Answer")
 
-LONGEST_PAUSE = 300.0
+LONGEST_PAUSE = 300.0  # seconds
 
 
 class Attempts(Protocol):
-    """What is repeated until a deadline: a wait's looks, or a call."""
+    """What is repeated until a deadline: the polls of a ``Wait``, or the attempts at one call (``Retries``)."""
 
     deadline: float
     started: float
@@ -28,7 +28,7 @@ class Attempts(Protocol):
 
 @dataclass
 class Retries:
-    """Attempts at one call; ``what`` names it in errors, the rest is as in ``Wait``."""
+    """Attempts at one call; ``what`` names the call in errors, the rest is as in ``Wait``."""
 
     what: str
     deadline: float
@@ -43,29 +43,32 @@ class Retries:
 
 
 def record_failed_poll(attempts: Attempts, error: Exception | str) -> None:
-    """Record a failed poll; consecutive failures lengthen the back-off."""
+    """Record a failed poll or call; consecutive failures lengthen the back-off."""
     attempts.failures += 1
     attempts.error = error if isinstance(error, str) else f"{errors.code(error)}: {error}"
 
 
-def spent(attempts: Attempts) -> str:
-    """Return how long the wait has lasted and how many calls it has made, in words."""
+def time_and_calls(attempts: Attempts) -> str:
+    """Return in words the seconds and calls that the attempts have taken so far."""
     return f"{CLOCK.now() - attempts.started:.0f} s and {attempts.calls} call{'s' * (attempts.calls != 1)}"
 
 
-def too_late(attempts: Attempts) -> str:
-    """Return in words that the deadline has passed, and what the last error was."""
+def deadline_message(attempts: Attempts) -> str:
+    """Return in words that the deadline has passed, and the last error."""
     last = f"; the last error was {attempts.error}" if attempts.error else ""
     return f"the deadline of {attempts.deadline - attempts.started:.0f} s has passed{last}"
 
 
 def next_pause(attempts: Attempts) -> float:
-    """Return the seconds to the next look, which is at the deadline at the latest."""
+    """Return the pause before the next poll in seconds; that poll comes at the deadline at the latest."""
     return max(0.0, min(backoff(attempts), attempts.deadline - CLOCK.now()))
 
 
 def backoff(attempts: Attempts) -> float:
-    """Return the delay; after failed polls more, with jitter."""
+    """Return the pause before the next poll in seconds, ignoring the deadline.
+
+    It is the delay; after failed polls it doubles with each of them up to ``LONGEST_PAUSE``, with jitter.
+    """
     seconds = attempts.delay
     if attempts.failures:
         longest = min(max(attempts.delay, 1.0) * 2 ** min(attempts.failures, 20), max(LONGEST_PAUSE, attempts.delay))
@@ -74,25 +77,27 @@ def backoff(attempts: Attempts) -> float:
 
 
 def retry_until_deadline(
-    attempts: Attempts, call: Callable[[], Answer], passing: Callable[[BaseException], bool] = errors.is_transient
+    attempts: Attempts, call: Callable[[], Answer], is_transient: Callable[[BaseException], bool] = errors.is_transient
 ) -> Answer:
-    """Make a call, again after transient errors until the deadline; any other error is raised at once.
+    """Make a call; retry transient errors until the deadline, and raise any other error at once.
 
-    :param attempts: a ``Wait``, or ``Retries`` where nothing is waited for.
-    :param passing: which errors are transient.
-    :raises DeadlinePassed: when the deadline comes first; the message says what the last error was.
+    :param attempts: a ``Wait``, or ``Retries`` where the call belongs to none.
+    :param is_transient: which errors to retry.
+    :raises DeadlinePassed: when the deadline comes first; the message holds the last error.
     """
     while True:
         attempts.calls += 1
         try:
             answer = call()
         except Exception as error:
-            if not passing(error):
+            if not is_transient(error):
                 raise
             record_failed_poll(attempts, error)
         else:
             attempts.failures, attempts.error = 0, ""
             return answer
         if CLOCK.now() >= attempts.deadline:
-            raise errors.DeadlinePassed(f"{attempts}: no answer after {spent(attempts)}: {too_late(attempts)}")
+            raise errors.DeadlinePassed(
+                f"{attempts}: no answer after {time_and_calls(attempts)}: {deadline_message(attempts)}"
+            )
         CLOCK.sleep(next_pause(attempts))

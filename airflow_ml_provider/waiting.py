@@ -1,7 +1,7 @@
-"""Judge a response, back off, keep a deadline.
+"""Waits: poll a resource, and judge by the answer whether the wait goes on, succeeds, fails or times out.
 
 The synchronous wait, the sensor and the deferred wait share this module, and with it the acceptors in
-``waiters/machinelearning.json``, the only place that says which states are final.
+``waiters/machinelearning.json``, the only place that defines which states are final.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from airflow_ml_provider import errors
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.payloads import Description, Outcome
 from airflow_ml_provider.resources import WAITERS, Resource, WaiterName, describe, highlight
-from airflow_ml_provider.retrying import next_pause, record_failed_poll, spent, too_late
+from airflow_ml_provider.retrying import deadline_message, next_pause, record_failed_poll, time_and_calls
 
 if TYPE_CHECKING:
     from botocore.waiter import AcceptorConfig, SingleWaiterConfig
+
+    from airflow_ml_provider.client import MachineLearningClientHook
 
 WAITERS_FILE = Path(__file__).parent / "waiters" / "machinelearning.json"
 MOMENTS = ("deadline", "started")
@@ -27,11 +29,11 @@ MOMENTS = ("deadline", "started")
 
 @dataclass
 class Wait:
-    """One wait: what is awaited, until when, and what was seen of it so far.
+    """One wait: for which state of which resource, until when, and what its polls have shown so far.
 
     ``deadline`` and ``started`` are moments of ``CLOCK.now``, so that setting the machine's clock neither shortens nor
-    prolongs the wait. ``delay`` is the pause between two looks in seconds. ``created_at`` is the ``CreatedAt`` of the
-    endpoint that the asker's own Create has shown to exist; with it, NONE means that somebody deleted it.
+    prolongs the wait. ``delay`` is the pause between two polls in seconds. ``created_at`` is the ``CreatedAt`` of an
+    endpoint in the answer to the task's own Create; with it, NONE means that somebody has deleted the endpoint since.
     """
 
     waiter: WaiterName
@@ -47,13 +49,13 @@ class Wait:
     error: str = ""
 
     def to_json(self) -> Description:
-        """Return the wait in plain JSON types for another process, with its moments in seconds since the epoch."""
+        """Return the wait in plain JSON types for another process, its moments in seconds since the epoch."""
         moments = {name: CLOCK.to_wall(getattr(self, name)) for name in MOMENTS}
         return asdict(self) | moments
 
     @classmethod
     def from_json(cls, state: Description) -> Wait:
-        """Return the wait that ``to_json`` wrote."""
+        """Return the wait that ``to_json`` returned."""
         wait = cls(**cast("dict[str, Any]", state))
         for name in MOMENTS:
             setattr(wait, name, CLOCK.from_wall(getattr(wait, name)))
@@ -69,7 +71,7 @@ class Wait:
 
 @cache
 def waiter_config(waiter: WaiterName) -> SingleWaiterConfig:
-    """Load one of our waiters by botocore's own reader."""
+    """Load one of our waiters with botocore's own reader."""
     import json
 
     from botocore.waiter import WaiterModel
@@ -79,35 +81,36 @@ def waiter_config(waiter: WaiterName) -> SingleWaiterConfig:
 
 @cache
 def acceptors(waiter: WaiterName) -> list[AcceptorConfig]:
-    """Return the acceptors of a waiter, in the order in which they decide."""
+    """Return the acceptors of a waiter; the first that matches decides."""
     return waiter_config(waiter).acceptors
 
 
-def _accepted(waiter: WaiterName, answer: Mapping[str, object]) -> str | None:
+def _acceptor_state(waiter: WaiterName, answer: Mapping[str, object]) -> str | None:
     return next((acceptor.state for acceptor in acceptors(waiter) if acceptor.matcher_func(answer)), None)
 
 
 def judge(wait: Wait, answer: Mapping[str, object]) -> Outcome | None:
-    """Return how the wait ended by a Get's answer, or None to go on waiting."""
-    seen = describe(wait.resource, answer)
-    status = str(seen.get(wait.resource.status) or "")
+    """Return how the wait ends with this answer to a Get, or None if it goes on."""
+    description = describe(wait.resource, answer)
+    status = str(description.get(wait.resource.status) or "")
     if not status:  # a proxy's page or half an answer, which botocore reads as an empty one
         record_failed_poll(wait, "an answer without a status")
         return None
     wait.status, wait.failures, wait.error = status, 0, ""
-    state = _accepted(wait.waiter, answer)
+    state = _acceptor_state(wait.waiter, answer)
+    # The acceptors cannot know that there was an endpoint: for them NONE is a state before it exists.
     if status == "NONE" and wait.created_at and state == "retry":
-        return _outcome("failure", wait, seen, "somebody deleted it while this task waited for it")
+        return _outcome("failure", wait, description, "somebody deleted it while this task waited for it")
     if state == "retry":
         return None
     if state == "success":
-        return _outcome("success", wait, seen, highlight(seen))
-    return _outcome("failure", wait, seen, _why(wait, answer, state))
+        return _outcome("success", wait, description, highlight(description))
+    return _outcome("failure", wait, description, _reason(wait, answer, state))
 
 
-def _why(wait: Wait, answer: Mapping[str, object], state: str | None) -> str:
+def _reason(wait: Wait, answer: Mapping[str, object], state: str | None) -> str:
     if state is None:
-        return "this status is none that the service documents"
+        return "the service does not document this status"
     model_status = answer.get("Status")
     if wait.resource.member and model_status in ("DELETED", "FAILED"):
         return f"its MLModel is {model_status}. {answer.get('Message') or ''}".strip()
@@ -115,15 +118,15 @@ def _why(wait: Wait, answer: Mapping[str, object], state: str | None) -> str:
 
 
 def unchanged(wait: Wait, item: Mapping[str, object]) -> bool:
-    """Return whether a list's item shows the thing as it was last seen, and still to be waited for."""
+    """Return whether an item of a list shows the same status as the last poll, and the wait goes on with it."""
     status = str(describe(wait.resource, item).get(wait.resource.status) or "")
-    return status == wait.status and _accepted(wait.waiter, item) == "retry"
+    return status == wait.status and _acceptor_state(wait.waiter, item) == "retry"
 
 
 def judge_error(wait: Wait, error: Exception) -> Outcome | None:
-    """Return how the wait ended by the error that a Get raised, or None when the error is transient."""
+    """Return how the wait ends with this error of a Get, or None if the error is transient and the wait goes on."""
     answer: Mapping[str, object] = getattr(error, "response", {})
-    state = _accepted(wait.waiter, answer) if answer else None
+    state = _acceptor_state(wait.waiter, answer) if answer else None
     if state == "success":
         return _outcome("success", wait, _gone(wait), "")
     if state is None and errors.is_transient(error):
@@ -139,39 +142,42 @@ def _gone(wait: Wait) -> Description:
 
 
 def _outcome(
-    kind: Literal["success", "failure", "timeout", "error"], wait: Wait, seen: Description, why: str
+    kind: Literal["success", "failure", "timeout", "error"], wait: Wait, description: Description, reason: str
 ) -> Outcome:
-    message = f"{wait}: status {wait.status} after {spent(wait)}" + (f": {why}" if why else "")
-    return Outcome(kind=kind, message=message, description=seen)
+    message = f"{wait}: status {wait.status} after {time_and_calls(wait)}" + (f": {reason}" if reason else "")
+    return Outcome(kind=kind, message=message, description=description)
 
 
-def look(wait: Wait, get: Callable[[], Mapping[str, object]]) -> Outcome | None:
-    """Get the thing once and judge it: how the wait ended, or None to go on."""
+def poll(wait: Wait, hook: MachineLearningClientHook) -> Outcome | None:
+    """Get the resource once, and return how the wait ends, or None if it goes on.
+
+    The deadline counts only after the Get, so that a wait whose last answer is final does not time out.
+    """
     wait.calls += 1
     try:
-        answer = get()
+        answer = hook.get(wait.resource, wait.resource_id, wait.deadline)
     except Exception as error:
-        return judge_error(wait, error)
-    return judge(wait, answer)
+        outcome = judge_error(wait, error)
+    else:
+        outcome = judge(wait, answer)
+    return outcome or timed_out(wait)
 
 
-def expired(wait: Wait) -> Outcome | None:
-    """Return the timeout of the wait, or None while there is time left."""
+def timed_out(wait: Wait) -> Outcome | None:
+    """Return the timeout of the wait, or None before its deadline."""
     if CLOCK.now() < wait.deadline:
         return None
-    return _outcome("timeout", wait, {}, too_late(wait))
+    return _outcome("timeout", wait, {}, deadline_message(wait))
 
 
-def until(
-    wait: Wait, get: Callable[[], Mapping[str, object]], on_look: Callable[[Wait], None] = lambda wait: None
-) -> Outcome:
-    """Look again and again until the wait ends, at the latest at its deadline.
+def poll_until_end(wait: Wait, hook: MachineLearningClientHook, on_poll: Callable[[Wait], None]) -> Outcome:
+    """Poll until the wait ends, and return how: at its deadline at the latest.
 
-    :param on_look: called after each look that did not end the wait.
+    :param on_poll: called after each poll that did not end the wait.
     """
     while True:
-        outcome = look(wait, get) or expired(wait)
+        outcome = poll(wait, hook)
         if outcome:
             return outcome
-        on_look(wait)
+        on_poll(wait)
         CLOCK.sleep(next_pause(wait))

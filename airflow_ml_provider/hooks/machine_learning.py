@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from airflow_ml_provider.scoring.manifest import BatchRow
 
 
+SECONDS_BETWEEN_ATTEMPTS = 5  # of a single Predict, while nothing fails; failures lengthen it
+
+
 class MachineLearningHook(MachineLearningClientHook):
     """Talk to Amazon Machine Learning with the credentials of an ``aws`` connection.
 
-    Errors of the client say what AWS leaves out: the closed service, the missing IAM action, the region.
+    To AWS's error messages the client adds what they leave out: the closed service, the missing IAM action, the region.
 
     :param aws_conn_id: the Airflow connection; None means boto3's own chain of credentials. A named connection that
         does not exist is an error; only ``aws_default`` may be missing.
@@ -32,14 +35,14 @@ class MachineLearningHook(MachineLearningClientHook):
     """
 
     def create_realtime_endpoint(self, ml_model_id: str) -> RealtimeEndpoint:
-        """Create the endpoint of a model, and return its info; one that exists is returned as it is.
+        """Create the endpoint of a model and return its info; an existing endpoint is returned unchanged.
 
         :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]``.
         """
         return endpoint_info(self.conn.create_realtime_endpoint(MLModelId=ml_model_id))
 
     def delete_realtime_endpoint(self, ml_model_id: str) -> RealtimeEndpoint:
-        """Delete the endpoint of a model, and return its info (status NONE)."""
+        """Delete the endpoint of a model and return its info (``EndpointStatus`` NONE)."""
         return endpoint_info(self.conn.delete_realtime_endpoint(MLModelId=ml_model_id))
 
     def predict(
@@ -47,34 +50,34 @@ class MachineLearningHook(MachineLearningClientHook):
     ) -> Prediction:
         """Predict for one record at the model's realtime endpoint.
 
-        Numbers become text, booleans ``"1"`` and ``"0"``; None and NaN are left out, as variables that are missing.
-        An endpoint is READY some time before its predictor is mounted: ``PredictorNotMountedException`` and errors
-        that pass are asked again.
+        Numbers become text, booleans ``"1"`` and ``"0"``; None and NaN are left out, as missing variables. An endpoint
+        is READY some time before its predictor is mounted, so ``PredictorNotMountedException`` is retried, as transient
+        errors are.
 
         :param ml_model_id: the model.
         :param record: variable → value, without the target.
-        :param endpoint_url: the endpoint's URL with its scheme; asked of the endpoint when it is None.
-        :param mount_timeout: seconds to go on for, one attempt at a time; AWS's own test goes on for 5 minutes.
+        :param endpoint_url: the endpoint's URL with its scheme; None means that GetMLModel is asked for it.
+        :param mount_timeout: seconds during which failed attempts are retried; AWS's own test retries for 5 minutes.
         :returns: AWS's Prediction: ``predictedLabel`` or ``predictedValue``, ``predictedScores``, ``details``.
-        :raises ValueError: when the record is not a flat mapping, or the URL leads elsewhere than to Amazon's
-            realtime host or the configured endpoint override.
-        :raises DeadlinePassed: when errors that pass did not pass in time.
+        :raises ValueError: when the record is not a flat mapping, or the URL is neither Amazon's realtime host nor the
+            configured endpoint override.
+        :raises DeadlinePassed: when transient errors have lasted for all of ``mount_timeout``.
         """
-        sent = encode(record)
+        encoded = encode(record)
         started = CLOCK.now()
         deadline = started + mount_timeout
         what = f"Predict with MLModel {ml_model_id} in {self.conn_region_name}"
-        retries = retrying.Retries(what, deadline, 5, started)
+        retries = retrying.Retries(what, deadline, SECONDS_BETWEEN_ATTEMPTS, started)
 
-        def endpoint_url_now() -> str:
+        def get_endpoint_url() -> str:
             return self._url_of(endpoint_info(self.call_once("GetMLModel", deadline, MLModelId=ml_model_id)))
 
-        def predict() -> Prediction:
-            answer = self.call_once("Predict", deadline, MLModelId=ml_model_id, Record=sent, PredictEndpoint=url)
+        def predict_once() -> Prediction:
+            answer = self.call_once("Predict", deadline, MLModelId=ml_model_id, Record=encoded, PredictEndpoint=url)
             return cast("Prediction", answer["Prediction"])
 
-        url = self.check_endpoint_url(endpoint_url or retrying.retry_until_deadline(retries, endpoint_url_now))
-        return retrying.retry_until_deadline(retries, predict, errors.is_passing_at_predict)
+        url = self.check_endpoint_url(endpoint_url or retrying.retry_until_deadline(retries, get_endpoint_url))
+        return retrying.retry_until_deadline(retries, predict_once, errors.is_transient_at_predict)
 
     def predict_records(
         self,
@@ -87,16 +90,17 @@ class MachineLearningHook(MachineLearningClientHook):
     ) -> Iterator[Prediction | RefusedRecord]:
         """Predict for many records at the full rate of the model's realtime endpoint, in the order of the input.
 
-        Records are read as they are needed, some seconds ahead of the predictions, in the caller's thread; memory does
-        not grow with their number. Throttling lowers the rate and is retried, and so are all errors that pass.
+        Records are read in the caller's thread, some seconds ahead of the predictions; memory does not grow with their
+        number. Throttling lowers the rate and is retried, as transient errors are.
 
         :param ml_model_id: the model.
         :param records: each variable → value, without the target.
         :param max_requests_per_second: at least 1; default is the endpoint's own ``PeakRequestsPerSecond``.
-        :param timeout: seconds to go on for with one record while errors that pass come back.
-        :param return_refused: whether a record that the service refuses gives its RefusedRecord instead of raising it.
+        :param timeout: seconds during which transient errors are retried for one record.
+        :param return_refused: whether to yield the RefusedRecord of a record that the service refuses, in place of its
+            prediction, instead of raising it.
         :raises RefusedRecord: naming the record's place.
-        :raises AirflowException: when the model has no endpoint, or it disappears meanwhile.
+        :raises AirflowException: when the model has no endpoint, or loses it meanwhile.
         """
         from airflow_ml_provider.predicting.predictor import predict_records
 
@@ -112,18 +116,19 @@ class MachineLearningHook(MachineLearningClientHook):
     def realtime_endpoints(self, *, price_per_10_mb: float = PRICE_PER_10_MB) -> list[BilledEndpoint]:
         """Return every realtime endpoint of the connection's account and region that costs money, the oldest first.
 
-        Needs DescribeMLModels; with DescribeTags each endpoint says which Dag, task and run made it.
+        Needs permission for DescribeMLModels. With DescribeTags the result also names the Dag, task and run that
+        created each endpoint.
 
         :param price_per_10_mb: US dollars an hour for each 10 MB of a model. The default is a third party's figure.
-        :returns: for each endpoint that is not NONE its model's id and name, ``EndpointStatus``, ``CreatedAt``
-            (ISO 8601), hours, price and cost so far, and its task where a tag names it.
+        :returns: for each endpoint that is not NONE: its model's id and name, ``EndpointStatus``, ``CreatedAt``
+            (ISO 8601), hours, price and cost so far, and the task that created it where a tag says so.
         """
         from airflow_ml_provider.billing import realtime_endpoints
 
         return realtime_endpoints(self, price_per_10_mb)
 
     def read_batch_prediction(self, batch_prediction_id: str) -> Iterator[BatchRow | None]:
-        """Read the result of a batch prediction back, row by row in the order of its input.
+        """Read the results of a batch prediction, row by row in the order of its input.
 
         :param batch_prediction_id: a batch prediction that is COMPLETED.
         :returns: column → value: ``tag``, ``trueLabel`` and ``bestAnswer`` as text, scores as numbers; None for a

@@ -1,8 +1,7 @@
-"""What all operators and sensors share: the AWS arguments, the hook, the wait, the answer in XCom."""
+"""The base of all operators and sensors: the AWS arguments, the hook, the wait, and what goes to XCom."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
@@ -16,11 +15,12 @@ from airflow_ml_provider.resources import WaiterName
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-    from airflow_ml_provider.payloads import JSON, AwsSettings, Description, Outcome
+    from airflow_ml_provider.payloads import JSON, AwsSettings, Description
     from airflow_ml_provider.waiting import Wait
 
 
 AWS_FIELDS = ("aws_conn_id", "region_name", "verify")
+TRIGGER_GRACE = 120.0  # seconds; the trigger keeps the deadline itself, Airflow's timeout only catches a lost trigger
 
 
 def check_flag(argument: str, value: object) -> None:
@@ -30,9 +30,9 @@ def check_flag(argument: str, value: object) -> None:
 
 
 def check_number(argument: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
-    """Raise InvalidArgument unless the value is of these kinds of number.
+    """Raise InvalidArgument unless the value is a number of one of these types.
 
-    :param wanted: the kinds in words.
+    :param wanted: the types in words, for the message.
     """
     if isinstance(value, bool) or not isinstance(value, kinds):
         raise InvalidArgument(f"{argument}: {value!r} is a {type(value).__name__}; it must be {wanted}")
@@ -48,7 +48,8 @@ class MachineLearningBase(ShownTask, BaseOperator):
     """
 
     __signature__ = WholeSignature()
-    returns_members: ClassVar[bool] = False  # each member of what is returned becomes an XCom of its own too
+    returns_members: ClassVar[bool] = False  # whether each member of the returned dict becomes an XCom of its own too
+    logged_status = ""
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class MachineLearningBase(ShownTask, BaseOperator):
 
     @property
     def aws_settings(self) -> AwsSettings:
-        """The AWS arguments as a trigger carries them."""
+        """The AWS arguments in the form that a trigger takes."""
         return {
             "aws_conn_id": self.aws_conn_id,
             "region_name": self.region_name,
@@ -81,7 +82,7 @@ class MachineLearningBase(ShownTask, BaseOperator):
 
     @cached_property
     def hook(self) -> MachineLearningHook:
-        """The hook of this task, made when it is first needed."""
+        """The hook of this task, created when it is first needed."""
         from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
         return MachineLearningHook(
@@ -92,9 +93,9 @@ class MachineLearningBase(ShownTask, BaseOperator):
         )
 
     def check_id(self, argument: str) -> str:
-        """Return the id that an argument holds.
+        """Return the resource id that an argument holds.
 
-        :raises InvalidArgument: when it is none, by the service model.
+        :raises InvalidArgument: when it is not a valid id by the service model.
         """
         from airflow_ml_provider.service_model import service_model
         from airflow_ml_provider.values import convert
@@ -104,48 +105,39 @@ class MachineLearningBase(ShownTask, BaseOperator):
             raise InvalidArgument(f"{argument}: it is None; it must be an id")
         return str(convert(argument, "", service_model().shape_for("EntityId"), value))
 
-    def wait(self, waiter: WaiterName, resource_id: str, delay: float, seconds: float) -> Wait:
-        """Begin a wait: its deadline is so many seconds from now."""
+    def new_wait(self, waiter: WaiterName, resource_id: str, delay: float, timeout: float) -> Wait:
+        """Return a wait that polls every ``delay`` seconds and ends ``timeout`` seconds from now."""
         from airflow_ml_provider import waiting
 
         started = CLOCK.now()
-        return waiting.Wait(waiter, resource_id, self.region(seconds), started + seconds, delay, started)
+        return waiting.Wait(waiter, resource_id, self.resolve_region(timeout), started + timeout, delay, started)
 
-    def region(self, seconds: float) -> str:
-        """Return the region; the one that was asked for while STS does not answer."""
+    def resolve_region(self, timeout: float) -> str:
+        """Return the region of the client, for which an assumed role calls STS.
+
+        While STS does not answer, ``region_name`` stands in: the wait retries the call anyway.
+        """
         from airflow_ml_provider import errors, transport
 
         try:
-            with transport.time_limit(seconds):
+            with transport.time_limit(timeout):
                 return self.hook.one_attempt_client.meta.region_name
         except Exception as error:
             if not errors.is_transient(error):
                 raise
             return self.hook.region_name or "the default region"
 
-    def look(self, wait: Wait) -> Outcome | None:
-        """Look once at what is awaited."""
-        from airflow_ml_provider import waiting
-
-        return waiting.look(wait, self.get(wait)) or waiting.expired(wait)
-
-    def get(self, wait: Wait) -> Callable[[], Mapping[str, object]]:
-        """Return the call that asks for what is awaited."""
-        return lambda: self.hook.get(wait.resource, wait.resource_id, wait.deadline)
-
-    told = ""
-
     def log_status(self, wait: Wait) -> None:
-        """Log what was last seen of what is awaited, when that is new."""
-        seen = wait.error or wait.status
-        if seen != self.told:
-            self.told = seen
-            self.log.info("%s: %s", wait, seen)
+        """Log the status of the resource, or the error of the poll, unless it was the last one logged."""
+        status = wait.error or wait.status
+        if status != self.logged_status:
+            self.logged_status = status
+            self.log.info("%s: %s", wait, status)
 
     def defer_wait(self, wait: Wait, method_name: str, **carried: JSON) -> NoReturn:
-        """Leave the wait to the triggerer, which resumes the task with an Event.
+        """Leave the wait to the triggerer, which resumes the task in the named method with an Event.
 
-        Airflow 3 does not count the time in the triggerer for ``execution_timeout``, so there it moves the deadline.
+        Airflow 3 does not count the time in the triggerer towards ``execution_timeout``, so the deadline keeps it.
         """
         from datetime import timedelta
 
@@ -159,27 +151,21 @@ class MachineLearningBase(ShownTask, BaseOperator):
         self.defer(trigger=trigger, method_name=method_name, timeout=grace)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> object:
-        """Go on after a deferral, also after one that Airflow itself ended: timed out, or its trigger broken."""
+        """Go on after a deferral, also after one that Airflow itself ended: by a timeout, or as the trigger failed."""
         from airflow_ml_provider.payloads import TRIGGER_FAILED
 
         if next_method == TRIGGER_FAILED:
-            told = next_kwargs or {}
-            self.log.error("%s\n%s", told.get("error"), "".join(told.get("traceback") or []))
-            self.on_deferral_failed(context, str(told.get("error")))
+            failure = next_kwargs or {}
+            self.log.error("%s\n%s", failure.get("error"), "".join(failure.get("traceback") or []))
+            self.on_deferral_failed(context, str(failure.get("error")))
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_deferral_failed(self, context: Context, reason: str) -> NoReturn:
-        """Fail as the wait would have failed here.
-
-        :raises AirflowException: always, so that the task is retried.
-        """
+        """Raise AirflowException, so that the task is retried: Airflow ended the deferral, and not the trigger."""
         raise AirflowException(f"Airflow ended the deferred wait: {reason}")
 
-    def push(self, context: Context, members: Description) -> None:
+    def push_members(self, context: Context, members: Description) -> None:
         """Push each member under its own key, for ``task.output["Member"]``; nothing with ``do_xcom_push=False``."""
         if self.do_xcom_push and (task_instance := context.get("ti")):
             for key, value in members.items():
                 task_instance.xcom_push(key=key, value=value)
-
-
-TRIGGER_GRACE = 120.0  # the trigger keeps the deadline itself; Airflow's own timeout only catches a lost trigger

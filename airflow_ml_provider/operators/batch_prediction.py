@@ -1,4 +1,4 @@
-"""Predict for all rows of a data source, and keep the results in S3."""
+"""Create, rename, read and delete batch predictions: predictions for all rows of a data source, written to S3."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class MachineLearningCreateBatchPredictionOperator(ShownBatchPrediction, MachineLearningCreateOperator):
-    """Predict for all rows of a data source, and wait until that is COMPLETED.
+    """Create a batch prediction for all rows of a data source, and wait until it is COMPLETED.
 
-    Returns its id; what GetBatchPrediction says of it is in XCom too, each member under its own key, and where the
-    results are: ``ManifestUri``, and ``ResultUris`` from each input's URI to its result's.
+    Returns its id. In XCom are also each member of GetBatchPrediction's answer, under its own key, ``ManifestUri``, and
+    ``ResultUris``, which maps the URI of each input file to that of its results.
 
     :param ml_model_id: the model; it may still be training (templated).
     :param batch_prediction_data_source_id: the data source with the rows to predict for (templated).
@@ -65,7 +65,7 @@ class MachineLearningCreateBatchPredictionOperator(ShownBatchPrediction, Machine
         self.batch_prediction_name = batch_prediction_name
 
     def push_result(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
-        """Push the results' URIs as well; a manifest that this task may not read is no failure."""
+        """Push the results' URIs too; an unreadable manifest is only logged, since the batch prediction succeeded."""
         from airflow_ml_provider.scoring.manifest import results
 
         batch_prediction_id = super().push_result(context, wait, outcome)
@@ -75,7 +75,7 @@ class MachineLearningCreateBatchPredictionOperator(ShownBatchPrediction, Machine
             except AirflowException as error:
                 self.log.warning("%s: %s", wait, error)
             else:
-                self.push(context, self.saw(cast("Description", found)))
+                self.push_members(context, self.remember(cast("Description", found)))
         return batch_prediction_id
 
 
@@ -101,7 +101,7 @@ class MachineLearningUpdateBatchPredictionOperator(MachineLearningChangeOperator
 class MachineLearningGetBatchPredictionOperator(ShownBatchPrediction, MachineLearningGetOperator):
     """Return the description of a batch prediction.
 
-    Returns what GetBatchPrediction says under AWS's names, times in ISO 8601, without ``LogUri``; each member is an
+    Returns GetBatchPrediction's answer under AWS's names, times in ISO 8601, without ``LogUri``; each member is an
     XCom of its own too.
 
     :param batch_prediction_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).

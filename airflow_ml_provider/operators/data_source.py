@@ -1,6 +1,7 @@
 """Create, rename, read and delete data sources.
 
-The Creates repeat each other's arguments, since every class shows its whole signature: to IDEs, mypy and ``expand``.
+Long and in one module, as most of it is the arguments of three Creates. They repeat each other, so that IDEs, mypy and
+``expand`` see the whole signature of each class.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from airflow_ml_provider.values import JSONText
 class MachineLearningCreateDataSourceFromS3Operator(MachineLearningCreateOperator):
     """Create a data source from CSV in S3, and wait until it is COMPLETED.
 
-    Returns its id; what GetDataSource says of it is in XCom too, each member under its own key.
+    Returns its id; each member of GetDataSource's answer is in XCom too, under its own key.
 
     :param data_location_s3: a file, or a prefix that ends in ``/`` (templated).
     :param data_schema: the schema, a mapping or JSON text (templated).
@@ -73,7 +74,7 @@ class MachineLearningCreateDataSourceFromS3Operator(MachineLearningCreateOperato
 
 
 def database_credentials(database_conn_id: str | None) -> dict[str, str]:
-    """Return user and password of an Airflow connection, under AWS's names; logs show neither from here on.
+    """Return user and password of an Airflow connection under AWS's names, and mask both in logs.
 
     :raises InvalidArgument: when the connection lacks one of them.
     """
@@ -90,7 +91,7 @@ def database_credentials(database_conn_id: str | None) -> dict[str, str]:
 
 
 class _CreateDataSourceFromDatabaseOperator(MachineLearningCreateOperator):
-    """Put the database's user and password into the request: they are in no attribute, template or trigger."""
+    """Put the database's user and password into the request alone, and in no attribute, template or trigger."""
 
     database_conn_id: str
 
@@ -101,7 +102,7 @@ class _CreateDataSourceFromDatabaseOperator(MachineLearningCreateOperator):
 class MachineLearningCreateDataSourceFromRedshiftOperator(_CreateDataSourceFromDatabaseOperator):
     """Create a data source from a query of Amazon Redshift, and wait until it is COMPLETED.
 
-    Returns its id; what GetDataSource says of it is in XCom too, each member under its own key.
+    Returns its id; each member of GetDataSource's answer is in XCom too, under its own key.
 
     :param database_information: the cluster, ``{"DatabaseName": …, "ClusterIdentifier": …}`` (templated).
     :param select_sql_query: the query whose rows are the data, up to 16,777,216 characters (templated).
@@ -170,7 +171,7 @@ class MachineLearningCreateDataSourceFromRedshiftOperator(_CreateDataSourceFromD
 class MachineLearningCreateDataSourceFromRDSOperator(_CreateDataSourceFromDatabaseOperator):
     """Create a data source from a query of MySQL in Amazon RDS, and wait until it is COMPLETED.
 
-    Returns its id; what GetDataSource says of it is in XCom too, each member under its own key.
+    Returns its id; each member of GetDataSource's answer is in XCom too, under its own key.
 
     :param database_information: the database, ``{"InstanceIdentifier": …, "DatabaseName": …}`` (templated).
     :param select_sql_query: the query whose rows are the data, up to 16,777,216 characters (templated).
@@ -275,11 +276,11 @@ class MachineLearningUpdateDataSourceOperator(MachineLearningChangeOperator):
 class MachineLearningGetDataSourceOperator(MachineLearningGetOperator):
     """Return the description of a data source.
 
-    Returns what GetDataSource says under AWS's names, times in ISO 8601, without ``LogUri``; each member is an XCom
+    Returns GetDataSource's answer under AWS's names, times in ISO 8601, without ``LogUri``; each member is an XCom
     of its own too.
 
     :param data_source_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
-    :param verbose: whether to give ``DataSourceSchema`` too (templated).
+    :param verbose: whether to include ``DataSourceSchema`` (templated).
     """
 
     operation = "GetDataSource"

@@ -22,20 +22,20 @@ COLUMNS = ("AwsConnId", "RegionName", "MLModelId", "EndpointStatus", "Hours", "C
 class MachineLearningEndpointsReportOperator(MachineLearningBase):
     """Report every realtime endpoint that costs money now, and delete the forgotten ones if asked to.
 
-    The log shows the report as a table. Returns it as well: ``ReportedAt``, ``Endpoints`` (each with its connection,
-    region, model, status, hours, price, cost so far, and the Dag, task and run that made it where its tag says so),
-    ``Unreached`` (connections and regions that could not be asked, and why), ``HourlyPrice`` and ``Cost`` in US dollars
-    in all. A connection that cannot be asked does not stop the others.
+    Logs the report as a table, and returns it: ``ReportedAt``, ``Endpoints`` (each with its connection, region, model,
+    status, hours, price, cost so far, and the Dag, task and run that created it where its tag says so), ``Unreached``
+    (the connections and regions that failed, and why), and the totals ``HourlyPrice`` and ``Cost`` in US dollars. A
+    connection that fails does not stop the others.
 
-    :param aws_conn_ids: the Airflow connections to ask with; default is ``aws_conn_id`` alone (templated).
-    :param region_names: the AWS regions to ask; default is ``region_name``, else the connection's (templated).
-    :param max_age: from which age on an endpoint is marked as forgotten; None marks none.
-    :param delete_older_than: from which age on an endpoint is deleted; None deletes none. One whose tag names a run
-        that is queued or running in this Airflow is kept; a run that this Airflow does not know counts as ended.
+    :param aws_conn_ids: the Airflow connections to list with; default is ``aws_conn_id`` alone (templated).
+    :param region_names: the AWS regions to list; default is ``region_name``, else the connection's (templated).
+    :param max_age: the age from which an endpoint is marked as forgotten; None marks none.
+    :param delete_older_than: the age from which an endpoint is deleted; None deletes none. An endpoint whose tag names
+        a run that is queued or running in this Airflow is kept; a run that this Airflow does not know counts as ended.
     :param keep_ml_model_ids: models whose endpoints are never deleted (templated).
     :param is_dry_run: whether to report what ``delete_older_than`` would delete, and delete nothing.
     :param price_per_10_mb: US dollars an hour for each 10 MB of a model. The default is a third party's figure.
-    :raises AirflowException: when no connection could be asked at all, or an endpoint could not be deleted.
+    :raises AirflowException: when every connection failed, or an endpoint could not be deleted.
     """
 
     template_fields: Sequence[str] = ("aws_conn_ids", "region_names", "keep_ml_model_ids", *AWS_FIELDS)
@@ -64,13 +64,13 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
     def execute(self, context: Context) -> EndpointsReport:
         endpoints: list[ReportedEndpoint] = []
         unreached: list[UnreachedRegion] = []
-        places = self.places()
-        for place in places:
+        pairs = self.connections_and_regions()
+        for pair in pairs:
             try:
-                hook = self.hook_for(*place)
-                endpoints += [self.judged(context, hook, found) for found in self.listed(hook)]
+                hook = self.hook_for(*pair)
+                endpoints += [self.keep_or_delete(context, hook, endpoint) for endpoint in self.list_endpoints(hook)]
             except Exception as error:
-                unreached.append(self.unreached(*place, error))
+                unreached.append(self.unreached(*pair, error))
         report: EndpointsReport = {
             "ReportedAt": datetime.now(UTC).isoformat(timespec="seconds"),
             "Endpoints": endpoints,
@@ -79,31 +79,33 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
             "Cost": round(sum(one["Cost"] for one in endpoints), 4),
         }
         self.log_table(report)
-        self.raise_for_failures(report, len(places))
+        self.raise_for_failures(report, len(pairs))
         return report
 
-    def places(self) -> list[tuple[str | None, str | None]]:
-        """Return each connection with each region."""
+    def connections_and_regions(self) -> list[tuple[str | None, str | None]]:
+        """Return every pair of a connection and a region."""
         aws_conn_ids: Sequence[str | None] = self.aws_conn_ids or [self.aws_conn_id]
         region_names: Sequence[str | None] = self.region_names or [self.region_name]
         return list(product(aws_conn_ids, region_names))
 
     def hook_for(self, aws_conn_id: str | None, region_name: str | None) -> MachineLearningHook:
-        """Return the hook of a connection and region."""
+        """Return the hook for a connection and region."""
         from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
         config = cast("dict[str, object] | None", self.botocore_config)
         return MachineLearningHook(aws_conn_id, region_name, self.verify, config)
 
-    def listed(self, hook: MachineLearningHook) -> list[ReportedEndpoint]:
-        """Return what one connection and region has, with the forgotten ones marked."""
+    def list_endpoints(self, hook: MachineLearningHook) -> list[ReportedEndpoint]:
+        """Return the endpoints of one connection and region, with the forgotten ones marked."""
         found = cast("list[ReportedEndpoint]", hook.realtime_endpoints(price_per_10_mb=self.price_per_10_mb))
         for endpoint in found:
             endpoint["Forgotten"] = _is_older(endpoint, self.max_age)
         return found
 
-    def judged(self, context: Context, hook: MachineLearningHook, endpoint: ReportedEndpoint) -> ReportedEndpoint:
-        """Return the endpoint with what was done about it, and why."""
+    def keep_or_delete(
+        self, context: Context, hook: MachineLearningHook, endpoint: ReportedEndpoint
+    ) -> ReportedEndpoint:
+        """Delete the endpoint if it is old enough and nothing speaks for it; return it with ``Action`` and why."""
         endpoint["Action"] = "kept"
         if not _is_older(endpoint, self.delete_older_than):
             return endpoint
@@ -113,9 +115,9 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
             return {**endpoint, "Reason": f"run {endpoint['RunId']} of Dag {endpoint['DagId']} is not over"}
         if self.is_dry_run:
             return {**endpoint, "Action": "to delete", "Reason": "is_dry_run"}
-        return self.deleted(hook, endpoint)
+        return self.delete(hook, endpoint)
 
-    def deleted(self, hook: MachineLearningHook, endpoint: ReportedEndpoint) -> ReportedEndpoint:
+    def delete(self, hook: MachineLearningHook, endpoint: ReportedEndpoint) -> ReportedEndpoint:
         """Delete the endpoint, unless another one has been created in its place since it was listed."""
         now = hook.get_realtime_endpoint(endpoint["MLModelId"])
         if now.get("CreatedAt", "") != endpoint["CreatedAt"]:
@@ -127,7 +129,7 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
         return {**endpoint, "Action": "deleted", "Reason": f"older than {self.delete_older_than}"}
 
     def unreached(self, aws_conn_id: str | None, region_name: str | None, error: Exception) -> UnreachedRegion:
-        """Log why a connection and region could not be asked, and return it for the report."""
+        """Log why a connection and region failed, and return it for the report."""
         self.log.warning("Connection %s, region %s: %s", aws_conn_id, region_name or "default", error)
         return {"AwsConnId": aws_conn_id, "RegionName": region_name, "Message": f"{type(error).__name__}: {error}"}
 
@@ -144,9 +146,9 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
             "\n".join(lines),
         )
 
-    def raise_for_failures(self, report: EndpointsReport, asked: int) -> None:
-        """Raise AirflowException when nothing could be asked, or an endpoint could not be deleted."""
-        if len(report["Unreached"]) == asked:
+    def raise_for_failures(self, report: EndpointsReport, pairs: int) -> None:
+        """Raise AirflowException when every connection and region failed, or an endpoint could not be deleted."""
+        if len(report["Unreached"]) == pairs:
             raise AirflowException("; ".join(one["Message"] for one in report["Unreached"]))
         left = [one for one in report["Endpoints"] if one.get("Action") == "not deleted"]
         if left:

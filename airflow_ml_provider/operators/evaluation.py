@@ -1,4 +1,4 @@
-"""Evaluate models, and let a Dag go on only with one that is good enough."""
+"""Create, rename, read and delete evaluations, and gate a Dag by the metric of one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from airflow_ml_provider.operators.lifecycle import (
     MachineLearningDeleteOperator,
     MachineLearningGetOperator,
 )
-from airflow_ml_provider.operators.operation import failures
-from airflow_ml_provider.resources import RESOURCES, ResourceName
+from airflow_ml_provider.operators.operation import translate_errors
+from airflow_ml_provider.resources import RESOURCES, ResourceKind
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class MachineLearningCreateEvaluationOperator(MachineLearningCreateOperator):
-    """Evaluate a model on a data source, and wait until that is COMPLETED.
+    """Create an evaluation of a model on a data source, and wait until it is COMPLETED.
 
-    Returns its id; what GetEvaluation says of it is in XCom too, each member under its own key.
+    Returns its id; each member of GetEvaluation's answer is in XCom too, under its own key.
 
     :param ml_model_id: the model; it may still be training (templated).
-    :param evaluation_data_source_id: the data source, with the target and best with rows that the model has not
-        seen (templated).
+    :param evaluation_data_source_id: the data source; it needs the target, and its rows should be others than those of
+        the training (templated).
     :param evaluation_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]``, else one made of Dag, task, run and map index
         (templated).
     :param evaluation_name: a name for people, up to 1,024 characters (templated).
@@ -85,7 +85,7 @@ class MachineLearningUpdateEvaluationOperator(MachineLearningChangeOperator):
 class MachineLearningGetEvaluationOperator(MachineLearningGetOperator):
     """Return the description of an evaluation.
 
-    Returns what GetEvaluation says under AWS's names, times in ISO 8601, without ``LogUri``; each member is an XCom
+    Returns GetEvaluation's answer under AWS's names, times in ISO 8601, without ``LogUri``; each member is an XCom
     of its own too.
 
     :param evaluation_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
@@ -118,23 +118,23 @@ class MachineLearningDeleteEvaluationOperator(MachineLearningDeleteOperator):
 
 
 class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOperator):
-    """Continue the Dag only when a model's evaluation is good enough, and better than the model now deployed.
+    """Continue the Dag only if a model's evaluation is good enough, and better than the deployed model's.
 
-    Every bar that is given has to be passed. Without task ids it short-circuits: what is directly downstream is run or
-    skipped; with them it branches.
+    Every bar that is set must be passed. Without task ids the gate short-circuits: it runs or skips all tasks directly
+    downstream. With task ids it branches.
 
-    Returns the ids of the tasks that are followed. In XCom are also ``Passed``, ``Metric``, ``Value`` and,
-    when a deployed model is compared with, ``DeployedValue``.
+    Returns the ids of the tasks that it follows. In XCom are also ``Passed``, ``Metric``, ``Value`` and, after a
+    comparison with a deployed model, ``DeployedValue``.
 
-    :param evaluation_id: the COMPLETED evaluation of the model in question (templated).
+    :param evaluation_id: the COMPLETED evaluation of the new model (templated).
     :param at_least: the lowest BinaryAUC or MulticlassAvgFScore that passes (templated).
     :param at_most: the highest RegressionRMSE that passes (templated).
-    :param better_than_ml_model_id: the deployed model, whose metric has to be beaten; None (also as a template renders
-        it) or empty when there is none yet, which passes (templated). Its latest evaluation on the same data source
-        counts, else, with a warning, its latest on any.
-    :param follow_task_ids_if_true: the tasks to go on with when it passes, directly downstream; by default all
-        those that ``follow_task_ids_if_false`` does not name.
-    :param follow_task_ids_if_false: the tasks to go on with when it does not; none by default.
+    :param better_than_ml_model_id: the deployed model, whose metric must be beaten (templated). None, also as the text
+        that a template renders, or empty means that no model is deployed yet, and passes. The deployed model's latest
+        evaluation on the same data source counts, or else, with a warning, its latest on any.
+    :param follow_task_ids_if_true: the tasks to follow if it passes, directly downstream; by default all that
+        ``follow_task_ids_if_false`` does not name.
+    :param follow_task_ids_if_false: the tasks to follow if it does not pass; none by default.
     """
 
     operator_extra_links = (ResourceLink(),)
@@ -167,30 +167,30 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
         self.follow_task_ids_if_true = follow_task_ids_if_true
         self.follow_task_ids_if_false = follow_task_ids_if_false
 
-    def thing(self) -> ResourceName:
+    def resource_kind(self) -> ResourceKind:
         return "Evaluation"
 
     def choose_branch(self, context: Context) -> list[str]:
         evaluation_id = self.check_id("evaluation_id")
-        at_least, at_most = number("at_least", self.at_least), number("at_most", self.at_most)
-        nothing_deployed = self.better_than_ml_model_id in (None, "", "None")
+        at_least, at_most = to_number("at_least", self.at_least), to_number("at_most", self.at_most)
+        nothing_deployed = self.better_than_ml_model_id in (None, "", "None")  # "None" is what a template makes of None
         deployed_id = None if nothing_deployed else self.check_id("better_than_ml_model_id")
-        with failures(f"The evaluation gate in {self.hook.conn_region_name}"):
+        with translate_errors(f"The evaluation gate in {self.hook.conn_region_name}"):
             evaluation = self.hook.conn.get_evaluation(EvaluationId=evaluation_id)
-            deployed = self.deployed(deployed_id, evaluation) if deployed_id else None
+            deployed = self.deployed_metric(deployed_id, evaluation) if deployed_id else None
         found = metric(evaluation)
         missed = list(shortfalls(found, at_least, at_most, deployed))
         self.log.info("Evaluation %s: %s", evaluation_id, "; ".join(missed) or f"{found.name} {found.value} passes")
-        measured: Description = {"Passed": not missed, "Metric": found.name, "Value": found.value}
-        if deployed:  # no None in its place, which Airflow 3.0 can push into no XCom
-            measured["DeployedValue"] = deployed.value
-        self.push(context, self.saw(measured))
-        return self.followed(not missed)
+        members: Description = {"Passed": not missed, "Metric": found.name, "Value": found.value}
+        if deployed:  # else the key is left out: Airflow 3.0 cannot push None
+            members["DeployedValue"] = deployed.value
+        self.push_members(context, self.remember(members))
+        return self.followed_task_ids(not missed)
 
-    def deployed(self, ml_model_id: str, evaluation: Mapping[str, object]) -> Metric:
-        """Return the metric of the deployed model.
+    def deployed_metric(self, ml_model_id: str, evaluation: Mapping[str, object]) -> Metric:
+        """Return the metric of the deployed model, if possible on the data source of the given evaluation.
 
-        :raises AirflowException: when that model was never evaluated.
+        :raises AirflowException: when the deployed model has no COMPLETED evaluation.
         """
         pages = self.hook.conn.get_paginator("describe_evaluations").paginate(
             FilterVariable="MLModelId", EQ=ml_model_id, SortOrder="dsc"
@@ -211,23 +211,23 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
             )
         return metric(other)
 
-    def followed(self, passed: bool) -> list[str]:
-        """Return the ids of the tasks to go on with."""
-        if_true, if_false = self.follow_task_ids_if_true, listed(self.follow_task_ids_if_false)
+    def followed_task_ids(self, passed: bool) -> list[str]:
+        """Return the ids of the tasks to follow."""
+        if_true, if_false = self.follow_task_ids_if_true, as_list(self.follow_task_ids_if_false)
         if not passed:
             return if_false
-        return sorted(self.downstream_task_ids - set(if_false)) if if_true is None else listed(if_true)
+        return sorted(self.downstream_task_ids - set(if_false)) if if_true is None else as_list(if_true)
 
 
-def listed(task_ids: str | Sequence[str]) -> list[str]:
+def as_list(task_ids: str | Sequence[str]) -> list[str]:
     """Return one id or several as a list."""
     return [task_ids] if isinstance(task_ids, str) else list(task_ids)
 
 
-def number(argument: str, value: object) -> float | None:
-    """Return a bar as a number, also when a template has rendered it as text.
+def to_number(argument: str, value: object) -> float | None:
+    """Return an argument as a number, also if a template has rendered it as text; None stays None.
 
-    :raises InvalidArgument: when it is none.
+    :raises InvalidArgument: when it is not a number.
     """
     from airflow_ml_provider.service_model import service_model
     from airflow_ml_provider.values import convert

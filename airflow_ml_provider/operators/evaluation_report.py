@@ -1,4 +1,4 @@
-"""Report how a model's predictions compare with the truth, and which threshold is best."""
+"""Write an evaluation report: how a model's predictions compare with the true labels, and which threshold is best."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_ml_provider.compat import AirflowFailException
 from airflow_ml_provider.links import EvaluationReportLink
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
-from airflow_ml_provider.operators.evaluation import number
-from airflow_ml_provider.operators.operation import failures
+from airflow_ml_provider.operators.evaluation import to_number
+from airflow_ml_provider.operators.operation import translate_errors
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
@@ -19,24 +19,25 @@ if TYPE_CHECKING:
 
 
 class MachineLearningEvaluationReportOperator(MachineLearningBase):
-    """Write an evaluation report, as a page that needs nothing else and as JSON, and choose the best threshold.
+    """Write an evaluation report, as one self-contained HTML page and as JSON, and choose the best threshold.
 
     The predictions are those of a batch prediction over labelled data, or the output of
-    MachineLearningPredictS3Operator with the truth among its ``key_columns``. With those of a second model on the same
-    rows, the report shows both beside each other and what differs. It needs the extra ``report``.
+    MachineLearningPredictS3Operator with the true label among its ``key_columns``. Given the predictions of a second
+    model for the same rows too, the report compares both models. Needs the extra ``report``.
 
     Returns a description: ``MLModelType``, ``Rows``, ``Metrics``, ``ReportUri``, ``JsonUri``, ``ReportUrl``; of a
     BINARY model also ``BestThreshold``, ``AtBestThreshold`` and ``AtScoreThreshold``; of two models also
     ``OtherMetrics`` and ``Comparison``. Each is an XCom of its own too.
 
-    :param output_uri: the page, an object whose name ends in ``.html``; the JSON stands beside it under the same name
-        with ``.json`` (templated).
-    :param batch_prediction_id: a COMPLETED batch prediction whose data have the target (templated).
-    :param predictions_uri: instead, the output of MachineLearningPredictS3Operator, or with a slash at its end the
-        folder of several (templated).
-    :param ml_model_id: the model that made ``predictions_uri``; that of a batch prediction is known (templated).
-    :param true_label_column: which column of ``predictions_uri`` has the truth; a batch prediction has ``trueLabel``
+    :param output_uri: the page, an object whose name ends in ``.html``; the JSON has the same name with ``.json``
         (templated).
+    :param batch_prediction_id: a COMPLETED batch prediction whose data have the target (templated).
+    :param predictions_uri: instead of a batch prediction, the output of MachineLearningPredictS3Operator, or with a
+        slash at its end the folder of several outputs (templated).
+    :param ml_model_id: the model that made the predictions at ``predictions_uri``; not needed with
+        ``batch_prediction_id`` (templated).
+    :param true_label_column: the column of ``predictions_uri`` with the true label; a batch prediction has
+        ``trueLabel`` (templated).
     :param predictions_format: ``CSV`` or ``JSON_LINES``; default by the name of each object.
     :param wanted_precision: choose the threshold with the highest recall among those with at least this precision,
         above 0 and at most 1 (templated). Without any of these arguments the highest F1 is best.
@@ -46,8 +47,9 @@ class MachineLearningEvaluationReportOperator(MachineLearningBase):
         ``false_negative_cost`` (templated). The threshold with the lowest cost is best.
     :param false_negative_cost: what it costs to predict 0 where 1 is true, at least 0 (templated).
     :param other_batch_prediction_id: a batch prediction of a second model on the same data (templated).
-    :param other_predictions_uri: instead, the second model's output for the same rows (templated).
-    :param other_ml_model_id: the second model, that made ``other_predictions_uri`` (templated).
+    :param other_predictions_uri: instead of a batch prediction, the second model's output for the same rows
+        (templated).
+    :param other_ml_model_id: the second model, which made the predictions at ``other_predictions_uri`` (templated).
     """
 
     operator_extra_links = (EvaluationReportLink(),)
@@ -108,24 +110,24 @@ class MachineLearningEvaluationReportOperator(MachineLearningBase):
 
         check_page_uri(self.output_uri)
         goal, origins = self.goal(), self.origins()
-        with failures(f"The evaluation report in {self.hook.conn_region_name}"):
+        with translate_errors(f"The evaluation report in {self.hook.conn_region_name}"):
             sources = [
                 find_source(self.hook, origin, self.true_label_column, self.predictions_format) for origin in origins
             ]
             published = publish(self.hook.s3, sources, goal, self.output_uri)
         self.log.info("The evaluation report is at %s: %s", published["ReportUri"], published["Metrics"])
-        self.push(context, self.saw(published))
+        self.push_members(context, self.remember(published))
         return published
 
     def goal(self) -> Goal:
-        """Return what the best threshold is best at."""
+        """Return the goal by which the best threshold is chosen."""
         from airflow_ml_provider.report.thresholds import Goal
 
         names = ("wanted_precision", "wanted_recall", "false_positive_cost", "false_negative_cost")
-        return Goal.of(*(number(name, getattr(self, name)) for name in names))
+        return Goal.of(*(to_number(name, getattr(self, name)) for name in names))
 
     def origins(self) -> list[Origin]:
-        """Return where the results of one model, or of two, come from."""
+        """Return the origin of the results of each model: of one, or of two."""
         from airflow_ml_provider.report.sources import Origin
 
         of_other = [getattr(self, f"other_{name}") for name in self.origin_arguments]

@@ -1,4 +1,4 @@
-"""What the operators of data sources, models, evaluations and batch predictions share: make, read, change, delete."""
+"""Create, get, change and delete: the bases of the operators of the four kinds of resource that have a ``Status``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MISMATCH = "IdempotentParameterMismatchException"
 
 
 def deterministic_id(context: Context) -> str:
-    """Make an id of Dag, task, run and map index: the same on every retry, another in every run.
+    """Return an id made of Dag, task, run and map index: the same on every retry, another in every run.
 
     :raises InvalidArgument: outside of a Dag run.
     """
@@ -42,20 +42,20 @@ def deterministic_id(context: Context) -> str:
 
 
 def code(error: AirflowException) -> str:
-    """Return AWS's name of the error behind a failure; empty when AWS was not the cause."""
+    """Return AWS's code of the error that caused a failure; empty when AWS did not cause it."""
     return error.code if isinstance(error, errors.RequestFailed) else ""
 
 
 class MachineLearningCreateOperator(MachineLearningWaitingOperator):
-    """Create something that takes its time, and wait until it is COMPLETED.
+    """Create a resource, and wait until it is COMPLETED.
 
-    Safe to retry: AWS takes the same id with the same parameters for the same thing. What FAILED keeps its id, and is
-    never reported as done, not even with waiting off.
+    Safe to retry: a Create with the id and the parameters of an existing resource changes nothing. A FAILED resource
+    keeps its id, and fails the task even with ``wait_for_completion=False``.
 
-    :param if_exists: what to do when there is something with this id: ``skip`` goes on with it, when its parameters
-        are the same; ``replace`` does so too, but deletes one that FAILED or has other parameters, and makes it anew
-        (that a deleted id can be used again is not documented by AWS); ``fail`` fails, even for what an earlier try
-        of this very task made.
+    :param if_exists: what to do when a resource has this id already. ``skip`` goes on with it if its parameters are
+        the same, and fails otherwise. ``replace`` too, but deletes and creates it again if it is FAILED or its
+        parameters differ (AWS does not document that the id of a deleted resource can be used again). ``fail`` fails,
+        even if an earlier try of this task created it.
     """
 
     def __init__(self, *, if_exists: Literal["skip", "replace", "fail"] = "skip", **kwargs: Any) -> None:
@@ -64,11 +64,11 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
             raise InvalidArgument(f"if_exists: {if_exists!r}; it must be 'skip', 'replace' or 'fail'")
         self.if_exists = if_exists
 
-    def thing_id(self, context: Context) -> str:
+    def find_resource_id(self, context: Context) -> str:
         return deterministic_id(context) if getattr(self, self.id_argument) is None else self.check_id(self.id_argument)
 
     def execute(self, context: Context) -> str:
-        id_argument, resource_id = self.id_argument, self.thing_id(context)
+        id_argument, resource_id = self.id_argument, self.find_resource_id(context)
         request = self.request(**{id_argument: resource_id})
         wait = self.start_wait(resource_id)
         self.create(wait, request)
@@ -85,17 +85,17 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
 
     @property
     def id_argument(self) -> str:
-        """The argument with the id of what is made."""
+        """The argument with the id of the resource."""
         from airflow_ml_provider.service_model import argument_name
 
         return argument_name(WAITERS[self.waiter].id_member)
 
     def create(self, wait: Wait, request: Mapping[str, object]) -> None:
-        """Create the thing, or go on with one that exists, as ``if_exists`` says.
+        """Create the resource, or go on with an existing one, by ``if_exists``.
 
-        :raises AirflowException: when something exists that may neither be used nor replaced.
+        :raises AirflowException: when one exists that ``if_exists`` allows neither to use nor to replace.
         """
-        status = None if self.if_exists == "skip" else self.present(wait).get("Status")
+        status = None if self.if_exists == "skip" else self.existing(wait).get("Status")
         if self.if_exists == "fail" and status not in (None, "DELETED"):
             raise AirflowException(f"{wait}: it exists already, with status {status}; if_exists='skip' would use it")
         if self.if_exists == "replace" and status == "FAILED":
@@ -109,12 +109,12 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
             self.request_with_retries(wait, self.operation, request)
 
     def delete(self, wait: Wait) -> None:
-        """Delete what is to be made anew."""
-        self.log.info("%s: FAILED, or made with other parameters; deleting it to make it anew", wait)
+        """Delete the resource before it is created again."""
+        self.log.info("%s: it is FAILED or has other parameters; deleting it to create it again", wait)
         self.request_with_retries(wait, f"Delete{wait.resource.name}", {wait.resource.id_member: wait.resource_id})
 
-    def present(self, wait: Wait) -> Description:
-        """Return what the service says of the thing now; empty when there is none."""
+    def existing(self, wait: Wait) -> Description:
+        """Return the description of the resource with this id; empty when there is none."""
         try:
             answer = self.request_with_retries(wait, wait.resource.get, {wait.resource.id_member: wait.resource_id})
         except AirflowException as error:
@@ -124,21 +124,21 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         return describe(wait.resource, answer)
 
     def final_outcome_now(self, wait: Wait) -> Outcome | None:
-        """Look once, with waiting off, whether the id belongs to something that has FAILED."""
-        outcome = self.look(wait)
+        """Poll once, with waiting off: an existing resource that the Create left as it is may be FAILED."""
+        outcome = self.poll(wait)
         return outcome if outcome and outcome["kind"] in ("success", "failure") else None
 
     def push_result(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
         """Push each member of the description under its own key, and return the id."""
-        learnt = self.raise_unless_success(outcome) if outcome else {}
-        self.push(context, {wait.resource.id_member: wait.resource_id, **learnt})
-        self.saw({wait.resource.id_member: wait.resource_id, wait.resource.status: wait.status, **learnt})
+        description = self.raise_unless_success(outcome) if outcome else {}
+        self.push_members(context, {wait.resource.id_member: wait.resource_id, **description})
+        self.remember({wait.resource.id_member: wait.resource_id, wait.resource.status: wait.status, **description})
         return wait.resource_id
 
     def raise_unless_success(self, outcome: Outcome) -> Description:
-        """Return what was seen at the end of the wait.
+        """Return the description of the resource at the end of the wait.
 
-        :raises AirflowException: when it did not end well.
+        :raises AirflowException: when the wait failed or timed out.
         """
         hint = ". The id stays taken: mend the cause, then use if_exists='replace' or another id"
         message = outcome["message"]
@@ -148,28 +148,28 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
 
 
 class MachineLearningGetOperator(MachineLearningOperator):
-    """Return a resource's description: times in ISO 8601, without ``LogUri``; each member is an XCom of its own too."""
+    """Return the description of a resource: times in ISO 8601, without ``LogUri``; each member is also an XCom."""
 
     resource: ClassVar[Resource]
     returns_members = True
 
     def execute(self, context: Context) -> Description:
-        return self.saw(describe(self.resource, self.call(self.request())))
+        return self.remember(describe(self.resource, self.call(self.request())))
 
 
 class MachineLearningChangeOperator(MachineLearningOperator):
-    """Change a thing, and return its id."""
+    """Change a resource, and return its id."""
 
     id_member: ClassVar[str]
 
     def execute(self, context: Context) -> str:
         changed = cast("str", self.call(self.request())[self.id_member])
-        self.saw({self.id_member: changed})
+        self.remember({self.id_member: changed})
         return changed
 
 
 class MachineLearningDeleteOperator(MachineLearningChangeOperator):
-    """Delete a thing, which its Get then says is DELETED; what does not exist counts as deleted."""
+    """Delete a resource, and return its id; one that does not exist counts as deleted."""
 
     def execute(self, context: Context) -> str:
         try:
@@ -179,5 +179,5 @@ class MachineLearningDeleteOperator(MachineLearningChangeOperator):
                 raise
             self.log.info("There was nothing to delete: %s", error)
             deleted = str(self.request()[self.id_member])
-        self.saw({self.id_member: deleted, "Status": "DELETED"})
+        self.remember({self.id_member: deleted, "Status": "DELETED"})
         return deleted

@@ -1,4 +1,4 @@
-"""Train, change, read and delete models."""
+"""Create, change, read and delete models."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from airflow_ml_provider.values import JSONText
 
 
 class MachineLearningCreateMLModelOperator(MachineLearningCreateOperator):
-    """Train a model, and wait until it is COMPLETED.
+    """Create a model, which trains it, and wait until it is COMPLETED.
 
-    Returns its id; what GetMLModel says of it is in XCom too, each member under its own key.
+    Returns its id; each member of GetMLModel's answer is in XCom too, under its own key.
 
     :param ml_model_type: ``REGRESSION`` (a number), ``BINARY`` (one of two) or ``MULTICLASS`` (one of up to 100)
         (templated).
@@ -27,7 +27,7 @@ class MachineLearningCreateMLModelOperator(MachineLearningCreateOperator):
         (templated).
     :param parameters: sgd.* parameters of the training, numbers or text (templated).
     :param recipe: how to make features of the data, a mapping or JSON text; AWS has a default (templated).
-    :param recipe_uri: where the recipe is in S3; at most one of it and ``recipe`` (templated).
+    :param recipe_uri: the URI of the recipe in S3; at most one of it and ``recipe`` (templated).
     :param ml_model_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]``, else one made of Dag, task, run and map index
         (templated).
     :param ml_model_name: a name for people, up to 1,024 characters (templated).
@@ -75,8 +75,8 @@ class MachineLearningUpdateMLModelOperator(MachineLearningChangeOperator):
 
     :param ml_model_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     :param ml_model_name: the new name, up to 1,024 characters (templated).
-    :param score_threshold: from which score on a BINARY model says 1, from 0 to 1; it changes realtime predictions
-        at once (templated).
+    :param score_threshold: the score from which a BINARY model predicts 1, from 0 to 1; it changes realtime
+        predictions at once (templated).
     """
 
     operation = "UpdateMLModel"
@@ -100,11 +100,11 @@ class MachineLearningUpdateMLModelOperator(MachineLearningChangeOperator):
 class MachineLearningGetMLModelOperator(MachineLearningGetOperator):
     """Return the description of a model.
 
-    Returns what GetMLModel says under AWS's names, times in ISO 8601, without ``LogUri``; each member is an XCom of
+    Returns GetMLModel's answer under AWS's names, times in ISO 8601, without ``LogUri``; each member is an XCom of
     its own too.
 
     :param ml_model_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
-    :param verbose: whether to give ``Recipe`` and ``Schema`` too (templated).
+    :param verbose: whether to include ``Recipe`` and ``Schema`` (templated).
     """
 
     operation = "GetMLModel"

@@ -1,4 +1,4 @@
-"""Ask for one operation, and wait for what it began."""
+"""The base of the operators that call one operation of the service, and of those that wait for its result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException, c
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.links import MachineLearningLink, ResourceLink
 from airflow_ml_provider.operators.base import MachineLearningBase, check_flag, check_number
-from airflow_ml_provider.resources import RESOURCES, ResourceName, WaiterName
+from airflow_ml_provider.resources import RESOURCES, ResourceKind, WaiterName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.lineage import Change
@@ -23,10 +23,10 @@ CHANGES: dict[str, Change] = {"Create": "CREATE", "Update": "ALTER", "Delete": "
 
 
 @contextmanager
-def failures(what: str) -> Iterator[None]:
-    """Turn botocore's errors, and a deadline that came first, into a RequestFailed that says what failed.
+def translate_errors(what: str) -> Iterator[None]:
+    """Raise botocore's errors, and DeadlinePassed, as a RequestFailed that says what failed.
 
-    One that no retry changes becomes a RequestRefused, which Airflow does not retry.
+    An error that would come again on a retry becomes a RequestRefused, which Airflow does not retry.
     """
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
@@ -39,22 +39,22 @@ def failures(what: str) -> Iterator[None]:
 
 
 class MachineLearningOperator(MachineLearningBase):
-    """Ask for one operation: the request is made of the arguments by botocore's service model."""
+    """Call one operation, with a request that botocore's service model makes of the operator's arguments."""
 
     operation: ClassVar[str]
     operator_extra_links: Collection[MachineLearningLink] = (ResourceLink(),)
 
-    def thing(self) -> ResourceName:
+    def resource_kind(self) -> ResourceKind:
         return next(name for name in RESOURCES if name in self.operation)
 
     def change(self) -> Change:
         return next((change for verb, change in CHANGES.items() if self.operation.startswith(verb)), "")
 
     def request(self, **known: object) -> dict[str, object]:
-        """Make the request out of the rendered arguments.
+        """Return the request that the rendered arguments make.
 
-        :param known: values that stand in for arguments of the same name.
-        :raises InvalidArgument: when one is missing or not what the service model allows; it is named.
+        :param known: values that replace the arguments of the same names.
+        :raises InvalidArgument: naming an argument that is missing, or that the service model does not allow.
         """
         from airflow_ml_provider.service_model import arguments, build_request
 
@@ -62,23 +62,23 @@ class MachineLearningOperator(MachineLearningBase):
         return cast("dict[str, object]", build_request(self.operation, values))
 
     def call(self, request: Mapping[str, object]) -> dict[str, object]:
-        """Ask for the operation once, with botocore's own retries.
+        """Call the operation, with botocore's own retries.
 
         :raises AirflowException: when AWS refuses or cannot be reached.
         """
         from airflow_ml_provider.service_model import argument_name
 
-        with failures(f"{self.operation} in {self.hook.conn_region_name}"):
+        with translate_errors(f"{self.operation} in {self.hook.conn_region_name}"):
             method = getattr(self.hook.conn, argument_name(self.operation))
             return cast("dict[str, object]", method(**request))
 
 
 class MachineLearningWaitingOperator(MachineLearningOperator):
-    """Ask for one operation, and wait for what it began.
+    """Call one operation, and wait until the resource has reached its final state.
 
     :param wait_for_completion: whether to wait; False wins over ``deferrable``.
-    :param waiter_delay: seconds between two looks, above 0.
-    :param waiter_max_attempts: how many such pauses at most, at least 1: the deadline of a try is their product.
+    :param waiter_delay: seconds between two polls, above 0.
+    :param waiter_max_attempts: at least 1; a try waits for ``waiter_delay`` × ``waiter_max_attempts`` seconds at most.
     :param deferrable: whether to wait in the triggerer; default by ``[operators] default_deferrable``.
     """
 
@@ -108,34 +108,40 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
         self.deferrable = deferrable
 
     def start_wait(self, resource_id: str) -> Wait:
-        """Begin the one wait of this try."""
-        seconds = self.waiter_delay * self.waiter_max_attempts
-        return self.wait(self.waiter, resource_id, self.waiter_delay, seconds)
+        """Return the one wait of this try, which keeps its deadline for everything that the try does."""
+        timeout = self.waiter_delay * self.waiter_max_attempts
+        return self.new_wait(self.waiter, resource_id, self.waiter_delay, timeout)
+
+    def poll(self, wait: Wait) -> Outcome | None:
+        """Get the resource once; return how the wait ended, or None while it goes on."""
+        from airflow_ml_provider import waiting
+
+        return waiting.poll(wait, self.hook)
 
     def request_with_retries(self, wait: Wait, operation: str, request: Mapping[str, object]) -> dict[str, object]:
-        """Ask for an operation, again through passing errors until the wait's deadline.
+        """Call an operation; retry transient errors until the wait's deadline.
 
         :raises AirflowException: when AWS refuses, or the deadline comes first.
         """
         from airflow_ml_provider import retrying
 
-        with failures(f"{operation} of {wait}"):
+        with translate_errors(f"{operation} of {wait}"):
             return retrying.retry_until_deadline(wait, lambda: self.hook.call_once(operation, wait.deadline, **request))
 
     def wait_or_defer(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
-        """Wait to the end, here or in the triggerer: then the task goes on in the method, with an Event."""
+        """Wait, and return the outcome; if ``deferrable``, the task goes on in the named method with an Event."""
         from airflow_ml_provider import waiting
 
         if not self.deferrable:
-            return waiting.until(wait, self.get(wait), self.log_status)
-        return self.look(wait) or self.defer_wait(wait, method_name, **carried)
+            return waiting.poll_until_end(wait, self.hook, self.log_status)
+        return self.poll(wait) or self.defer_wait(wait, method_name, **carried)
 
     def raise_unless_success(self, outcome: Outcome) -> Description:
-        """Return what was seen at the end of a wait.
+        """Return the description of the resource at the end of a wait.
 
-        :raises AirflowException: when it did not end well; AirflowFailException when no retry would.
+        :raises AirflowException: when the wait failed or timed out; AirflowFailException when a retry would fail too.
         """
         if outcome["kind"] != "success":
             raise (AirflowFailException if outcome.get("permanent") else AirflowException)(outcome["message"])
         self.log.info("%s", outcome["message"])
-        return self.saw(outcome["description"])
+        return self.remember(outcome["description"])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.links import OutputLink, ResourceLink
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
-from airflow_ml_provider.operators.operation import MachineLearningOperator, failures
-from airflow_ml_provider.resources import ResourceName
+from airflow_ml_provider.operators.operation import MachineLearningOperator, translate_errors
+from airflow_ml_provider.resources import ResourceKind
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
@@ -31,9 +31,9 @@ class MachineLearningPredictOperator(MachineLearningOperator):
     :param record: variable → value without the target (templated). Numbers and booleans become text, None is left out.
     :param records: a list of such records (templated); exactly one of ``record`` and ``records``.
     :param endpoint_url: the endpoint's URL with its scheme, else that of the endpoint's own info (templated).
-    :param mount_timeout: seconds to go on asking while the READY endpoint's predictor is not mounted yet.
+    :param mount_timeout: seconds during which Predict is retried while the READY endpoint's predictor is not mounted.
     :param refuse_unknown_variables: whether the task fails, before the first prediction, when a record has a variable
-        that the model does not know. Without it that is a warning in the log, where the schema may be read
+        that the model does not know. False only logs a warning, if the task may read the schema
         (``machinelearning:GetMLModel``, ``GetDataSource``).
     """
 
@@ -65,12 +65,12 @@ class MachineLearningPredictOperator(MachineLearningOperator):
         self.mount_timeout = mount_timeout
         self.refuse_unknown_variables = refuse_unknown_variables
 
-    def thing(self) -> ResourceName:
+    def resource_kind(self) -> ResourceKind:
         return "RealtimeEndpoint"
 
     def execute(self, context: Context) -> Prediction | list[Prediction]:
         ml_model_id, records = self.check_id("ml_model_id"), self.checked_records()
-        with failures(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
+        with translate_errors(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
             self.check_variables(ml_model_id, records)
             url = self.endpoint_url or self.hook.realtime_endpoint_url(ml_model_id)
             found = [
@@ -80,9 +80,9 @@ class MachineLearningPredictOperator(MachineLearningOperator):
         return found if self.record is None else found[0]
 
     def check_variables(self, ml_model_id: str, records: Sequence[Record]) -> None:
-        """Warn of variables that the model does not know, or refuse them.
+        """Log a warning of variables that the model does not know, or with ``refuse_unknown_variables`` fail.
 
-        :raises AirflowFailException: when they are to be refused, or would be if the schema could be read.
+        :raises AirflowFailException: when there are unknown variables to refuse, or the schema cannot be read.
         """
         from airflow_ml_provider.compat import AirflowFailException
         from airflow_ml_provider.scoring.variables import log, unknown_variables
@@ -98,7 +98,7 @@ class MachineLearningPredictOperator(MachineLearningOperator):
             log.warning(text)
 
     def checked_records(self) -> Sequence[Record]:
-        """Return the records, each of them a flat mapping.
+        """Return the records after checking that each of them is a flat mapping.
 
         :raises InvalidArgument: naming the argument and the record's place.
         """
@@ -122,31 +122,32 @@ class MachineLearningPredictOperator(MachineLearningOperator):
 class MachineLearningPredictS3Operator(MachineLearningBase):
     """Predict for every row of a file in S3, at the full rate of the model's realtime endpoint.
 
-    Predictions stand in the input's order. The output appears when it is whole; a retry, or another worker after a
-    kill, goes on behind the last finished part, unless the source, the model's ``ScoreThreshold`` or the endpoint has
-    changed since. The model's target and the key columns that the model does not know are not sent.
+    The predictions have the order of the input. The output appears when it is complete. A retry continues after the
+    last finished part; if the source, the model's ``ScoreThreshold`` or the endpoint has changed since, it starts
+    again. The model's target, and key columns that are no variables of the model, are not sent.
 
     Returns a summary: ``output_uri``, ``output_format``, ``etag``, ``errors_uri`` (None without errors), ``rows``,
-    ``errors``, ``parts``, ``seconds``, ``rate``. When another try or task works at the same output, this one stops
-    with TakenOver and has spoilt nothing.
+    ``errors``, ``parts``, ``seconds``, ``rate``. When another try or task claims the same output, this one stops with
+    TakenOver and has damaged nothing.
 
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
-    :param source_uri: an object in S3, or with a slash at its end the folder of several; UTF-8, packed by gzip where
-        the name ends in ``.gz`` (templated).
-    :param row_ranges: instead, one worker's share of the rows, as MachineLearningPlanPredictS3Operator gives it
-        (templated).
-    :param output_uri: the object that gets the predictions, packed by gzip if it ends in ``.gz``. Refused rows go to
+    :param source_uri: an object in S3, or with a slash at its end the folder of several; UTF-8, compressed with gzip
+        where the name ends in ``.gz`` (templated).
+    :param row_ranges: instead of ``source_uri``, one worker's share of the rows, as returned by
+        MachineLearningPlanPredictS3Operator (templated).
+    :param output_uri: the object to write, compressed with gzip if it ends in ``.gz``. Refused rows go to
         ``<output_uri>.errors.csv``, parts to ``<output_uri>.parts/`` (templated).
     :param input_format: ``CSV`` or ``JSON_LINES``; default by the name: .jsonl, .ndjson and .json are JSON Lines.
     :param output_format: the same for the output.
     :param column_names: the names of a CSV file's columns when it has no header (templated).
     :param key_columns: columns to write beside the predictions, none named like theirs (templated).
     :param excluded_attribute_names: columns not to send to the model (templated).
-    :param max_errors: how many rows may be refused; with one more the task fails, and does not retry. All may never.
-    :param max_predictions: the task fails before it starts when there are more rows.
+    :param max_errors: how many rows may be refused; with one more the task fails without a retry, and so it does when
+        all rows are refused.
+    :param max_predictions: with more rows the task fails before the first prediction.
     :param max_requests_per_second: at least 1; default is the endpoint's own ``PeakRequestsPerSecond``.
-    :param rows_per_part: after how many rows the work is saved.
-    :param timeout: seconds to go on for with one record while errors that pass come back.
+    :param rows_per_part: the number of rows after which the work is saved.
+    :param timeout: seconds during which transient errors are retried for one record.
     """
 
     operator_extra_links = (ResourceLink(), OutputLink())
@@ -196,7 +197,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         self.rows_per_part = rows_per_part
         self.timeout = timeout
 
-    def thing(self) -> ResourceName:
+    def resource_kind(self) -> ResourceKind:
         return "RealtimeEndpoint"
 
     def source_locations(self) -> list[str]:
@@ -207,13 +208,13 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         from airflow_ml_provider.scoring.worker import Scoring
 
         ml_model_id, settings = self.check_id("ml_model_id"), self.settings()
-        with failures(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
-            self.saw({"MLModelId": ml_model_id})
+        with translate_errors(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
+            self.remember({"MLModelId": ml_model_id})
             scoring = Scoring(self.hook, ml_model_id, self.rows(), settings, is_share=self.row_ranges is not None)
-            return self.saw(scoring.run())
+            return self.remember(scoring.run())
 
     def settings(self) -> Settings:
-        """Return how the source is read and its predictions are written.
+        """Return the settings for reading the source and writing its predictions.
 
         :raises InvalidArgument: naming the argument and what is allowed.
         """
@@ -233,7 +234,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         )
 
     def rows(self) -> list[RowRange]:
-        """Return the rows to predict for: a share of a plan, or all rows of the source.
+        """Return the rows to predict for: one worker's share of a plan, or all rows of the source.
 
         :raises InvalidArgument: when both or neither of ``source_uri`` and ``row_ranges`` are given.
         """
@@ -254,21 +255,21 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
 
 
 class MachineLearningPlanPredictS3Operator(MachineLearningBase):
-    """Divide the rows of files in S3 between several workers, and the endpoint's rate with them.
+    """Divide the rows of files in S3, and the endpoint's rate, between several workers.
 
     Returns a list of arguments for ``MachineLearningPredictS3Operator.partial(…).expand_kwargs(plan.output)``, one
     item for each worker: ``row_ranges``, ``output_uri``, ``input_format``, ``max_requests_per_second``.
 
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
-    :param source_uri: an object in S3, or with a slash at its end the folder of several (templated). One that is
-        packed by gzip goes to one worker as a whole.
-    :param output_uri: the object that gets all predictions in the end; the workers' stand below
+    :param source_uri: an object in S3, or with a slash at its end the folder of several (templated). An object that is
+        compressed with gzip goes to one worker as a whole.
+    :param output_uri: the object that gets all predictions in the end; each worker writes its own below
         ``<output_uri>.shares/`` (templated).
-    :param workers: how many workers at most, at least 1; small files may give fewer shares.
+    :param workers: the highest number of workers, at least 1; small files are divided between fewer.
     :param input_format: ``CSV`` or ``JSON_LINES``; default by the name of ``source_uri``.
     :param column_names: the names of a CSV file's columns when it has no header (templated).
-    :param max_predictions: the task fails when there are more rows.
-    :param max_requests_per_second: what all workers together may ask for; default is the endpoint's own
+    :param max_predictions: with more rows the task fails.
+    :param max_requests_per_second: the rate of all workers together; default is the endpoint's own
         ``PeakRequestsPerSecond``.
     """
 
@@ -298,7 +299,7 @@ class MachineLearningPlanPredictS3Operator(MachineLearningBase):
         self.max_predictions = max_predictions
         self.max_requests_per_second = max_requests_per_second
 
-    def thing(self) -> ResourceName:
+    def resource_kind(self) -> ResourceKind:
         return "RealtimeEndpoint"
 
     def execute(self, context: Context) -> list[Share]:
@@ -313,7 +314,7 @@ class MachineLearningPlanPredictS3Operator(MachineLearningBase):
             column_names=self.column_names,
             max_predictions=self.max_predictions,
         )
-        with failures(f"Planning predictions with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
+        with translate_errors(f"Planning predictions with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
             return divide(
                 self.hook,
                 ml_model_id,
@@ -325,7 +326,7 @@ class MachineLearningPlanPredictS3Operator(MachineLearningBase):
 
 
 class MachineLearningJoinPredictS3Operator(MachineLearningBase):
-    """Put the predictions of several workers together, in the order of the input, and delete theirs.
+    """Join the outputs of several workers into one, in the order of the input, and delete theirs.
 
     Returns a summary as MachineLearningPredictS3Operator does; ``seconds`` are the slowest worker's.
 
@@ -347,5 +348,5 @@ class MachineLearningJoinPredictS3Operator(MachineLearningBase):
     def execute(self, context: Context) -> Summary:
         from airflow_ml_provider.scoring.sharing import join
 
-        with failures(f"Joining {self.output_uri}"):
-            return self.saw(join(self.hook.s3, self.output_uri, list(self.summaries)))
+        with translate_errors(f"Joining {self.output_uri}"):
+            return self.remember(join(self.hook.s3, self.output_uri, list(self.summaries)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.claiming import MachineLearningClaimingOperator
-from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator, failures
+from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator, translate_errors
 from airflow_ml_provider.resources import endpoint_info
 
 if TYPE_CHECKING:
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOperator):
     """Create the realtime endpoint of a model, and wait until it is READY.
 
-    Safe to retry: an endpoint that exists is taken over and waited for. An endpoint that this task made is deleted
-    when it does not become READY; one that was there before is never touched.
+    Safe to retry: the task goes on with an endpoint that exists and waits for it. If the wait fails, the task deletes
+    the endpoint that it created itself, and never one that existed before.
 
     Returns the endpoint's info: ``MLModelId``, ``EndpointUrl``, ``EndpointStatus``, ``PeakRequestsPerSecond``,
     ``CreatedAt`` (ISO 8601); each member is an XCom of its own too.
 
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     :param wait_for_model: whether to wait first for a model that is still training, under the same deadline.
-    :param if_exists: ``skip`` goes on with an endpoint that exists, ``fail`` fails.
-    :param delete_on_failure: whether to delete an endpoint that this task made and that did not become READY.
+    :param if_exists: what to do when the model has an endpoint: ``skip`` goes on with it, ``fail`` fails.
+    :param delete_on_failure: whether to delete an endpoint that this task created and that did not become READY.
     """
 
     operation = "CreateRealtimeEndpoint"
@@ -59,16 +59,16 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         if not self.wait_for_model:
             return self.create(context, wait)
         wait.waiter = "ml_model_completed"
-        return self.model_completed(context, wait, self.wait_or_defer(wait, "resume_with_model"))
+        return self.create_for_model(context, wait, self.wait_or_defer(wait, "resume_with_model"))
 
     def resume_with_model(self, context: Context, event: Event) -> Description:
-        """Go on after a deferred wait for the model."""
+        """Go on after the deferred wait for the model."""
         from airflow_ml_provider.waiting import Wait
 
-        return self.model_completed(context, Wait.from_json(event["wait"]), event["outcome"])
+        return self.create_for_model(context, Wait.from_json(event["wait"]), event["outcome"])
 
-    def model_completed(self, context: Context, wait: Wait, outcome: Outcome) -> Description:
-        """Create the endpoint of the model that was waited for, under the same deadline."""
+    def create_for_model(self, context: Context, wait: Wait, outcome: Outcome) -> Description:
+        """Create the endpoint if the wait for the model succeeded; the deadline stays the same."""
         self.raise_unless_success(outcome)
         wait.waiter = self.waiter
         return self.create(context, wait)
@@ -78,37 +78,36 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         from airflow_ml_provider.ownership import Claim
 
         claim = Claim.of(self.hook, wait, context)
-        with failures(f"{self.operation} of {wait}"):
-            before = self.endpoint_before(claim)
-            found = claim.find(before)
-            if before and before["EndpointStatus"] != "NONE" and not found and self.if_exists == "fail":
-                raise AirflowException(
-                    f"{wait}: it exists already, with status {before['EndpointStatus']}; if_exists='skip' would use it"
-                )
+        with translate_errors(f"{self.operation} of {wait}"):
+            existing = self.existing_endpoint(claim)
+            is_ours = claim.find(existing)
+            if existing and existing["EndpointStatus"] != "NONE" and not is_ours and self.if_exists == "fail":
+                status = existing["EndpointStatus"]
+                raise AirflowException(f"{wait}: it exists already, with status {status}; if_exists='skip' would use it")
             claim.begin()
-        with self.taken_down_on_failure(claim):
-            return self.make(claim)
+        with self.take_down_on_failure(claim):
+            return self.create_and_wait(claim)
 
-    def endpoint_before(self, claim: Claim) -> RealtimeEndpoint | None:
-        """Return the endpoint that there is, unless neither the wait nor ``if_exists`` needs to know."""
+    def existing_endpoint(self, claim: Claim) -> RealtimeEndpoint | None:
+        """Return the endpoint before Create; None when neither the wait nor ``if_exists`` needs it."""
         return claim.register.endpoint() if self.wait_for_completion or self.if_exists == "fail" else None
 
-    def make(self, claim: Claim) -> Description:
-        """Create the endpoint, which changes nothing where it exists, and wait until it is READY."""
+    def create_and_wait(self, claim: Claim) -> Description:
+        """Call Create, which changes nothing if the endpoint exists, and wait until it is READY."""
         wait = claim.register.wait
-        with failures(f"{self.operation} of {wait}"):
-            info = endpoint_info(self.request_endpoint(claim))
+        with translate_errors(f"{self.operation} of {wait}"):
+            info = endpoint_info(self.create_with_retries(claim))
             claim.settle(info)
         wait.created_at = info.get("CreatedAt", "")
         wait.status = info["EndpointStatus"]
         self.log_status(wait)
         if not self.wait_for_completion:
-            return self.made(claim, cast("Description", info))
+            return self.finish(claim, cast("Description", info))
         carried: dict[str, JSON] = {"claim": claim.to_json(), "delete_on_failure": self.delete_on_failure}
-        return self.awaited(claim, self.wait_or_defer(wait, "execute_complete", **carried))
+        return self.finish_wait(claim, self.wait_or_defer(wait, "execute_complete", **carried))
 
-    def request_endpoint(self, claim: Claim) -> dict[str, object]:
-        """Ask for the endpoint, again through errors that pass."""
+    def create_with_retries(self, claim: Claim) -> dict[str, object]:
+        """Call Create, and retry transient errors; the claim follows each attempt."""
         from airflow_ml_provider import retrying
 
         wait = claim.register.wait
@@ -126,38 +125,41 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
 
         register = Register(self.hook, Wait.from_json(event["wait"]), context)
         claim = Claim.from_json(register, cast("dict[str, JSON]", event["carried"]["claim"]))
-        with self.taken_down_on_failure(claim):
-            return self.awaited(claim, event["outcome"])
+        with self.take_down_on_failure(claim):
+            return self.finish_wait(claim, event["outcome"])
 
-    def awaited(self, claim: Claim, outcome: Outcome) -> Description:
-        """Return the endpoint; create it once more when those who made it have deleted it meanwhile."""
+    def finish_wait(self, claim: Claim, outcome: Outcome) -> Description:
+        """Return the endpoint's info if the wait succeeded.
+
+        An endpoint that an earlier try or another task created, and that it deleted during the wait, is created again.
+        """
         wait = claim.register.wait
         if claim.inherited and outcome["kind"] == "failure" and wait.status == "NONE":
-            self.log.info("%s: gone with the task that made it; creating it once more", wait)
+            self.log.info("%s: deleted by the task that created it; creating it again", wait)
             wait.created_at = ""
             claim.begin_anew()
-            return self.make(claim)
-        return self.made(claim, self.raise_unless_success(outcome))
+            return self.create_and_wait(claim)
+        return self.finish(claim, self.raise_unless_success(outcome))
 
-    def made(self, claim: Claim, info: Description) -> Description:
-        """Return the endpoint's info; from here on the Dag's delete task is to delete what this task made."""
+    def finish(self, claim: Claim, info: Description) -> Description:
+        """Return the endpoint's info, and keep the claim only if a delete task of the Dag will need it."""
         if not self.has_delete_task:
             claim.release()
-        return self.saw(info)
+        return self.remember(info)
 
 
 class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperator):
-    """Delete the realtime endpoint of a model; nothing to delete is success.
+    """Delete the realtime endpoint of a model; a model without one is a success.
 
-    As a teardown, with ``created_by`` it runs whatever became of that task; without, as every teardown with setups,
-    only when one of them has succeeded.
+    A teardown with setups runs only when one of them has succeeded. With ``created_by`` this one also runs when they
+    have failed.
 
     Returns the endpoint's info, with ``EndpointStatus`` NONE unless it is kept; each member is an XCom of its own too.
 
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
-    :param created_by: the ``task_id`` of the task that creates the endpoint, in a group with the group's prefix: delete
-        only what that task made in this run, and nothing that another Dag or person made, or still uses. None deletes
-        whatever endpoint there is.
+    :param created_by: the ``task_id`` of the task that creates the endpoint, in a group with the group's prefix. Only
+        an endpoint that this task created in this run is deleted, unless another task uses it. None deletes the
+        endpoint whoever created it.
     :param wait_for_completion: whether to wait until ``EndpointStatus`` is NONE.
     """
 
@@ -174,9 +176,9 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
         self.created_by = created_by
 
     def as_teardown(self, **kwargs: Any) -> Self:
-        """Make this a teardown that also runs where its setup has failed: ``created_by`` says what it may delete.
+        """Make this task a teardown; with ``created_by`` it runs even if its setups have failed.
 
-        Clearing the setup still clears it, and a run does not end as it ends, as with every teardown.
+        In all else it is a teardown as any other: it is cleared with its setups, and does not decide how the run ends.
         """
         super().as_teardown(**kwargs)
         if self.created_by:
@@ -188,35 +190,35 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
         if self.created_by is None:
             info = self.delete(wait)
         else:
-            info, kept = self.delete_created(context, wait, self.created_by)
-            if kept:
-                return self.saw(info)
+            info, is_kept = self.delete_if_created_by(self.created_by, context, wait)
+            if is_kept:
+                return self.remember(info)
         return (
             self.raise_unless_success(self.wait_or_defer(wait, "execute_complete"))
             if self.wait_for_completion
-            else self.saw(info)
+            else self.remember(info)
         )
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait."""
         return self.raise_unless_success(event["outcome"])
 
-    def delete_created(self, context: Context, wait: Wait, task_id: str) -> tuple[Description, bool]:
-        """Delete the endpoint if that task made it in this run; return its info, and whether it is kept."""
+    def delete_if_created_by(self, task_id: str, context: Context, wait: Wait) -> tuple[Description, bool]:
+        """Delete the endpoint if that task created it in this run; return its info, and whether it is kept."""
         from airflow_ml_provider import ownership
 
         register = ownership.Register(self.hook, wait, context)
-        with failures(f"{self.operation} of {wait}"):
+        with translate_errors(f"{self.operation} of {wait}"):
             owners = register.of_task(task_id)
-            none = f"task {task_id} has made none in this run"
-            reason = ownership.reason_to_keep(register, owners) if owners else none
-            info = self.kept(register, reason) if reason else self.delete(wait)
+            not_created = f"task {task_id} has created none in this run"
+            reason = ownership.reason_to_keep(register, owners) if owners else not_created
+            info = self.keep(register, reason) if reason else self.delete(wait)
             if owners:
                 register.erase(*owners)
         return info, bool(reason)
 
-    def kept(self, register: Register, reason: str) -> Description:
-        """Log why the endpoint is kept, and return its info as far as this task may read it."""
+    def keep(self, register: Register, reason: str) -> Description:
+        """Log why the endpoint is kept, and return its info, or the model's id alone where GetMLModel is denied."""
         from airflow_ml_provider import errors
 
         self.log.info("%s: not deleted, since %s", register.wait, reason)
@@ -228,14 +230,14 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
             return {"MLModelId": register.wait.resource_id}
 
     def delete(self, wait: Wait) -> Description:
-        """Delete the endpoint; one that is not there, or whose model is not, counts as deleted.
+        """Delete the endpoint; a missing endpoint or model counts as deleted.
 
-        What AWS answers for a DELETED model is not documented, so after a refusal the model itself is looked at.
+        AWS does not document the answer for a DELETED model, so after a refusal one Get shows whether there is one.
         """
         try:
             answer = self.request_with_retries(wait, self.operation, {"MLModelId": wait.resource_id})
         except AirflowException:
-            gone = self.look(wait)
+            gone = self.poll(wait)
             if gone is None or gone["kind"] != "success":
                 raise
             self.log.info("%s: there was nothing to delete", wait)

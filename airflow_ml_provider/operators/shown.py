@@ -1,4 +1,4 @@
-"""What Airflow shows of a task beside its log: links to what it works at, the extra of asset events, lineage."""
+"""What Airflow shows of a task beside its log: links to its resource and output, extra of asset events, lineage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from airflow_ml_provider.compat import is_resumed
 from airflow_ml_provider.links import MachineLearningLink, OutputLink, ResourceLink, object_url, resource_url
-from airflow_ml_provider.resources import RESOURCES, ResourceName
+from airflow_ml_provider.resources import RESOURCES, ResourceKind
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -29,98 +29,98 @@ LINK_SECONDS = 5.0  # for the credentials of an assumed role, which the links ar
 
 
 class ShownTask(Mixin):
-    """Show what a task works at.
+    """Show the resource that a task works on, and its output.
 
-    A class states ``operator_extra_links``, and where the rules below do not fit it: the kind of thing, its id, its
-    output. A task states what the service said of it by ``saw``.
+    A class declares ``operator_extra_links``, and overrides the methods below where they do not fit. A task passes
+    each description that it gets of its resource to ``remember``.
     """
 
-    seen: Description = {}
+    remembered: Description = {}
 
     if TYPE_CHECKING:
 
         @cached_property
         def hook(self) -> MachineLearningHook: ...
 
-        def thing(self) -> ResourceName:
-            """Return the kind of thing that the task works at; a class with a ResourceLink has one."""
+        def resource_kind(self) -> ResourceKind:
+            """Return the kind of resource that the task works on; every class with a ResourceLink has this method."""
 
-    def thing_id(self, context: Context) -> str:
-        """Return the id of what the task works at."""
+    def find_resource_id(self, context: Context) -> str:
+        """Return the id of the task's resource."""
         from airflow_ml_provider.service_model import argument_name
 
-        return cast("str", getattr(self, argument_name(RESOURCES[self.thing()].id_member)))
+        return cast("str", getattr(self, argument_name(RESOURCES[self.resource_kind()].id_member)))
 
-    def saw(self, described: Described) -> Described:
-        """Record what is known of what the task works at, and return it."""
-        self.seen = {**self.seen, **cast("Description", described)}
+    def remember(self, described: Described) -> Described:
+        """Keep a description of the task's resource for links, asset events and lineage, and return it."""
+        self.remembered = {**self.remembered, **cast("Description", described)}
         return described
 
     def change(self) -> Change:
-        """Return what the task does to the thing; empty when it only reads it."""
+        """Return how the task changes its resource; empty when it only reads it."""
         return ""
 
     def source_locations(self) -> list[str]:
-        """Return where in S3 the task's input is."""
+        """Return the URIs of the task's input in S3."""
         uri = getattr(self, "source_uri", None)
         return [uri] if uri else []
 
     def output_location(self) -> str | None:
-        """Return where in S3 the task's output is; None while that is not known."""
-        return cast("str | None", self.seen.get("OutputUri") or getattr(self, "output_uri", None))
+        """Return the URI of the task's output in S3; None while it is not known."""
+        return cast("str | None", self.remembered.get("OutputUri") or getattr(self, "output_uri", None))
 
     def pre_execute(self, context: Context) -> None:
-        """Push the links before anything else happens, so that they are there while a task waits, and if it fails."""
+        """Push the links first, so that they are there while the task waits, and when it fails."""
         super().pre_execute(context)
-        self.seen = {}
+        self.remembered = {}
         if not is_resumed(context):
             self.push_links(context)
 
     def post_execute(self, context: Context, result: object = None) -> None:
-        """Describe the outlets, and push the links once more when only the service knew where the output is."""
+        """Describe the outlets, and push the links again if the service has only now said where the output is."""
         super().post_execute(context, result)
         self.describe_outlets(context)
-        if "OutputUri" in self.seen:
+        if "OutputUri" in self.remembered:
             self.push_links(context)
 
     def describe_outlets(self, context: Context) -> None:
-        """Put what is known of what the task works at into the extra of its assets' events."""
+        """Put what the task remembers of its resource into the extra of its assets' events."""
         from airflow_ml_provider.compat import Asset
 
-        for outlet in self.outlets if self.seen else ():
+        for outlet in self.outlets if self.remembered else ():
             if isinstance(outlet, Asset):
-                context["outlet_events"][outlet].extra.update(self.seen)
+                context["outlet_events"][outlet].extra.update(self.remembered)
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Dataset, RunFacet]:
-        """Return what the OpenLineage provider asks for after a success."""
+        """Return the lineage of a task that succeeded; the OpenLineage provider calls this."""
         from airflow_ml_provider.lineage import lineage_of
 
         return lineage_of(self.worked(task_instance), self.hook)
 
     def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Dataset, RunFacet]:
-        """Return what the OpenLineage provider asks for after a failure: what is known then."""
+        """Return the lineage of a task that failed, as far as it is known; the OpenLineage provider calls this."""
         return self.get_openlineage_facets_on_complete(task_instance)
 
     def worked(self, task_instance: object) -> Worked:
-        """Return what the task has worked at; of the arguments what they say, where the service has said nothing."""
+        """Return what the task has worked on; arguments stand in for members that no description had."""
         from airflow_ml_provider.lineage import SOURCES, Worked
         from airflow_ml_provider.service_model import argument_name
 
         links, change = {type(link) for link in self.operator_extra_links}, self.change()
-        kind = self.thing() if ResourceLink in links else None
+        kind = self.resource_kind() if ResourceLink in links else None
         arguments = {member: getattr(self, argument_name(member), None) for member in SOURCES[kind]} if kind else {}
         is_written = OutputLink in links and (change or kind != "BatchPrediction")
         return Worked(
             kind=kind,
-            id=self.thing_id(cast("Context", {"ti": task_instance})) if kind else "",
+            id=self.find_resource_id(cast("Context", {"ti": task_instance})) if kind else "",
             change=change,
-            known={**arguments, **self.seen},
+            known={**arguments, **self.remembered},
             read=self.source_locations(),
             written=self.output_location() if is_written else None,
         )
 
     def push_links(self, context: Context) -> None:
-        """Push the URLs of the links, unless ``do_xcom_push`` is False; what goes wrong with one fails no task."""
+        """Push the URLs of the links, unless ``do_xcom_push`` is False; an error is logged and fails no task."""
         from airflow_ml_provider import transport
 
         try:
@@ -131,11 +131,11 @@ class ShownTask(Mixin):
             self.log.debug("No link: %s", error)
 
     def urls(self, context: Context) -> Iterator[tuple[str, str]]:
-        """Return the URL of each link by its key in XCom, as far as it is known."""
+        """Yield the key in XCom and the URL of each link that has one now."""
         for link in self.operator_extra_links:
             if isinstance(link, ResourceLink):
                 meta = self.hook.one_attempt_client.meta
-                url = resource_url(self.thing(), self.thing_id(context), meta.endpoint_url, meta.region_name)
+                url = resource_url(self.resource_kind(), self.find_resource_id(context), meta.endpoint_url, meta.region_name)
                 yield link.key, url
             elif isinstance(link, OutputLink) and (location := self.output_location()):
                 meta = self.hook.s3.meta
@@ -143,7 +143,7 @@ class ShownTask(Mixin):
 
 
 class ShownBatchPrediction(ShownTask):
-    """Link to the folder with the results of a batch prediction, too."""
+    """Link to the results of a batch prediction, too."""
 
     operator_extra_links: Collection[MachineLearningLink] = (ResourceLink(), OutputLink())
 

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 class WholeSignature:
-    """Compute the signature of a class when somebody asks for it: its own arguments, then those of its bases.
+    """Compute the signature of a class when it is read: the class's own arguments, then those of its bases.
 
-    It stands on the class: Airflow reads what ``__init__`` declares, and finds nothing else there.
+    Set as ``__signature__`` of the class. ``__init__`` keeps its own signature, since Airflow reads that one.
     """
 
     def __get__(self, instance: object, owner: type) -> Signature:

@@ -1,4 +1,4 @@
-"""Tag and untag things."""
+"""Add and delete tags of resources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.operators.lifecycle import MachineLearningChangeOperator
 from airflow_ml_provider.operators.shown import ShownTask
-from airflow_ml_provider.resources import ResourceName
+from airflow_ml_provider.resources import ResourceKind
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 class ShownByTags(ShownTask):
-    """Link to the thing that has the tags, of whatever kind."""
+    """Link to the resource that has the tags, by the task's ``resource_type`` and ``resource_id``."""
 
     resource_id: str
     resource_type: Literal["BatchPrediction", "DataSource", "Evaluation", "MLModel"]
 
-    def thing(self) -> ResourceName:
+    def resource_kind(self) -> ResourceKind:
         return self.resource_type
 
     def change(self) -> Change:
         return "ALTER"
 
-    def thing_id(self, context: Context) -> str:
+    def find_resource_id(self, context: Context) -> str:
         return self.resource_id
 
 
 class MachineLearningAddTagsOperator(ShownByTags, MachineLearningChangeOperator):
-    """Add tags to a thing, or give tags that it has new values.
+    """Add tags to a resource; a tag that it has already gets the new value.
 
     Returns its id.
 
@@ -60,7 +60,7 @@ class MachineLearningAddTagsOperator(ShownByTags, MachineLearningChangeOperator)
 
 
 class MachineLearningDeleteTagsOperator(ShownByTags, MachineLearningChangeOperator):
-    """Remove tags from a thing.
+    """Delete tags of a resource.
 
     Returns its id.
 

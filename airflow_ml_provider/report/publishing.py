@@ -10,7 +10,7 @@ from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.links import object_url
 from airflow_ml_provider.report.evaluate import evaluate, metrics
 from airflow_ml_provider.report.page import page
-from airflow_ml_provider.scoring.objects import failures, split
+from airflow_ml_provider.scoring.objects import split, translate_s3_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -48,7 +48,7 @@ def publish(s3: S3Client, sources: Sequence[Source], goal: Goal, output_uri: str
     }
     for uri, (text, type) in written.items():
         bucket, key = split("output_uri", uri)
-        with failures("written", uri):
+        with translate_s3_errors("written", uri):
             s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=f"{type}; charset=utf-8")
     url = object_url(output_uri, s3.meta.endpoint_url, s3.meta.region_name)
     return {**described(report), "ReportUri": output_uri, "JsonUri": json_uri, "ReportUrl": url}

@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from airflow_ml_provider.compat import AirflowException
-from airflow_ml_provider.scoring.objects import failures, find, open_at, split
+from airflow_ml_provider.scoring.objects import find, open_at, split, translate_s3_errors
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -45,7 +45,7 @@ def results(hook: MachineLearningClientHook, output_uri: str, batch_prediction_i
     """
     uri = manifest_uri(output_uri, batch_prediction_id)
     bucket, key = split("output_uri", uri)
-    with failures("read", uri):
+    with translate_s3_errors("read", uri):
         body = hook.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     return Results(ManifestUri=uri, ResultUris=json.loads(body))
 

@@ -139,7 +139,7 @@ def open_at(s3: S3Client, source: Source, start: int = 0) -> io.BufferedReader:
 
 
 @contextmanager
-def failures(what: str, uri: str) -> Iterator[None]:
+def translate_s3_errors(what: str, uri: str) -> Iterator[None]:
     """Turn the errors of S3 into an AirflowException that says what of the output could not be done.
 
     Access denied becomes an AirflowFailException, which Airflow does not retry.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import ACCESS_DENIED, code
 from airflow_ml_provider.scoring.answers import ERROR_COLUMNS, csv_line
-from airflow_ml_provider.scoring.objects import errors_uri, failures, split
+from airflow_ml_provider.scoring.objects import errors_uri, split, translate_s3_errors
 from airflow_ml_provider.scoring.record import Record
 from airflow_ml_provider.scoring.writing import (
     CONFLICT,
@@ -67,7 +67,7 @@ class Output:
         begun = [(Key(self._keys[0].bucket, name), upload_id) for name, upload_id in self.record.uploads.items()]
         self.record.uploads.clear()
         self.record.swap(state)
-        with failures("written", self._uri):
+        with translate_s3_errors("written", self._uri):
             begun.extend(self._uploads())
             self._probe()
             for key, upload_id in begun:
@@ -106,7 +106,7 @@ class Output:
 
     def find(self) -> Found | None:
         """Return what is at the output now."""
-        with failures("read", self._uri):
+        with translate_s3_errors("read", self._uri):
             return head(self._s3, self._keys[0])
 
     def write(
@@ -129,7 +129,7 @@ class Output:
         for _ in range(WRITE_ATTEMPTS):
             self._writes += 1
             mark = f"{self.record.try_id}-{self._writes}"
-            with failures("written", uri):
+            with translate_s3_errors("written", uri):
                 if found := self._written(key, pieces, state, {**(metadata or {}), WRITTEN_BY: mark}):
                     return found
         raise AirflowException(
@@ -174,16 +174,16 @@ class Output:
         Its header alone is written over it first: a delete that comes late can then only meet a file without errors.
         """
         uri = errors_uri(self._uri)
-        with failures("deleted", uri):
+        with translate_s3_errors("deleted", uri):
             if head(self._s3, self._keys[1]) is None:
                 return
         found = self.write(uri, lambda: [csv_line(ERROR_COLUMNS).encode()], state)
-        with failures("deleted", uri), suppress(ConditionFailed):
+        with translate_s3_errors("deleted", uri), suppress(ConditionFailed):
             delete(self._s3, self._keys[1], found.etag)
 
     def clear(self) -> None:
         """Delete the parts of all tries so far and their unfinished uploads, and the record last."""
-        with failures("deleted", self.record.folder.uri):
+        with translate_s3_errors("deleted", self.record.folder.uri):
             keys, uploads = sorted(self._parts()), list(self._uploads())
             self.record.confirm()
             for start in range(0, len(keys), DELETED_AT_ONCE):
@@ -194,7 +194,7 @@ class Output:
 
     def parts(self) -> dict[str, str]:
         """Return the parts that are there, each name with its ETag."""
-        with failures("listed", self._uri):
+        with translate_s3_errors("listed", self._uri):
             return {name.removeprefix(self.record.folder.name): etag for name, etag in self._parts().items()}
 
     def _parts(self) -> dict[str, str]:

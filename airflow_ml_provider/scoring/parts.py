@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider.errors import MachineLearningError
 from airflow_ml_provider.scoring.answers import ERROR_COLUMNS, csv_line
-from airflow_ml_provider.scoring.objects import errors_uri, failures
+from airflow_ml_provider.scoring.objects import errors_uri, translate_s3_errors
 from airflow_ml_provider.scoring.output import Output
 from airflow_ml_provider.scoring.progress import (
     SUFFIXES,
@@ -154,7 +154,7 @@ class Parts:
 
     def _get(self, number: int, part: Part, kind: Kind) -> bytes:
         key, piece = self._key(object_name(part, kind)), part["pieces"][kind]
-        with failures("read", key.uri):
+        with translate_s3_errors("read", key.uri):
             found = get(self._s3, key, piece["etag"])
         if found is None or _digest(found[1]) != piece["digest"]:
             self._suspects.add(number)
@@ -163,7 +163,7 @@ class Parts:
 
     def _put(self, name: str, kind: Kind, lines: list[str]) -> Piece:
         key, body = self._key(f"{name}{SUFFIXES[kind]}"), "".join(lines).encode()
-        with failures("written", self._uri):
+        with translate_s3_errors("written", self._uri):
             return Piece(etag=put_part(self._s3, key, body), digest=_digest(body), rows=len(lines))
 
     def _forget(self, name: str, pieces: Mapping[Kind, Piece]) -> None:
@@ -172,7 +172,7 @@ class Parts:
             return
         for kind in pieces:
             key = self._key(f"{name}{SUFFIXES[kind]}")
-            with failures("deleted", key.uri):
+            with translate_s3_errors("deleted", key.uri):
                 self._s3.delete_object(Bucket=key.bucket, Key=key.name)
 
     def _key(self, name: str) -> Key:

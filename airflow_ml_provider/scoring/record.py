@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import MachineLearningError
-from airflow_ml_provider.scoring.objects import PARTS, failures, split
+from airflow_ml_provider.scoring.objects import PARTS, split, translate_s3_errors
 from airflow_ml_provider.scoring.writing import ConditionFailed, Key, delete, get, put
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Record:
 
     def read(self) -> Description | None:
         """Return what the last try recorded; None when nothing is there, or nothing that can be relied on."""
-        with failures("read", self._uri):
+        with translate_s3_errors("read", self._uri):
             found = get(self._s3, self._key)
         self._etag, body = found or (None, b"")
         document = _document(body)
@@ -70,7 +70,7 @@ class Record:
         """
         self._changes += 1
         body = _encoded(self.try_id, self._changes, self.uploads, state)
-        with failures("written", self._uri):
+        with translate_s3_errors("written", self._uri):
             for _ in range(SWAP_ATTEMPTS):
                 try:
                     self._etag = put(self._s3, self._key, body, self._etag)
@@ -105,13 +105,13 @@ class Record:
 
     def mentions(self, name: str) -> bool:
         """Return whether the record, whoever wrote it last, names a part."""
-        with failures("read", self._uri):
+        with translate_s3_errors("read", self._uri):
             found = get(self._s3, self._key)
         return found is not None and name.encode() in found[1]
 
     def delete(self) -> None:
         """Delete the record, as this try wrote it last."""
-        with failures("deleted", self._uri):
+        with translate_s3_errors("deleted", self._uri):
             try:
                 delete(self._s3, self._key, self._etag or "")
             except ConditionFailed:

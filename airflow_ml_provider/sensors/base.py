@@ -1,4 +1,4 @@
-"""What all sensors share: the poke, the deferral, the verdict."""
+"""The base of all sensors: the poke, the deferral, and which outcome fails, times out or skips the task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_ml_provider.compat import (
 )
 from airflow_ml_provider.links import MachineLearningLink, ResourceLink
 from airflow_ml_provider.operators.base import MachineLearningBase, check_flag
-from airflow_ml_provider.resources import WAITERS, ResourceName, WaiterName
+from airflow_ml_provider.resources import WAITERS, ResourceKind, WaiterName
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from airflow_ml_provider.waiting import Wait
 
 
-# Seconds by which a poke's deadline comes before Airflow's own, whose message names neither status nor error.
+# Seconds by which our deadline comes before Airflow's own, whose message names neither the status nor the last error.
 BEFORE_AIRFLOW = 0.01
 
 
 class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
-    """Poke the state of a resource, by Airflow's own ``poke_interval`` and ``timeout`` (seconds).
+    """Wait for a state of a resource, with Airflow's own ``poke_interval`` and ``timeout`` (seconds).
 
-    A transient error (throttling, 5xx, connection) is only a failed poke, after which the next one comes later: up to
-    300 s in poke mode, up to twice ``poke_interval`` in reschedule mode, where nothing is known of earlier failures. A
-    final verdict raises AirflowFailException, the deadline AirflowSensorTimeout, in all modes.
+    After a transient error (throttling, 5xx, connection) the next poke comes later: after up to 300 s in poke mode, up
+    to twice ``poke_interval`` in reschedule mode, where earlier failures are not known. In all modes a resource that
+    can no longer reach the state raises AirflowFailException, and the deadline raises AirflowSensorTimeout.
 
     :param deferrable: whether to wait in the triggerer; default by ``[operators] default_deferrable``.
     """
@@ -44,6 +44,8 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
     id_argument: ClassVar[str]
     returns_members = True
     operator_extra_links: Collection[MachineLearningLink] = (ResourceLink(),)
+    _wait: Wait | None = None  # shared by all pokes in one process
+    _started: float | None = None  # when Airflow began to count ``timeout`` for these pokes
 
     def __init__(
         self,
@@ -55,22 +57,21 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         check_flag("deferrable", deferrable)
         self.deferrable = deferrable
 
-    def thing(self) -> ResourceName:
+    def resource_kind(self) -> ResourceKind:
         return WAITERS[self.waiter].name
 
     def poke(self, context: Context) -> PokeReturnValue:
+        from airflow_ml_provider import waiting
+
         wait = self._wait = self._wait or self.start_wait(context)
-        outcome = self.look(wait)
+        outcome = waiting.poll(wait, self.hook)
         if outcome:
             return PokeReturnValue(is_done=True, xcom_value=self.raise_unless_success(outcome))
         self.log_status(wait)
         return PokeReturnValue(is_done=False)
 
-    _wait: Wait | None = None  # of all pokes that are in one process
-    _started: float | None = None  # when Airflow began to count the timeout of these
-
     def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
-        """Return the seconds to the next poke, for Airflow's own loop: after a failed one more than the interval."""
+        """Return the seconds to the next poke for Airflow's own loop: ``poke_interval``, or longer after failures."""
         from airflow_ml_provider import retrying
 
         if self._wait and self._wait.failures:
@@ -82,10 +83,12 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         return self.execute_deferrable() if self.deferrable else super().execute(context)
 
     def execute_deferrable(self) -> Description:
-        """Look once, and leave the rest of the wait to the triggerer."""
+        """Poll once, and leave the rest of the wait to the triggerer."""
+        from airflow_ml_provider import waiting
+
         try:
             wait = self.start_wait()
-            outcome = self.look(wait)
+            outcome = waiting.poll(wait, self.hook)
             if outcome is not None:
                 return self.raise_unless_success(outcome)
         except Exception as error:
@@ -100,37 +103,40 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
             self.fail_or_skip(error)
 
     def on_deferral_failed(self, context: Context, reason: str) -> NoReturn:
-        """Fail as a poke would have: a deferral that was timed out has passed the sensor's deadline."""
-        ended = AirflowSensorTimeout if "timeout" in reason.lower() else AirflowException
-        self.fail_or_skip(ended(f"Airflow ended the deferred wait: {reason}"))
+        """Fail as a poke would: a deferral that timed out has passed the sensor's deadline."""
+        raised = AirflowSensorTimeout if "timeout" in reason.lower() else AirflowException
+        self.fail_or_skip(raised(f"Airflow ended the deferred wait: {reason}"))
 
     def start_wait(self, context: Context | None = None) -> Wait:
-        """Return a wait that ends with the sensor's ``timeout``; one that is rescheduled goes on with its first."""
-        wait = self.wait(self.waiter, self.check_id(self.id_argument), self.poke_interval, self.timeout)
-        began = first_rescheduled(context) if context and self.mode == "reschedule" else None
+        """Return a wait that ends with the sensor's ``timeout``, counted as Airflow counts it.
+
+        In reschedule mode each poke is a new process, and the timeout counts from the first of them.
+        """
+        wait = self.new_wait(self.waiter, self.check_id(self.id_argument), self.poke_interval, self.timeout)
+        first_start = first_rescheduled(context) if context and self.mode == "reschedule" else None
         if self._started is not None:
             wait.started = self._started
-        if context and began:
-            wait.started = min(CLOCK.from_wall(began.timestamp()), wait.started)
+        if context and first_start:
+            wait.started = min(CLOCK.from_wall(first_start.timestamp()), wait.started)
             wait.calls = context.get("task_reschedule_count") or 0
         wait.deadline = wait.started + self.timeout - (BEFORE_AIRFLOW if context is not None else 0)
         return wait
 
     def raise_unless_success(self, outcome: Outcome) -> Description:
-        """Return what was seen at the end of the wait.
+        """Return the description of the resource at the end of the wait.
 
         :raises AirflowSensorTimeout: when the deadline came first.
-        :raises AirflowFailException: when waiting longer makes no sense.
+        :raises AirflowFailException: when the resource can no longer reach the state.
         """
         if outcome["kind"] == "success":
             self.log.info("%s", outcome["message"])
-            return self.saw(outcome["description"])
+            return self.remember(outcome["description"])
         raise (AirflowSensorTimeout if outcome["kind"] == "timeout" else AirflowFailException)(outcome["message"])
 
     def fail_or_skip(self, error: Exception) -> NoReturn:
-        """Raise the error, or skip where ``soft_fail`` or ``never_fail`` would make a poke skip.
+        """Raise the error, or skip if ``soft_fail`` or ``never_fail`` would skip after a poke.
 
-        Airflow's own rules differ between a poke and a resumed task, and between 2.11 and 3.
+        Airflow itself treats a poke and a resumed task differently, and so do 2.11 and 3.
         """
         final = isinstance(error, AirflowFailException | AirflowSensorTimeout)
         if self.never_fail or (self.soft_fail and final):

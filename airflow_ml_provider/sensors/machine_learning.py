@@ -1,4 +1,4 @@
-"""Wait for something that somebody else makes."""
+"""Sensors: wait for a resource that another task, Dag or person creates or deletes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from airflow_ml_provider.operators.shown import ShownBatchPrediction
 from airflow_ml_provider.resources import WaiterName
 from airflow_ml_provider.sensors.base import MachineLearningSensor
 
+ENDPOINT_WAITERS: dict[str, WaiterName] = {
+    "READY": "realtime_endpoint_ready",
+    "NONE": "realtime_endpoint_deleted",
+}
+
 
 class MachineLearningDataSourceSensor(MachineLearningSensor):
-    """Wait until a data source is COMPLETED; one that is FAILED, DELETED or unknown fails at once.
+    """Wait until a data source is COMPLETED; fail at once if it is FAILED, DELETED or unknown.
 
-    Returns what GetDataSource says of it; each member is an XCom of its own too.
+    Returns GetDataSource's answer; each member is an XCom of its own too.
 
     :param data_source_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     """
@@ -30,9 +35,9 @@ class MachineLearningDataSourceSensor(MachineLearningSensor):
 
 
 class MachineLearningMLModelSensor(MachineLearningSensor):
-    """Wait until a model is COMPLETED; one that is FAILED, DELETED or unknown fails at once.
+    """Wait until a model is COMPLETED; fail at once if it is FAILED, DELETED or unknown.
 
-    Returns what GetMLModel says of it; each member is an XCom of its own too.
+    Returns GetMLModel's answer; each member is an XCom of its own too.
 
     :param ml_model_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     """
@@ -47,9 +52,9 @@ class MachineLearningMLModelSensor(MachineLearningSensor):
 
 
 class MachineLearningEvaluationSensor(MachineLearningSensor):
-    """Wait until an evaluation is COMPLETED; one that is FAILED, DELETED or unknown fails at once.
+    """Wait until an evaluation is COMPLETED; fail at once if it is FAILED, DELETED or unknown.
 
-    Returns what GetEvaluation says of it; each member is an XCom of its own too, such as ``PerformanceMetrics``.
+    Returns GetEvaluation's answer; each member is an XCom of its own too, such as ``PerformanceMetrics``.
 
     :param evaluation_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     """
@@ -64,9 +69,9 @@ class MachineLearningEvaluationSensor(MachineLearningSensor):
 
 
 class MachineLearningBatchPredictionSensor(ShownBatchPrediction, MachineLearningSensor):
-    """Wait until a batch prediction is COMPLETED; one that is FAILED, DELETED or unknown fails at once.
+    """Wait until a batch prediction is COMPLETED; fail at once if it is FAILED, DELETED or unknown.
 
-    Returns what GetBatchPrediction says of it; each member is an XCom of its own too.
+    Returns GetBatchPrediction's answer; each member is an XCom of its own too.
 
     :param batch_prediction_id: its id, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     """
@@ -81,16 +86,19 @@ class MachineLearningBatchPredictionSensor(ShownBatchPrediction, MachineLearning
 
 
 class MachineLearningRealtimeEndpointSensor(MachineLearningSensor):
-    """Wait until the realtime endpoint of a model is READY, or gone.
+    """Wait until the ``EndpointStatus`` of a model's realtime endpoint is READY, or NONE.
 
-    For READY, an endpoint that is FAILED, an unknown model and a model that is DELETED or FAILED fail at once. For
-    NONE, an unknown or DELETED model has no endpoint either, so the sensor succeeds.
+    ``EndpointStatus`` is NONE (there is no endpoint), UPDATING (AWS is creating it), READY or FAILED.
+
+    - For READY the sensor waits through NONE and UPDATING. It fails at once when the endpoint is FAILED, or the model
+      is unknown, FAILED or DELETED.
+    - For NONE it waits through every other status. A model that is unknown or DELETED has no endpoint: success.
 
     Returns the endpoint's info: ``MLModelId``, ``EndpointUrl``, ``EndpointStatus``, ``PeakRequestsPerSecond``,
     ``CreatedAt`` (ISO 8601); each member is an XCom of its own too.
 
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
-    :param target_status: ``READY`` or ``NONE``.
+    :param target_status: the ``EndpointStatus`` to wait for, ``READY`` or ``NONE``.
     """
 
     id_argument = "ml_model_id"
@@ -98,14 +106,8 @@ class MachineLearningRealtimeEndpointSensor(MachineLearningSensor):
 
     def __init__(self, *, ml_model_id: str, target_status: Literal["READY", "NONE"] = "READY", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if target_status not in TARGETS:
+        if target_status not in ENDPOINT_WAITERS:
             raise InvalidArgument(f"target_status: {target_status!r}; it must be 'READY' or 'NONE'")
         self.ml_model_id = ml_model_id
         self.target_status = target_status
-        self.waiter = TARGETS[target_status]
-
-
-TARGETS: dict[str, WaiterName] = {
-    "READY": "realtime_endpoint_ready",
-    "NONE": "realtime_endpoint_deleted",
-}
+        self.waiter = ENDPOINT_WAITERS[target_status]

@@ -1,4 +1,4 @@
-"""Find out by one Describe which of many waits show no change, so that no Get has to ask."""
+"""Find by one Describe which of many resources are unchanged, so that they need no Get each."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 Items = dict[str, Mapping[str, object]]
 
-MIN_WAITS_FOR_LIST = 10  # in one state: for fewer, a Get each is cheaper
+MIN_WAITS_FOR_LIST = 10  # with one status: for fewer, a Get each is cheaper
 
-# The FilterVariable of a Describe that selects by what a Get calls so.
+# A Get's member with the status → the FilterVariable with which a Describe selects by it.
 FILTERS = {"Status": "Status", "EndpointStatus": "RealtimeEndpointStatus"}
 
 
 class Query(NamedTuple):
-    """A list of everything in one state. No Describe can select by id."""
+    """A Describe of all resources with one status, since no Describe can select by id."""
 
     operation: str
     variable: str
     status: str
 
 
-def worth_asking(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
-    """Return the lists that are cheaper than a Get for each wait, by the state that it was last seen in.
+def queries(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
+    """Return the queries that are cheaper than a Get for each of their waits; each asks for the waits' last status.
 
-    A wait whose time is up is in none: its last look is a Get.
+    A wait at its deadline is in none: its last poll is a Get.
     """
     now = CLOCK.now()
     groups: dict[Query, list[Wait]] = defaultdict(list)
@@ -43,10 +43,10 @@ def worth_asking(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
 
 
 def unchanged(hook: MachineLearningClientHook, query: Query, waits: list[Wait], deadline: float) -> list[Wait]:
-    """Return those waits that the list shows unchanged.
+    """Return those of the waits whose resource the query lists with the same status as before.
 
-    :param deadline: of all pages together.
-    :raises ResponseParserError: when the answer holds no list, as garbage does that botocore reads as an empty answer.
+    :param deadline: for all pages together.
+    :raises ResponseParserError: when an answer holds no list: botocore reads a proxy's page as an empty answer.
     """
     items = _items(hook, query, waits, deadline)
     return [
@@ -55,7 +55,7 @@ def unchanged(hook: MachineLearningClientHook, query: Query, waits: list[Wait], 
 
 
 def _items(hook: MachineLearningClientHook, query: Query, waits: list[Wait], deadline: float) -> Items:
-    """Ask page after page, but not for so many that a Get for each wait would be cheaper."""
+    """Return the items of the query by id, from no more pages than are cheaper than a Get for each wait."""
     from botocore.parsers import ResponseParserError
 
     id_member = waits[0].resource.id_member

@@ -1,4 +1,4 @@
-"""Make a trigger's hook, with its connection looked up where Airflow allows it."""
+"""Create the hook of a trigger, with its connection looked up in the thread in which Airflow allows that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def connected_hook(settings: AwsSettings) -> MachineLearningClientHook:
-    """Make the hook with its connection looked up: Airflow 3.0 to 3.2 cannot do that in the poller's thread.
+    """Return a hook that has its connection already: Airflow 3.0 to 3.2 cannot look it up in the poller's thread.
 
     :raises AirflowException: when a connection other than ``aws_default`` does not exist.
     """
@@ -31,5 +31,5 @@ async def connected_hook(settings: AwsSettings) -> MachineLearningClientHook:
         conn_id, settings["region_name"], settings["verify"], settings["botocore_config"]
     )
     if connection is not None:
-        hook.get_connection = lambda conn_id: connection  # type: ignore[method-assign]  # of this hook alone
+        hook.get_connection = lambda conn_id: connection  # type: ignore[method-assign]  # on this instance alone
     return hook

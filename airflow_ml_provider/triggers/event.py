@@ -36,17 +36,17 @@ TARGETS: dict[str, WaiterName] = {
 
 
 class MachineLearningEventTrigger(base.BaseEventTrigger):
-    """Fire whenever the endpoint of a model becomes READY or is gone, or a model becomes COMPLETED.
+    """Fire whenever the endpoint of a model becomes READY or is deleted, or a model becomes COMPLETED.
 
-    It fires on a change, not on a state: what is so already when it first looks starts no Dag. It never ends, and goes
-    on through errors. Airflow 3.3 keeps what was last seen with the asset, so that a change while no triggerer ran is
-    noticed too; before 3.3, and where several assets share the watch, a restart begins anew with what it then sees.
+    It fires on a change: a status that holds already at the first poll starts no Dag. It never ends, and goes on
+    through errors. Airflow 3.3 keeps the last status with the asset, so that a change while no triggerer ran fires too.
+    Before 3.3, and where several assets share the watcher, a change during a restart is lost.
 
-    The event's payload is what GetMLModel says of the endpoint or the model, under AWS's names in plain JSON types.
+    The event's payload is the endpoint's or the model's description, under AWS's names in plain JSON types.
 
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]``.
     :param target_status: ``READY`` or ``NONE`` of its endpoint, or ``COMPLETED`` of the model itself.
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds between two polls.
     :param aws_conn_id: the Airflow connection with the credentials; None means boto3's own chain.
     :param region_name: the AWS region, else the connection's.
     :param verify: whether to verify SSL certificates, or the path of a CA bundle.
@@ -87,29 +87,33 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
         return f"<{type(self).__name__} {self.ml_model_id} {self.target_status}>"
 
     async def run(self) -> AsyncIterator[base.TriggerEvent]:
-        last = fired = await self._recall()
+        last = fired = await self._load_state()
         started = CLOCK.now()
         wait = waiting.Wait(
             TARGETS[self.target_status], self.ml_model_id, "", float("inf"), self.poll_interval, started
         )
-        with poller(self.aws_settings).keep_alive() as looking:
+        with poller(self.aws_settings).keep_alive() as shared_poller:
             while True:
-                seen, reached = await self._look(looking, wait)
-                if seen and seen != last:
-                    again = seen == fired and "CreatedAt" in (reached or ())
-                    if last is not None and reached and not again:
+                state, reached = await self._poll(shared_poller, wait)
+                if state and state != last:
+                    # The same endpoint, back at the target: its own CreatedAt shows that it has fired before.
+                    is_repeated = state == fired and "CreatedAt" in (reached or ())
+                    if last is not None and reached and not is_repeated:
                         yield base.TriggerEvent(reached)  # type: ignore[no-untyped-call]  # as above
-                    last, fired = seen, seen if reached else fired
-                    await self._remember(last)
+                    last, fired = state, state if reached else fired
+                    await self._save_state(last)
                 await asyncio.sleep(retrying.next_pause(wait))
 
     @staticmethod
-    async def _look(looking: Poller, wait: Wait) -> tuple[str, Description | None]:
-        """Return what tells one state from another, none after an error, and the description at the target."""
-        outcome = await looking.look(wait)
+    async def _poll(shared_poller: Poller, wait: Wait) -> tuple[str, Description | None]:
+        """Return the present state, empty after an error, and the description if the state is the target.
+
+        At the target the state holds ``CreatedAt`` too, which tells a new endpoint from the one before.
+        """
+        outcome = await shared_poller.poll(wait)
         if outcome and outcome["kind"] == "success":
-            seen = outcome["description"]
-            return f"{seen.get(wait.resource.status)} {seen.get('CreatedAt') or ''}", seen
+            description = outcome["description"]
+            return f"{description.get(wait.resource.status)} {description.get('CreatedAt') or ''}", description
         if outcome and outcome["kind"] == "error":
             retrying.record_failed_poll(wait, wait.error)
             log.warning("%s", outcome["message"])
@@ -121,17 +125,17 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
     def _key(self) -> str:
         return f"machine_learning {self.ml_model_id} {self.target_status}"
 
-    async def _recall(self) -> str | None:
+    async def _load_state(self) -> str | None:
         store = getattr(self, "asset_state_store", None)
         if store is None:
             return None
         try:
             return cast("str | None", await store.aget(self._key))
         except ValueError:
-            log.info("%s is watched by several assets, so a restart begins anew", self._key)
+            log.info("%s: watched by several assets, so Airflow keeps no state over a restart", self._key)
             self.asset_state_store = None
             return None
 
-    async def _remember(self, seen: str) -> None:
+    async def _save_state(self, state: str) -> None:
         if (store := getattr(self, "asset_state_store", None)) is not None:
-            await store.aset(self._key, seen)
+            await store.aset(self._key, state)

@@ -1,4 +1,4 @@
-"""The wait of a task as it is serialized."""
+"""The trigger of a task that waits deferred."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from airflow_ml_provider.payloads import JSON, AwsSettings, Description, Event
 
 log = logging.getLogger(__name__)
+_clean_ups: set[asyncio.Task[None]] = set()  # an event loop alone does not keep its tasks alive
 
 
 class MachineLearningTrigger(BaseTrigger):
-    """Wait in the triggerer for what a task waits for, and tell the task how it ended by an ``Event``.
+    """Wait in the triggerer, and resume the task with the outcome in an ``Event``.
 
     All arguments are plain JSON and hold no secret: credentials come from the connection.
 
-    :param wait: the wait, as ``Wait.to_json`` gives it; the deadline in it is absolute.
+    :param wait: the wait, as ``Wait.to_json`` returns it; its deadline is absolute.
     :param carried: what the task gets back in the event.
     """
 
@@ -69,9 +70,10 @@ class MachineLearningTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # as above
 
     async def on_kill(self) -> None:
-        """Delete the endpoint that the task made, when the task was stopped and wants it no more.
+        """Delete the endpoint that the task created, if Airflow has given the task up.
 
-        Airflow cancels again, about once a second, for as long as this takes; so the clean-up is a task of its own.
+        Airflow cancels this coroutine about once a second until it ends, so the clean-up runs in an asyncio task of its
+        own.
         """
         if self.carried.get("delete_on_failure"):
             clean_up = asyncio.create_task(self._clean_up())
@@ -82,13 +84,10 @@ class MachineLearningTrigger(BaseTrigger):
     async def _clean_up(self) -> None:
         try:
             if self.task_instance and await is_given_up(self.task_instance):
-                await poller(self.aws_settings).ask(self._take_down)
+                await poller(self.aws_settings).call_with_hook(self._take_down)
         except Exception:
-            log.exception("%s is kept, and costs money until somebody deletes it", self.wait)
+            log.exception("%s: kept after an error; it costs money until somebody deletes it", self.wait)
 
     def _take_down(self, hook: MachineLearningClientHook) -> None:
         register = ownership.Register(hook, self.wait)
         ownership.Claim.from_json(register, cast("dict[str, JSON]", self.carried["claim"])).take_down()
-
-
-_clean_ups: set[asyncio.Task[None]] = set()  # an event loop alone does not keep its tasks alive

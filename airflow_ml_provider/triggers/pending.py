@@ -1,4 +1,4 @@
-"""A wait in the poller: when it is looked at next, and who is told how it ended."""
+"""A wait in the poller: when its next poll is due, and the future that gets its outcome."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
 
 
 class PendingWait:
-    """A wait in the poller: when to look again, the look under way, and the future that is told the outcome."""
+    """A wait in the poller: when its next poll is due, the poll that is running, and the future of its outcome."""
 
-    __slots__ = ("due", "ended", "look", "wait")
+    __slots__ = ("due", "ended", "poll", "wait")
 
     def __init__(self, wait: Wait) -> None:
         self.wait = wait
         self.due = CLOCK.now() + retrying.next_pause(wait)
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.look: asyncio.Task[None] | None = None
+        self.poll: asyncio.Task[None] | None = None
 
     @property
     def is_hung(self) -> bool:
-        """Whether a look is under way; in between rounds that is one that takes long."""
-        return self.look is not None and not self.look.done()
+        """Whether a poll is still running; a round goes on without one that takes long."""
+        return self.poll is not None and not self.poll.done()
 
     def end(self, outcome: Outcome | None) -> None:
-        """Announce how the wait ended, when it has."""
+        """Set the outcome, if there is one, unless the wait has ended already."""
         if outcome and not self.ended.done():
             self.ended.set_result(outcome)
 
     def fail(self, error: BaseException) -> None:
-        """Announce an error of ours."""
+        """Raise an error of our own code in whoever awaits the outcome."""
         if not self.ended.done():
             self.ended.set_exception(error)
 
     def give_up(self) -> None:
-        """End the wait although its last look is still under way."""
-        self.end(waiting.expired(self.wait))
+        """End the wait at its deadline although its last poll is still running."""
+        self.end(waiting.timed_out(self.wait))

@@ -1,4 +1,4 @@
-"""One poll loop per connection, for every wait in the process: no aiobotocore, one synchronous client in threads."""
+"""One poll loop per connection for all waits of the process, with one synchronous client in threads."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-MAX_ERRORS_PER_ROUND = 3  # in a row, after which the rest of a round is not asked for either
-PATIENCE = 5.0  # seconds; what takes longer goes on in its thread, and the round without it
-GRACE = 5.0  # seconds by which an outcome may come after the deadline, when the last look has begun before it
+MAX_ERRORS_PER_ROUND = 3  # in a row; then the other waits of the round count as failed without a call
+PATIENCE = 5.0  # seconds; a poll that takes longer goes on in its thread, and the round goes on without it
+GRACE = 5.0  # seconds after the deadline until which a poll that began before it may still decide the outcome
 
 log = logging.getLogger(__name__)
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = WeakKeyDictionary()
@@ -43,53 +43,54 @@ def poller(settings: AwsSettings) -> Poller:
 
 
 class Poller:
-    """Looks at what is waited for, as seldom as it can; ends with the last wait.
+    """Poll the resources of all waits in rounds, with as few calls as possible; end with the last wait.
 
-    A round looks at all waits that are due, or soon will be, so that waits with one delay share their rounds. A list of
-    everything in the state that many of them were last seen in tells which have not changed; of the others, and of
-    those whose time is up, a Get gives the verdict. Calls follow one on the other, but nobody waits for one that hangs.
+    A round polls the waits that are due within half a delay, so that waits with the same delay share their rounds.
+    Where many waits have the same last status, one Describe finds those whose resource is unchanged. All others, and
+    the waits at their deadline, get a Get each, and only a Get ends a wait. The calls of a round follow one another,
+    but a round does not wait for a call that hangs.
     """
 
     def __init__(self, settings: AwsSettings, forget: Callable[[], object]) -> None:
         self._settings, self._forget = settings, forget
         self._pending: dict[int, PendingWait] = {}
         self._users = 0
-        self._rest_until = 0.0
+        self._sleeps_until = 0.0
         self._wake = asyncio.Event()
         self._hook: MachineLearningClientHook | None = None
-        self._not_listed: set[str] = set()
+        self._refused_operations: set[str] = set()
         self._running: asyncio.Task[None] | None = None
 
     async def outcome(self, wait: Wait) -> Outcome:
-        """Return how the wait ended, at the latest a moment after its deadline."""
+        """Return how the wait ended, at most ``GRACE`` seconds after its deadline."""
         with self.keep_alive():
             pending = PendingWait(wait)
             loop = asyncio.get_running_loop()
-            last = loop.call_later(max(0.0, wait.deadline - CLOCK.now()) + GRACE, pending.give_up)
+            giving_up = loop.call_later(max(0.0, wait.deadline - CLOCK.now()) + GRACE, pending.give_up)
             self._pending[id(pending)] = pending
             self._running = self._running or loop.create_task(self._run())
             self._wake_for(pending)
             try:
                 return await pending.ended
             finally:
-                last.cancel()
-                if pending.look:
-                    pending.look.cancel()
+                giving_up.cancel()
+                if pending.poll:
+                    pending.poll.cancel()
                 del self._pending[id(pending)]
 
-    async def ask(self, question: Callable[[MachineLearningClientHook], Answer]) -> Answer:
-        """Return what a function of the hook returns, called in another thread than the looks."""
+    async def call_with_hook(self, function: Callable[[MachineLearningClientHook], Answer]) -> Answer:
+        """Call a function with the poller's hook in a thread, and return its result."""
         with self.keep_alive():
-            hook = await self._connected()
+            hook = await self._connected_hook()
             try:
-                return await in_thread(partial(question, hook))
+                return await in_thread(partial(function, hook))
             except Exception as error:
                 self._forget_expired(errors.code(error))
                 raise
 
     @contextmanager
     def keep_alive(self) -> Iterator[Poller]:
-        """Keep the client while inside."""
+        """Keep the poller and its client for the block; the last block that ends, ends the poller."""
         self._users += 1
         try:
             yield self
@@ -103,7 +104,7 @@ class Poller:
         if self._running:
             self._running.cancel()
 
-    async def _connected(self) -> MachineLearningClientHook:
+    async def _connected_hook(self) -> MachineLearningClientHook:
         if self._hook is None:
             self._hook = await connected_hook(self._settings)
         return self._hook
@@ -116,14 +117,14 @@ class Poller:
         try:
             while True:
                 await self._round(self._due())
-                await self._rest()
+                await self._sleep()
         except Exception as error:
-            self._forget()  # who comes now gets another one
+            self._forget()  # so that a wait that comes now gets a new poller
             for pending in self._pending.values():
                 pending.fail(error)
 
     def _due(self) -> list[PendingWait]:
-        """Return what to look at now; what failed last comes last, so that it holds up nobody."""
+        """Return the waits to poll now, those that failed last at the end, so that they hold up no others."""
         now = CLOCK.now()
         idle = [pending for pending in self._pending.values() if not pending.is_hung]
         if all(pending.due > now for pending in idle):
@@ -131,115 +132,127 @@ class Poller:
         due = [pending for pending in idle if pending.due - pending.wait.delay / 2 <= now]
         return sorted(due, key=lambda pending: pending.wait.failures)
 
-    async def _rest(self) -> None:
+    async def _sleep(self) -> None:
+        """Sleep until the next poll is due, or ``_wake_for`` wakes the loop for an earlier one.
+
+        Nothing is due while every poll is still running, so a sleep lasts for ``LONGEST_PAUSE`` at most.
+        """
         self._wake.clear()
         idle = (pending.due for pending in self._pending.values() if not pending.is_hung)
-        self._rest_until = min(idle, default=float("inf"))
-        seconds = max(0.0, self._rest_until - CLOCK.now())
+        self._sleeps_until = min(idle, default=float("inf"))
+        seconds = max(0.0, self._sleeps_until - CLOCK.now())
         try:
             await asyncio.wait_for(self._wake.wait(), min(seconds, retrying.LONGEST_PAUSE))
         except TimeoutError:
             pass
         finally:
-            self._rest_until = 0.0
+            self._sleeps_until = 0.0
 
     def _wake_for(self, pending: PendingWait) -> None:
-        if pending.due < self._rest_until:
+        if pending.due < self._sleeps_until:
             self._wake.set()
 
     async def _round(self, due: list[PendingWait]) -> None:
-        begun = CLOCK.now()
+        """Poll the waits that are due: first many by one Describe, then the others by a Get each.
+
+        After ``MAX_ERRORS_PER_ROUND`` errors in a row, calls have no prospect and would only add to an overload: the
+        other waits count as failed without a call of their own. A Describe that got no answer counts as all but one of
+        these errors, so that one Get more decides whether the service is away or just the list.
+        """
+        started = CLOCK.now()
         patience = min((PATIENCE, *(pending.wait.delay for pending in due)))
-        settled, error = await self._settled([pending.wait for pending in due], patience)
-        in_a_row = MAX_ERRORS_PER_ROUND - 1 if error else 0  # one Get more tells whether it is the list alone
+        done, error = await self._poll_by_lists([pending.wait for pending in due], patience)
+        errors_in_a_row = MAX_ERRORS_PER_ROUND - 1 if error else 0
         for pending in due:
             wait = pending.wait
-            if id(wait) in settled or pending.ended.done():
+            if id(wait) in done or pending.ended.done():
                 continue
-            if in_a_row < MAX_ERRORS_PER_ROUND:
-                await self._look_for(pending, patience)
+            if errors_in_a_row < MAX_ERRORS_PER_ROUND:
+                await self._poll_by_get(pending, patience)
             else:
                 retrying.record_failed_poll(wait, error)
-                pending.end(waiting.expired(wait))
-            failed = wait.failures or pending.is_hung
-            in_a_row, error = (in_a_row + 1, wait.error or error) if failed else (0, "")
-        self._plan(begun, [pending for pending in due if not pending.is_hung])
+                pending.end(waiting.timed_out(wait))
+            has_failed = wait.failures or pending.is_hung
+            errors_in_a_row, error = (errors_in_a_row + 1, wait.error or error) if has_failed else (0, "")
+        self._schedule(started, [pending for pending in due if not pending.is_hung])
 
-    async def _look_for(self, pending: PendingWait, patience: float) -> None:
-        """Look, but wait for the answer no longer than patience lasts: the look then plans the next one itself."""
-        pending.look = asyncio.create_task(self._end_or_go_on(pending))
-        await asyncio.wait({pending.look}, timeout=patience)
+    async def _poll_by_get(self, pending: PendingWait, patience: float) -> None:
+        """Poll, but wait for the answer no longer than ``patience``; a late answer then schedules the next poll."""
+        pending.poll = asyncio.create_task(self._poll_pending(pending))
+        await asyncio.wait({pending.poll}, timeout=patience)
         if pending.is_hung:
-            pending.look.add_done_callback(partial(self._late, pending))
-        elif not pending.look.cancelled() and (error := pending.look.exception()):
-            raise error  # a look that is cancelled was that of a task which waits no more
+            pending.poll.add_done_callback(partial(self._after_late_poll, pending))
+        elif not pending.poll.cancelled() and (error := pending.poll.exception()):
+            raise error  # a poll is cancelled when nobody awaits its outcome any more
 
-    async def _end_or_go_on(self, pending: PendingWait) -> None:
-        pending.end(await self.look(pending.wait) or waiting.expired(pending.wait))
+    async def _poll_pending(self, pending: PendingWait) -> None:
+        pending.end(await self.poll(pending.wait))
 
-    def _late(self, pending: PendingWait, look: asyncio.Task[None]) -> None:
-        if look.cancelled():
+    def _after_late_poll(self, pending: PendingWait, poll: asyncio.Task[None]) -> None:
+        if poll.cancelled():
             return
-        if error := look.exception():
+        if error := poll.exception():
             pending.fail(error)
-        self._plan(CLOCK.now(), [pending])
+        self._schedule(CLOCK.now(), [pending])
         self._wake_for(pending)
 
     @staticmethod
-    def _plan(begun: float, due: list[PendingWait]) -> None:
-        """Plan the next looks: one delay after the round began, or one back-off for all that learnt nothing."""
+    def _schedule(started: float, polled: list[PendingWait]) -> None:
+        """Schedule the next polls: one delay after the round started, or after one back-off for all that failed."""
         now = CLOCK.now()
-        failing = [pending.wait for pending in due if pending.wait.failures]
-        back_off = retrying.backoff(min(failing, key=lambda wait: wait.delay)) if failing else 0.0
-        for pending in due:
+        failing = [pending.wait for pending in polled if pending.wait.failures]
+        seconds = retrying.backoff(min(failing, key=lambda wait: wait.delay)) if failing else 0.0
+        for pending in polled:
             wait = pending.wait
-            next_look = now + back_off if wait.failures else max(now, begun + wait.delay)
-            pending.due = min(next_look, wait.deadline)
+            next_poll = now + seconds if wait.failures else max(now, started + wait.delay)
+            pending.due = min(next_poll, wait.deadline)
 
-    async def look(self, wait: Wait) -> Outcome | None:
-        """Look once by a Get; whoever looks more than once does so within ``keep_alive``."""
+    async def poll(self, wait: Wait) -> Outcome | None:
+        """Poll once by a Get, and return how the wait ends, or None if it goes on.
+
+        Whoever polls more than once does so within ``keep_alive``.
+        """
         try:
-            hook = await self._connected()
+            hook = await self._connected_hook()
         except Exception as error:
-            return waiting.judge_error(wait, error)
-        get = partial(hook.get, wait.resource, wait.resource_id, wait.deadline)
-        outcome = await in_thread(partial(waiting.look, wait, get))
+            return waiting.judge_error(wait, error) or waiting.timed_out(wait)
+        outcome = await in_thread(partial(waiting.poll, wait, hook))
         self._forget_expired(wait.error.partition(":")[0])
         return outcome
 
-    async def _settled(self, waits: list[Wait], patience: float) -> tuple[set[int], str]:
-        """Return which waits need no Get, and the error of a list that was not answered.
+    async def _poll_by_lists(self, waits: list[Wait], patience: float) -> tuple[set[int], str]:
+        """Poll many waits by one Describe; return which need no Get, and the error of a Describe without an answer.
 
-        Lists show them unchanged, or the service itself says that it can answer nothing now.
+        No Get is needed where the list shows the resource unchanged, or the service answers that it is overloaded.
         """
-        settled: set[int] = set()
+        done: set[int] = set()
         not_answered = ""
-        for query, group in bulk.worth_asking(waits).items():
-            if query.operation in self._not_listed:
+        for query, group in bulk.queries(waits).items():
+            if query.operation in self._refused_operations:
                 continue
             try:
-                same = await self._listed(query, group, patience)
+                need_no_get = await self._unchanged(query, group, patience)
             except Exception as error:
-                same = self._not_listed_now(query, group, error)
+                need_no_get = self._judge_list_error(query, group, error)
                 if not errors.is_answer(error):
                     not_answered = str(error)
-            settled.update(map(id, same))
-        return settled, not_answered
+            done.update(map(id, need_no_get))
+        return done, not_answered
 
-    async def _listed(self, query: bulk.Query, group: list[Wait], patience: float) -> list[Wait]:
-        hook = await self._connected()
-        asking = partial(bulk.unchanged, hook, query, group, CLOCK.now() + patience)
-        same = await asyncio.wait_for(in_thread(asking), 2 * patience)
-        for wait in same:
+    async def _unchanged(self, query: bulk.Query, group: list[Wait], patience: float) -> list[Wait]:
+        hook = await self._connected_hook()
+        call = partial(bulk.unchanged, hook, query, group, CLOCK.now() + patience)
+        unchanged = await asyncio.wait_for(in_thread(call), 2 * patience)
+        for wait in unchanged:
             wait.calls += 1
             wait.failures, wait.error = 0, ""
-        return same
+        return unchanged
 
-    def _not_listed_now(self, query: bulk.Query, group: list[Wait], error: Exception) -> list[Wait]:
-        """Return the waits for which a Get is no use either; a list that is refused is not asked for again."""
+    def _judge_list_error(self, query: bulk.Query, group: list[Wait], error: Exception) -> list[Wait]:
+        """Return the waits for which a Get would fail too; a refused Describe is never called again."""
         if not errors.is_transient(error):
-            log.info("Asking for each by its Get, since the list is refused: %s", error)
-            self._not_listed.add(query.operation)
+            log.info("Polling each resource by its Get, since %s is refused: %s", query.operation, error)
+            self._refused_operations.add(query.operation)
             return []
         self._forget_expired(errors.code(error))
         if not errors.is_answer(error):

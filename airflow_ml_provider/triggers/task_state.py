@@ -1,4 +1,4 @@
-"""Return whether Airflow has given up a task whose deferral it ended."""
+"""Whether Airflow has given up a task whose deferral it ended."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from airflow_ml_provider.compat import AIRFLOW_3
 from airflow_ml_provider.payloads import TRIGGER_FAILED
 from airflow_ml_provider.triggers.threads import in_thread
 
-# The states in which a task neither wants its endpoint nor is about to run again. Airflow skips the unfinished tasks of
-# a run that has timed out.
+# The states in which a task neither needs its endpoint nor will run again. Airflow skips the unfinished tasks of a run
+# that has timed out.
 GIVEN_UP = frozenset({"failed", "skipped", "upstream_failed", "removed"})
 
 
@@ -24,14 +24,14 @@ class TaskInstanceKey(Protocol):
 
 
 async def is_given_up(task: TaskInstanceKey) -> bool:
-    """Return whether a task that was stopped while deferred has failed for good, or is gone with its run.
+    """Return whether a task that was stopped while deferred has failed for good, or was deleted with its run.
 
-    A task that was marked as success keeps its endpoint, and one that was cleared is about to take it over.
+    A task that was marked as success keeps its endpoint, and the next try of a cleared task goes on with it.
     """
-    return await in_thread(partial(_state if AIRFLOW_3 else _state_2, task)) in GIVEN_UP
+    return await in_thread(partial(_state_in_airflow_3 if AIRFLOW_3 else _state_in_airflow_2, task)) in GIVEN_UP
 
 
-def _state(task: TaskInstanceKey) -> str | None:
+def _state_in_airflow_3(task: TaskInstanceKey) -> str | None:
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     states = RuntimeTaskInstance.get_task_states(
@@ -40,10 +40,10 @@ def _state(task: TaskInstanceKey) -> str | None:
     return next(iter(states.get(task.run_id, {}).values()), "removed")
 
 
-def _state_2(task: TaskInstanceKey) -> str | None:
-    """Read the state from the database, to which a triggerer of Airflow 2 is connected.
+def _state_in_airflow_2(task: TaskInstanceKey) -> str | None:
+    """Return the state from the database, to which a triggerer of Airflow 2 is connected.
 
-    A task whose deferral Airflow has ended (``execution_timeout``) is about to fail, most likely before it gets to run.
+    A task whose deferral Airflow has ended (``execution_timeout``) counts as failed: it fails when it resumes.
     """
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session

@@ -1,4 +1,4 @@
-"""Calls that block, out of the triggerer's event loop."""
+"""Run blocking calls in threads, outside the triggerer's event loop."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Arguments = ParamSpec("Arguments")
 
 
 class DaemonThreads(Executor):
-    """Run each call in a thread of its own, which nobody waits for when the process ends.
+    """Run each call in a daemon thread of its own, so that a call that hangs does not hold up the process's exit.
 
-    The threads of a ThreadPoolExecutor, and so those of an event loop, are joined at exit, however long a call hangs.
+    The threads of a ThreadPoolExecutor, and so an event loop's own, are joined at exit.
     """
 
     def submit(
@@ -43,11 +43,11 @@ THREADS = DaemonThreads()
 
 
 async def in_thread(call: Callable[[], Answer]) -> Answer:
-    """Return what a call returns, made in another thread.
+    """Make a call in another thread, and return its result.
 
-    By asgiref, from which Airflow 3 learns in that thread which event loop its channel to the supervisor belongs to.
-    Without it, whatever a hook asks Airflow for (a connection, the masking of a secret) breaks the channel of
-    Airflow 3.0 to 3.2, and with that the triggerer.
+    It goes through asgiref, since Airflow 3.0 to 3.2 learns from it which event loop the channel to the supervisor
+    belongs to. Without asgiref, a request to Airflow in that thread (for a connection, or to mask a secret) breaks the
+    channel, and with it the triggerer.
     """
     from asgiref.sync import sync_to_async
 

@@ -73,7 +73,7 @@ class TestDelete:
         run.execute("create")
         assert run.execute("delete")["EndpointStatus"] == "READY"
         assert status(theirs) == "READY"
-        assert run.kept == ["task create has made none in this run"]
+        assert run.kept == ["task create has created none in this run"]
         theirs.faults.clear()
         assert not claims(theirs)
 

@@ -259,7 +259,7 @@ def test_settings_reach_the_client(amazon_ml_local, service_clock, endpoints, tr
         own = poller({"aws_conn_id": "aws_default", **settings})
         other = poller({"aws_conn_id": "aws_default", **settings, "verify": None})
         assert own is not other
-        assert await own.ask(look) == 1
+        assert await own.call_with_hook(look) == 1
 
     run_in_loop(service_clock, asked)
     assert seen["region"] == "eu-west-1"
@@ -299,7 +299,7 @@ def test_a_wait_that_is_cancelled_in_mid_look_holds_up_no_other(service_clock, m
     """A task that is cleared while it is looked at ends its own look, and not the loop that looks for all."""
     looking, answer = asyncio.Event(), {"kind": "success", "message": "", "description": {}}
 
-    async def look(self, wait):
+    async def poll(self, wait):
         if wait.resource_id == "cancelled":
             looking.set()
             await asyncio.Event().wait()
@@ -317,5 +317,5 @@ def test_a_wait_that_is_cancelled_in_mid_look_holds_up_no_other(service_clock, m
         return await asyncio.wait_for(other, 20)
 
     service_clock.resume()
-    monkeypatch.setattr(Poller, "look", look)
+    monkeypatch.setattr(Poller, "poll", poll)
     assert asyncio.run(main()) == answer
