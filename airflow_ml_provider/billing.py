@@ -1,4 +1,4 @@
-"""List the realtime endpoints that cost money now, with what they cost and which task made them."""
+"""List the realtime endpoints that cost money now, with their costs and the tasks that created them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def realtime_endpoints(
     hook: MachineLearningClientHook, price_per_10_mb: float = PRICE_PER_10_MB
 ) -> list[BilledEndpoint]:
-    """Return every endpoint that is not NONE, the oldest first; ``MachineLearningHook`` documents it."""
+    """Return every endpoint that is not NONE, the oldest first; ``MachineLearningHook`` documents the result."""
     found = [_billed(hook, model, now, price_per_10_mb) for model, now in _models(hook)]
     return sorted(found, key=lambda one: one.get("CreatedAt", ""))
 
 
 def _models(hook: MachineLearningClientHook) -> Iterator[tuple[Mapping[str, object], datetime]]:
-    """Yield each model that has an endpoint, and AWS's own time of the answer."""
+    """Yield each model that has an endpoint, and the time of AWS's answer by AWS's own clock."""
     pages = hook.conn.get_paginator("describe_ml_models").paginate(FilterVariable="RealtimeEndpointStatus", NE="NONE")
     for page in pages:
         now = _answered_at(cast("Mapping[str, object]", page))
@@ -37,7 +37,7 @@ def _models(hook: MachineLearningClientHook) -> Iterator[tuple[Mapping[str, obje
 
 
 def _answered_at(answer: Mapping[str, object]) -> datetime:
-    """Return the ``Date`` of an answer; this machine's time where a proxy has removed it."""
+    """Return the ``Date`` of an answer, or this machine's time if a proxy has removed it."""
     metadata = cast("Mapping[str, Mapping[str, str]]", answer.get("ResponseMetadata", {}))
     date = metadata.get("HTTPHeaders", {}).get("date")
     return parsedate_to_datetime(date) if date else datetime.now(UTC)
@@ -73,7 +73,7 @@ def _hours(endpoint: RealtimeEndpoint, now: datetime) -> float:
 
 
 def _owner(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint) -> Owner | None:
-    """Return the claim of the task that made the endpoint; None where no tag says so or tags may not be read."""
+    """Return the claim of the task that created the endpoint; None if no tag names it or tags may not be read."""
     from botocore.exceptions import ClientError
 
     try:
@@ -81,7 +81,7 @@ def _owner(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint) -> Owner
     except ClientError as error:
         if errors.code(error) not in errors.ACCESS_DENIED | {"ResourceNotFoundException"}:
             raise
-        hook.log.info("The task that made the endpoint of MLModel %s is unknown: %s", endpoint["MLModelId"], error)
+        hook.log.info("The task that created the endpoint of MLModel %s is unknown: %s", endpoint["MLModelId"], error)
         return None
     owners = [parse(cast("Mapping[str, str]", tag)) for tag in answer["Tags"]]
     claims = [owner for owner in owners if owner and owner.covers(endpoint)]

@@ -1,7 +1,7 @@
-"""Keep claims on endpoints: in tags of the MLModel, or where those are denied, in Airflow.
+"""Store claims on endpoints: in tags of the MLModel, or if access to tags is denied, in Airflow.
 
-Airflow has the task state store (3.3), which outlives the tries of a task but is the task's alone, and an XCom, which
-other tasks can read but which lasts only until the next try begins.
+In Airflow a claim goes to two places. The task state store (3.3) outlives the tries of a task, but only that task can
+read it. An XCom can be read by other tasks, but is deleted when the next try begins.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class TaskInstance(Protocol):
-    """What of a running task instance is used here."""
+    """The part of a running task instance that is used here."""
 
     dag_id: str
     task_id: str
@@ -42,7 +42,7 @@ class TaskInstance(Protocol):
 
 
 class Store(Protocol):
-    """What of Airflow 3.3's task state store is used here."""
+    """The part of Airflow 3.3's task state store that is used here."""
 
     def get(self, key: str) -> JSON: ...
 
@@ -50,10 +50,12 @@ class Store(Protocol):
 
 
 class Register:
-    """The claims on one model's endpoint, where they are kept.
+    """Read and write the claims on the endpoint of one model.
 
-    :param wait: names the model; until its deadline calls are repeated through errors that pass.
-    :param context: of the running task; None in the triggerer. Outside of a Dag run nothing is kept.
+    ``time`` is the service's own time at the last call on tags; empty when its answer had none.
+
+    :param wait: names the model; transient errors are retried until its deadline.
+    :param context: the context of the running task; None in the triggerer. Outside of a Dag run nothing is stored.
     """
 
     def __init__(self, hook: MachineLearningClientHook, wait: Wait, context: Context | None = None) -> None:
@@ -63,42 +65,42 @@ class Register:
         self._store = cast("Store | None", (context or {}).get("task_state_store"))
         self._denied = context is not None and self.task_instance is None
 
-    def until(self, deadline: float) -> Register:
-        """Return the same for calls until another deadline, a second apart."""
+    def with_deadline(self, deadline: float) -> Register:
+        """Return a copy whose calls are retried every second until another deadline."""
         other, started = copy(self), CLOCK.now()
         other.wait = replace(self.wait, deadline=deadline, started=started, delay=1, failures=0)
         return other
 
     def read(self, task_id: str | None = None) -> list[Owner]:
-        """Return all claims; where tags are denied, only those that Airflow keeps for a task.
+        """Return all claims; if access to tags is denied, only those that Airflow stores for one task.
 
-        :param task_id: the task whose kept claims are read too; default is the running one.
+        :param task_id: the task whose claims are read from Airflow too; default is the running one.
         """
         answer = self._tags("DescribeTags") or {}
         tags = cast("Sequence[Mapping[str, str]]", answer.get("Tags") or [])
-        return [owner for tag in [*tags, *self._kept(task_id)] if (owner := parse(tag))]
+        return [owner for tag in [*tags, *self._read_from_airflow(task_id)] if (owner := parse(tag))]
 
     def of_task(self, task_id: str) -> list[Owner]:
-        """Return the claims of another task in the same run, those of all its map indexes."""
+        """Return the claims of another task in the same run, of all its map indexes."""
         if not (ti := self.task_instance):
             return []
         key = key_of(ti.dag_id, task_id, ti.run_id)
         return [owner for owner in self.read(task_id) if owner.key == key or owner.key.startswith(f"{key}:")]
 
     def write(self, *owners: Owner) -> None:
-        """Write claims down, unless they are nobody's: outside of a Dag run."""
+        """Store claims; those made outside of a Dag run have no key and are not stored."""
         tags = [owner.to_tag() for owner in owners if owner.key]
         if tags and self._tags("AddTags", Tags=tags) is None:
-            self._keep(tags)
+            self._write_to_airflow(tags)
 
     def erase(self, *owners: Owner) -> None:
-        """Remove claims."""
+        """Delete claims."""
         keys = [owner.key for owner in owners if owner.key]
         if keys and self._tags("DeleteTags", TagKeys=keys) is None:
-            self._keep([{"Key": key, "Value": ""} for key in keys])
+            self._write_to_airflow([{"Key": key, "Value": ""} for key in keys])
 
     def endpoint(self) -> RealtimeEndpoint:
-        """Return the endpoint as it is now."""
+        """Return the present info of the endpoint."""
         return endpoint_info(self._call("GetMLModel", MLModelId=self.wait.resource_id))
 
     def delete_endpoint(self) -> None:
@@ -110,7 +112,7 @@ class Register:
         return retrying.retry_until_deadline(self.wait, call)
 
     def _tags(self, operation: str, **request: object) -> Mapping[str, object] | None:
-        """Call an operation on the model's tags; None where the service refuses it."""
+        """Call an operation on the model's tags; return None if the service refuses it, now or earlier."""
         if self._denied:
             return None
         try:
@@ -118,34 +120,37 @@ class Register:
         except Exception as error:
             if not errors.is_refusal(error):
                 raise
-            log.info("%s: Airflow keeps who made it, since %s is refused: %s", self.wait, operation, error)
+            log.info("%s: its creator is stored in Airflow, since %s is refused: %s", self.wait, operation, error)
             self._denied, answer = True, getattr(error, "response", {})
         self.time = _date_of(answer)
         return None if self._denied else answer
 
     @property
-    def _kept_as(self) -> str:
+    def _airflow_key(self) -> str:
         return f"{KEY}:{self.wait.resource_id}"
 
-    def _keep(self, tags: list[dict[str, str]]) -> None:
+    def _write_to_airflow(self, tags: list[dict[str, str]]) -> None:
         for tag in tags:
             if self._store is not None:
-                self._store.set(self._kept_as, cast("JSON", tag))
+                self._store.set(self._airflow_key, cast("JSON", tag))
             if self.task_instance is not None:
-                self.task_instance.xcom_push(key=self._kept_as, value=tag)
+                self.task_instance.xcom_push(key=self._airflow_key, value=tag)
 
-    def _kept(self, task_id: str | None) -> list[Mapping[str, str]]:
+    def _read_from_airflow(self, task_id: str | None) -> list[Mapping[str, str]]:
         if self.task_instance is None:
             return []
         task_ids = [task_id or self.task_instance.task_id]
-        kept: list[object] = [*(self.task_instance.xcom_pull(task_ids=task_ids, key=self._kept_as) or [])]
+        found: list[object] = [*(self.task_instance.xcom_pull(task_ids=task_ids, key=self._airflow_key) or [])]
         if self._store is not None:
-            kept.append(self._store.get(self._kept_as))
-        return [cast("Mapping[str, str]", tag) for tag in kept if isinstance(tag, Mapping)]
+            found.append(self._store.get(self._airflow_key))
+        return [cast("Mapping[str, str]", tag) for tag in found if isinstance(tag, Mapping)]
 
 
 def _date_of(answer: Mapping[str, object]) -> str:
-    """Return an answer's ``Date``, less a second: it has no fractions, and another host's clock than ``CreatedAt``."""
+    """Return the ``Date`` of an answer less a second; empty if it has none.
+
+    The second allows for the missing fractions, and for ``CreatedAt`` coming from another host's clock.
+    """
     metadata = cast("Mapping[str, Mapping[str, str]]", answer.get("ResponseMetadata") or {})
     date = metadata.get("HTTPHeaders", {}).get("date")
     return in_utc(parsedate_to_datetime(date).isoformat(), after=-1) if date else ""

@@ -1,4 +1,4 @@
-"""Credentials and clients: one session of an ``aws`` connection, and the clients that are made of it."""
+"""Create the session of an ``aws`` connection and its clients, and make single calls with a deadline."""
 
 from __future__ import annotations
 
@@ -30,18 +30,21 @@ if TYPE_CHECKING:
     from airflow_ml_provider.compat import Connection
     from airflow_ml_provider.payloads import RealtimeEndpoint
 
-# For STS, whose answers every call waits for; the user's own configuration wins.
+# For STS, which every call waits for; the user's own configuration wins.
 FOR_STS = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
 FOR_ONE_ATTEMPT = Config(retries={"total_max_attempts": 1})
 
 
 def _botocore(session: boto3.session.Session) -> botocore.session.Session:
-    return session._session  # boto3 has no public name for what it is made of
+    return session._session  # boto3 has no public name for its botocore session
 
 
 @contextmanager
 def connection_exists(conn_id: str) -> Iterator[None]:
-    """Refuse a named connection that is not found; the amazon provider would go on with any credentials it finds."""
+    """Raise AirflowException when the block does not find a named connection.
+
+    The amazon provider would go on without the connection, with whatever credentials boto3 finds.
+    """
     try:
         yield
     except AirflowNotFoundException:
@@ -54,9 +57,9 @@ def connection_exists(conn_id: str) -> Iterator[None]:
 
 
 class MachineLearningClientHook(AwsBaseHook):
-    """Make the clients of Amazon Machine Learning and of S3, and calls that a wait can rely on.
+    """Create clients of Amazon Machine Learning and S3, and make single calls with a deadline.
 
-    The hook for tasks is ``MachineLearningHook``.
+    The base of ``MachineLearningHook``, which is the hook for tasks.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class MachineLearningClientHook(AwsBaseHook):
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
-        """Look the connection up.
+        """Return the Airflow connection.
 
         :raises AirflowException: when a connection other than ``aws_default`` does not exist.
         """
@@ -90,7 +93,7 @@ class MachineLearningClientHook(AwsBaseHook):
 
     @cached_property
     def waiter_path(self) -> os.PathLike[str] | None:
-        """Where our waiters are; the amazon provider looks in its own folder."""
+        """The file with our waiters; the amazon provider looks in its own folder only."""
         return waiting.WAITERS_FILE
 
     @cached_property
@@ -98,19 +101,19 @@ class MachineLearningClientHook(AwsBaseHook):
         return self._new_session(None)
 
     def _new_session(self, region_name: str | None) -> boto3.session.Session:
-        """Make a session whose calls are bounded, those to STS for it too.
+        """Return a new session whose calls are bounded in time and size, its calls to STS too.
 
-        One by an assumed role shares 9 MB of botocore's data with the session that assumes it.
+        The session of an assumed role shares botocore's data, 9 MB, with the session that assumes the role.
         """
         config = FOR_STS.merge(self.config)
         factory = base_aws.SessionFactory(conn=self.conn_config, region_name=region_name, config=config)
-        asking = transport.bound(factory.basic_session)
+        basic_session = transport.bound(factory.basic_session)
         session = transport.bound(factory.create_session())
-        _botocore(session).register_component("data_loader", _botocore(asking).get_component("data_loader"))
+        _botocore(session).register_component("data_loader", _botocore(basic_session).get_component("data_loader"))
         return session
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> boto3.session.Session:
-        """Return the one session of this hook, so that an assumed role is assumed once; another for another region."""
+        """Return the one session of this hook, so that a role is assumed once; for another region a new session."""
         if deferrable:
             return super().get_session(region_name=region_name, deferrable=True)
         if region_name in (None, self.conn_config.region_name):
@@ -118,13 +121,13 @@ class MachineLearningClientHook(AwsBaseHook):
         return self._new_session(region_name)
 
     def _get_caller(self, target_function_name: str = "execute") -> str:
-        """Return the caller's name for the user agent, without the walk up the stack that reads each source file."""
+        """Return the class's name for the user agent; the base class walks up the stack and reads source files."""
         return type(self).__name__
 
     def get_client_type(
         self, region_name: str | None = None, config: Config | None = None, deferrable: bool = False
     ) -> MachineLearningClient:
-        """Make a client whose errors have hints.
+        """Return a new client, which adds hints to AWS's error messages.
 
         :raises InvalidArgument: when no region is known, or the service does not exist in it.
         """
@@ -159,17 +162,17 @@ class MachineLearningClientHook(AwsBaseHook):
 
     @cached_property
     def one_attempt_client(self) -> MachineLearningClient:
-        """A client that makes one attempt a call: what waits around it does the retrying."""
+        """A client that makes one attempt a call; its callers retry until their own deadlines."""
         return self.get_client_type(config=self.config.merge(FOR_ONE_ATTEMPT))
 
     def forget_credentials(self) -> None:
-        """Drop session and clients, so that the next call reads the connection and its credentials anew."""
+        """Drop session and clients, so that the next call reads the connection and its credentials again."""
         for name in ("conn", "s3", "one_attempt_client", "_session", "conn_config"):
             with suppress(KeyError):
                 del self.__dict__[name]
 
     @contextmanager
-    def _expired_forgotten(self) -> Iterator[None]:
+    def _forget_expired_credentials(self) -> Iterator[None]:
         try:
             yield
         except ClientError as error:
@@ -178,21 +181,22 @@ class MachineLearningClientHook(AwsBaseHook):
             raise
 
     def call_once(self, operation: str, deadline: float, **request: object) -> dict[str, object]:
-        """Make one attempt at an operation; expired credentials are read anew for the next.
+        """Make one attempt at an operation, and return the answer.
 
-        :param operation: AWS's name of it, as ``GetMLModel``.
-        :param deadline: until when the answer is of use, in seconds of ``CLOCK.now``; the attempt ends with it, or a
-            second from now, whichever is later.
+        If the credentials have expired, the next call reads them again.
+
+        :param operation: AWS's name of the operation, as ``GetMLModel``.
+        :param deadline: in seconds of ``CLOCK.now``; the attempt ends then, or a second from now if that is later.
         :param request: the members of the request, under AWS's names.
-        :raises ResponseParserError: when the answer is none of the service's.
+        :raises ResponseParserError: when the answer does not come from the service, but from a proxy for instance.
         """
         seconds = max(deadline - CLOCK.now(), transport.LEAST_SECONDS)
-        with transport.time_limit(seconds), self._expired_forgotten():
+        with transport.time_limit(seconds), self._forget_expired_credentials():
             method = getattr(self.one_attempt_client, argument_name(operation))
             return cast("dict[str, object]", method(**request))
 
     def get(self, resource: Resource, resource_id: str, deadline: float) -> dict[str, object]:
-        """Return the answer of one attempt at the Get operation of a resource."""
+        """Make one attempt at the Get operation of a resource, and return the answer."""
         return self.call_once(resource.get, deadline, **{resource.id_member: resource_id})
 
     def get_realtime_endpoint(self, ml_model_id: str) -> RealtimeEndpoint:
@@ -200,15 +204,15 @@ class MachineLearningClientHook(AwsBaseHook):
         return endpoint_info(self.conn.get_ml_model(MLModelId=ml_model_id))
 
     def check_endpoint_url(self, url: str) -> str:
-        """Return the URL when records may go there.
+        """Return the URL of an endpoint if records may be sent there.
 
-        :raises ValueError: when it leads elsewhere than to Amazon's realtime host or the configured endpoint override.
+        :raises ValueError: when it is neither Amazon's realtime host nor the configured endpoint override.
         """
         return check_destination(url, self.conn.meta.endpoint_url)
 
     @cached_property
     def s3(self) -> S3Client:
-        """A client of S3 by the same connection and session."""
+        """A client of S3 with the same connection and session."""
         client: S3Client = self.get_session().client(
             "s3",
             endpoint_url=self.conn_config.get_service_endpoint_url("s3"),

@@ -1,4 +1,4 @@
-"""The time that the package lives by: everything that waits or measures uses ``CLOCK``, unless it is passed another."""
+"""The clock of the package: everything that waits or measures time uses ``CLOCK``, unless it is passed another."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What pauses are measured by: seconds that never go back, and a way to let them pass."""
+    """A clock whose seconds never go back, and a way to let them pass."""
 
     def now(self) -> float: ...
 
     def sleep(self, seconds: float, /) -> None: ...
 
 
-STEP = 0.05  # seconds by which the clocks differ from one measurement to the next without either being set
+STEP = 0.05  # seconds; a smaller change of the offset between the clocks is noise of the measurement
 
 
 class MachineClock:
     """The machine's clocks.
 
-    ``now`` counts the seconds that really pass, and means nothing to another process; ``wall`` counts from the epoch,
-    means the same everywhere, and may be set back or forward at any time.
+    ``now`` never jumps, but its seconds mean nothing to another process. ``wall`` counts from the epoch and means the
+    same everywhere, but may be set back or forward at any time.
     """
 
     _offset = 0.0
@@ -37,14 +37,17 @@ class MachineClock:
 
     def to_wall(self, moment: float) -> float:
         """Return a moment of ``now`` in seconds since the epoch, for another process."""
-        return moment + self._between()
+        return moment + self._measured_offset()
 
     def from_wall(self, moment: float) -> float:
         """Return a moment in seconds since the epoch as one of ``now``."""
-        return moment - self._between()
+        return moment - self._measured_offset()
 
-    def _between(self) -> float:
-        """Return the seconds between both clocks; the last measured ones, so that a moment comes back to the digit."""
+    def _measured_offset(self) -> float:
+        """Return the seconds from ``now`` to ``wall``.
+
+        They stay exactly the same until a clock is set, so that ``from_wall(to_wall(moment))`` is the moment.
+        """
         offset = self.wall() - self.now()
         if abs(offset - self._offset) > STEP:
             self._offset = offset

@@ -1,7 +1,7 @@
-"""Import what moved between Airflow 2.11 and 3.x; the only module that knows the versions.
+"""Import names that moved between Airflow 2.11 and 3.x; the only module that knows Airflow's versions.
 
-Names are looked up when they are first imported, so that a Dag file pays only for those that it uses. What differs
-otherwise has a flag here, and nothing else asks for a version.
+Each name is imported when it is first used, so that a Dag file pays only for those that it uses. Flags and functions
+here cover all other differences between the versions.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - python_requires says so too, unl
 if VERSION < (2, 11):
     raise ImportError(f"airflow-ml-provider needs Apache Airflow 2.11 or newer; this is {__version__}.")
 
-# The version of Airflow from which on a module has the name; behind a colon stands what it is called there.
+# Airflow version → the module that has the name since then; after a colon, the name's own name there.
 _Places = dict[tuple[int, int], str]
 _EXCEPTIONS: _Places = {(2, 11): "airflow.exceptions", (3, 2): "airflow.sdk.exceptions"}
 _SENSORS: _Places = {(2, 11): "airflow.sensors.base", (3, 0): "airflow.sdk"}
@@ -150,9 +150,9 @@ def __getattr__(name: str) -> object:
 
 
 async def get_async_connection(conn_id: str) -> Connection:
-    """Return a connection, looked up from an event loop.
+    """Return a connection without blocking the event loop.
 
-    Airflow before 3.1 only has the lookup that blocks; asgiref's thread is the one in which 3.0 allows it.
+    Airflow before 3.1 only has a blocking lookup, and 3.0 allows that one only in asgiref's thread.
     """
     from airflow_ml_provider.compat import BaseHook
 
@@ -164,9 +164,9 @@ async def get_async_connection(conn_id: str) -> Connection:
 
 
 def first_rescheduled(context: Context) -> datetime | None:
-    """Return when a task that is rescheduled ran for the first time; None when it runs for the first time now.
+    """Return when the first run of a rescheduled task started; None in the first run itself on Airflow 3.
 
-    Airflow 2 counts a task that goes on as started then.
+    On Airflow 2 ``start_date`` is the start of the first run.
     """
     ti = context.get("ti")
     if ti is None:
@@ -175,14 +175,14 @@ def first_rescheduled(context: Context) -> datetime | None:
 
 
 def is_resumed(context: Context) -> bool:
-    """Return whether a task goes on after a deferral."""
+    """Return whether a task resumes after a deferral."""
     ti = context.get("ti")
     state = getattr(ti, "_ti_context_from_server", None) if AIRFLOW_3 else ti
     return bool(getattr(state, "next_method", None))
 
 
 def is_run_active(context: Context, dag_id: str, run_id: str) -> bool:
-    """Return whether a Dag run is queued or running; one that this Airflow does not know is not."""
+    """Return whether a Dag run is queued or running; False for a run that this Airflow does not know."""
     states = ["queued", "running"]
     if AIRFLOW_3:
         return bool(context["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id], states=states))

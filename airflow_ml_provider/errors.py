@@ -15,9 +15,9 @@ class MachineLearningError(AirflowException):
 
 
 class RequestFailed(MachineLearningError):
-    """Raised when AWS refuses a request or cannot be reached; ``code`` is AWS's name of the error.
+    """Raised when AWS refuses a request or cannot be reached; ``code`` is AWS's code of the error.
 
-    The message holds the cause's own, so it is raised without a chain, which would show the cause once more.
+    The message holds that of the cause, so it is raised ``from None``: a chain would show the cause twice.
     """
 
     def __init__(self, message: str, code: str = "") -> None:
@@ -30,17 +30,17 @@ class DeadlinePassed(MachineLearningError):
 
 
 class RequestRefused(RequestFailed, AirflowFailException):
-    """Raised when the service refuses a request in a way that no retry changes: the task fails at once."""
+    """Raised when the service refuses a request for good: the task fails without a retry."""
 
 
 class InvalidArgument(MachineLearningError, AirflowFailException, ValueError):
-    """Raised for an argument whose rendered value is not what it must be: the task fails at once."""
+    """Raised for an argument whose rendered value is not allowed: the task fails without a retry."""
 
 
 class RefusedRecord(MachineLearningError):
     """Raised for a record that gets no prediction, however often it is sent.
 
-    The message says why without the record's values; ``said`` holds the service's own words, which may quote them.
+    The message holds the reason without the record's values; ``said`` is the service's message, which may quote them.
     """
 
     def __init__(self, reason: str, said: str = "") -> None:
@@ -84,7 +84,7 @@ ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "Unauthorize
 
 
 def code(error: BaseException) -> str:
-    """Return AWS's name of the error, or the exception's class where AWS said nothing."""
+    """Return AWS's code of the error, or the exception's class if the error does not come from AWS."""
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code") or type(error).__name__)
 
@@ -99,12 +99,12 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_answer(error: BaseException) -> bool:
-    """Return whether the error is the service's own answer, and not a connection's or a proxy's."""
+    """Return whether the service itself answered with this error, and not a proxy or a broken connection."""
     return _status(error) != 0
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Return whether the service has said that it did nothing: a 4xx of its own."""
+    """Return whether the service has answered 4xx, so that it did nothing."""
     return 400 <= _status(error) < 500
 
 
@@ -114,12 +114,12 @@ def _status(error: BaseException) -> int:
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Return whether the service has refused a request in a way that no retry changes."""
+    """Return whether the service has refused the request for good, so that a retry would fail too."""
     return is_refusal(error) and not is_transient(error)
 
 
 def is_transient_at_predict(error: BaseException) -> bool:
-    """Return the same for Predict: a READY endpoint may take a while more until its predictor is mounted."""
+    """Return whether Predict may succeed later: ``is_transient``, or a READY endpoint that mounts its predictor yet."""
     return code(error) == "PredictorNotMountedException" or is_transient(error)
 
 

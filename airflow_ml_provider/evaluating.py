@@ -1,4 +1,4 @@
-"""Judge evaluations: is a model good enough, is it better than another. Pure functions, no I/O."""
+"""Judge by evaluations whether a model is good enough, and better than another. Pure functions, no I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ METRICS = {"BinaryAUC": True, "MulticlassAvgFScore": True, "RegressionRMSE": Fal
 
 
 class Metric(NamedTuple):
-    """What an evaluation has measured."""
+    """The one metric of an evaluation, which the type of its model determines."""
 
     name: str
     value: float
@@ -22,9 +22,9 @@ class Metric(NamedTuple):
         return METRICS[self.name]
 
     def beats(self, other: Metric) -> bool:
-        """Return whether it is better than another; the same is not better.
+        """Return whether this metric is better than another; an equal one is not.
 
-        :raises InvalidArgument: when the other is a metric of another type of model.
+        :raises InvalidArgument: when the other metric is of another type of model.
         """
         if self.name != other.name:
             raise InvalidArgument(
@@ -34,9 +34,9 @@ class Metric(NamedTuple):
 
 
 def metric(evaluation: Mapping[str, object]) -> Metric:
-    """Read the metric of an evaluation, as GetEvaluation and DescribeEvaluations give it.
+    """Return the metric of an evaluation, an answer of GetEvaluation or an item of DescribeEvaluations.
 
-    :raises ValueError: when it has none, as long as it is not COMPLETED: a later try may find one.
+    :raises ValueError: when it has none, as before it is COMPLETED; not InvalidArgument, since a later try may succeed.
     """
     performance = cast("Mapping[str, Mapping[str, str]]", evaluation.get("PerformanceMetrics") or {})
     properties = performance.get("Properties") or {}
@@ -51,7 +51,7 @@ def metric(evaluation: Mapping[str, object]) -> Metric:
 
 
 def shortfalls(found: Metric, at_least: float | None, at_most: float | None, deployed: Metric | None) -> Iterator[str]:
-    """Yield a sentence for each bar that is not passed.
+    """Yield a sentence for each bar that the metric does not pass.
 
     :raises InvalidArgument: when a bar does not fit the metric.
     """
@@ -59,7 +59,7 @@ def shortfalls(found: Metric, at_least: float | None, at_most: float | None, dep
         raise InvalidArgument(f"at_most: more {found.name} is better, so the bar is at_least")
     if not found.more_is_better and at_least is not None:
         raise InvalidArgument(f"at_least: less {found.name} is better, so the bar is at_most")
-    if at_least is not None and not found.value >= at_least:  # as NaN is not
+    if at_least is not None and not found.value >= at_least:  # not <, so that NaN does not pass
         yield f"{found.name} {found.value} is not at least {at_least}"
     if at_most is not None and not found.value <= at_most:
         yield f"{found.name} {found.value} is not at most {at_most}"
@@ -68,10 +68,10 @@ def shortfalls(found: Metric, at_least: float | None, at_most: float | None, dep
 
 
 def to_compare(evaluations: Iterable[Mapping[str, object]], data_source_id: object) -> Mapping[str, object] | None:
-    """Choose the evaluation of a deployed model to compare with: the latest on that data source, else the latest.
+    """Return the deployed model's evaluation to compare with: its latest on the data source, else its latest on any.
 
-    :param evaluations: all that the model has, the latest first.
-    :param data_source_id: the data source on which the other model was evaluated.
+    :param evaluations: all evaluations of the deployed model, the latest first.
+    :param data_source_id: the data source on which the new model was evaluated.
     """
     completed = [one for one in evaluations if one.get("Status") == "COMPLETED"]
     same = [one for one in completed if one.get("EvaluationDataSourceId") == data_source_id]

@@ -1,10 +1,10 @@
-"""What Airflow asks of a provider when it discovers it."""
+"""The provider's description, which Airflow reads when it discovers providers."""
 
 from __future__ import annotations
 
 
 def get_provider_info() -> dict[str, object]:
-    """Describe the provider, as Airflow's provider schema wants it."""
+    """Return the description of the provider, by Airflow's provider schema."""
     name = "Amazon Machine Learning"
     return {
         "package-name": "airflow-ml-provider",

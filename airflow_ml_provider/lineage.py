@@ -1,6 +1,6 @@
 """Lineage for OpenLineage: from data in S3 to data source, model, evaluation, endpoint and predictions.
 
-Nothing imports this module but the methods that the OpenLineage provider calls, so that nothing else needs it.
+Only the methods that the OpenLineage provider calls import this module, so that nothing else needs that provider.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 STS_SECONDS = 5.0
 Change = Literal["CREATE", "ALTER", "DROP", ""]
 
-# What each kind of thing is made of: the member that names it → its kind.
+# Kind of resource → what it is made of: the member that identifies a source → the kind of that source.
 SOURCES: dict[ResourceKind, dict[str, ResourceKind | Literal["S3"]]] = {
     "DataSource": {"DataLocationS3": "S3"},
     "MLModel": {"TrainingDataSourceId": "DataSource"},
@@ -43,7 +43,7 @@ SOURCES: dict[ResourceKind, dict[str, ResourceKind | Literal["S3"]]] = {
 
 @attr.define
 class MachineLearningRunFacet(RunFacet):
-    """What a task worked at: AWS's name of the kind, ids, status and metrics."""
+    """The resource that a task worked on: AWS's name of its kind, ids, status and metrics."""
 
     resource: str
     id: str
@@ -53,10 +53,10 @@ class MachineLearningRunFacet(RunFacet):
 
 
 class Worked(NamedTuple):
-    """What a task has worked at.
+    """What a task has worked on.
 
-    ``known`` has members of the service's description or of the request; ``change`` is what the task did to the thing,
-    empty when it has only read it; ``read`` and ``written`` are URIs in S3.
+    ``kind`` and ``id`` identify the resource. ``change`` is how the task changed it, empty if it only read it.
+    ``known`` has members of its description or of the request. ``read`` and ``written`` are URIs in S3.
     """
 
     kind: ResourceKind | None
@@ -68,18 +68,18 @@ class Worked(NamedTuple):
 
 
 def s3_dataset(uri: str) -> Dataset:
-    """Return an object or a folder in S3, by OpenLineage's naming: bucket and key."""
+    """Return the dataset of an object or a folder in S3, by OpenLineage's naming: bucket and key."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return Dataset(f"s3://{bucket}", key.rstrip("/") or "/")
 
 
 def own_dataset(kind: ResourceKind, resource_id: str, namespace: str) -> Dataset:
-    """Return a thing of the service, by its ARN in two parts; an endpoint, which has none, in the same form."""
+    """Return the dataset of a resource, named by its ARN in two parts; an endpoint has no ARN, but the same form."""
     return Dataset(namespace, f"{kind.lower()}/{resource_id}")
 
 
 def sources(worked: Worked, namespace: str) -> list[Dataset]:
-    """Return what the thing is made of, as far as it is known."""
+    """Return the datasets that the resource is made of, as far as they are known."""
     found = []
     for member, kind in SOURCES[worked.kind].items() if worked.kind else ():
         if value := worked.known.get(member):
@@ -88,7 +88,7 @@ def sources(worked: Worked, namespace: str) -> list[Dataset]:
 
 
 def metrics(known: Description) -> dict[str, float]:
-    """Return the metrics of an evaluation, or those that a gate has compared."""
+    """Return the metrics of an evaluation, or those that an evaluation gate has compared."""
     performance = cast("Mapping[str, Mapping[str, str]]", known.get("PerformanceMetrics") or {})
     found = {name: float(value) for name, value in (performance.get("Properties") or {}).items()}
     if "Metric" in known:
@@ -99,7 +99,7 @@ def metrics(known: Description) -> dict[str, float]:
 
 
 def changed(dataset: Dataset, change: Change, known: Description) -> OutputDataset:
-    """Return a thing as the output of a task that made, changed or deleted it."""
+    """Return a resource as the output of the task that created, changed or deleted it."""
     kind = lifecycle_state_change_dataset.LifecycleStateChange(change)
     facet = lifecycle_state_change_dataset.LifecycleStateChangeDatasetFacet(kind)
     statistics = counted(size=known.get("DataSizeInBytes"), files=known.get("NumberOfFiles"))
@@ -109,7 +109,7 @@ def changed(dataset: Dataset, change: Change, known: Description) -> OutputDatas
 
 
 def counted(rows: JSON = None, size: JSON = None, files: JSON = None) -> dict[str, OutputDatasetFacet]:
-    """Return how many rows, bytes and files an output has, as its facet, as far as that is known."""
+    """Return the facet with the rows, bytes and files of an output, as far as they are known."""
     if rows is None and size is None and files is None:
         return {}
     numbers = [None if number is None else int(cast("int", number)) for number in (rows, size, files)]
@@ -117,25 +117,25 @@ def counted(rows: JSON = None, size: JSON = None, files: JSON = None) -> dict[st
 
 
 def written(uri: str, known: Description) -> OutputDataset:
-    """Return an output in S3, with its rows when they are known."""
+    """Return an output in S3, with its number of rows if that is known."""
     dataset = s3_dataset(uri)
     rows = known.get("rows", known.get("TotalRecordCount"))
     return OutputDataset(dataset.namespace, dataset.name, outputFacets=counted(rows))
 
 
 def lineage_of(worked: Worked, hook: MachineLearningHook) -> OperatorLineage[Dataset, RunFacet]:
-    """Return what OpenLineage is to know of a task."""
+    """Return the inputs, outputs and run facets of a task."""
     namespace = f"arn:aws:machinelearning:{hook.one_attempt_client.meta.region_name}:{account_of(hook)}"
     inputs = [s3_dataset(uri) for uri in worked.read]
     outputs: list[Dataset] = []
     if worked.kind:
-        thing = own_dataset(worked.kind, worked.id, namespace)
+        resource = own_dataset(worked.kind, worked.id, namespace)
         if worked.change == "CREATE":
             inputs += sources(worked, namespace)
         if worked.change:
-            outputs.append(changed(thing, worked.change, worked.known))
+            outputs.append(changed(resource, worked.change, worked.known))
         else:
-            inputs.append(thing)
+            inputs.append(resource)
     if worked.written:
         outputs.append(written(worked.written, worked.known))
     return OperatorLineage(
@@ -144,7 +144,7 @@ def lineage_of(worked: Worked, hook: MachineLearningHook) -> OperatorLineage[Dat
 
 
 def account_of(hook: MachineLearningHook) -> str:
-    """Return the id of the AWS account, which makes names unique; empty when STS does not answer."""
+    """Return the id of the AWS account, which makes the names unique; empty if STS does not answer."""
     try:
         with transport.time_limit(STS_SECONDS):
             return hook.account_id
@@ -154,7 +154,7 @@ def account_of(hook: MachineLearningHook) -> str:
 
 
 def run_facets(worked: Worked) -> dict[str, RunFacet]:
-    """Return the facet that says what a task worked at, by its name."""
+    """Return the run facet of the resource that a task worked on, by the facet's name."""
     if not worked.kind:
         return {}
     known = worked.known

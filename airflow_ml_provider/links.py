@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.resources import ResourceKind
 
 CONSOLE = "https://console.aws.amazon.com/machinelearning/home?region={region}#/{page}"
-# As two public programs link to them; AWS documents none. What has no page here opens the console's first page.
+# As two public programs link to them; AWS documents none. Kinds that are missing here open the console's first page.
 CONSOLE_PAGES: dict[ResourceKind, str] = {
     "DataSource": "insights/{id}/summary",
     "MLModel": "predictor-insight/{id}?tabId=summary",
@@ -24,11 +24,11 @@ S3_FOLDER = S3_CONSOLE + "buckets/{bucket}?region={region}&prefix={key}"
 
 
 class MachineLearningLink(BaseOperatorLink):
-    """Open the URL that a task has put into XCom; without one the link is not shown as active.
+    """Open the URL that a task has pushed to XCom; without one the link is inactive.
 
-    A kind of link is a class with a ``name`` and a ``key``. It stands in ``LINKS``, which provider info lists: Airflow
-    2.11 drops any other. On Airflow 3 the UI reads the XCom of that ``key`` too, so that the link is there from the
-    moment when the task pushes it, whatever becomes of the task.
+    Each subclass has a ``name`` and a ``key``, and is listed in ``LINKS``, as Airflow 2.11 drops links that the
+    provider's description lacks. Airflow 3's UI reads the XCom itself, so the link is active as soon as the task has
+    pushed it, and stays so if the task fails.
     """
 
     key: ClassVar[str]
@@ -39,21 +39,21 @@ class MachineLearningLink(BaseOperatorLink):
         return self.key
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the URL, empty when the task has not got that far."""
+        """Return the URL; empty before the task has pushed it."""
         from airflow_ml_provider.compat import XCom
 
         return str(XCom.get_value(key=self.key, ti_key=ti_key) or "")
 
 
 class ResourceLink(MachineLearningLink):
-    """Open the page of what a task works at: in AWS's console, or of Amazon ML Local."""
+    """Open the page of the task's resource, in AWS's console or in Amazon ML Local."""
 
     name = "Amazon Machine Learning"
     key = "ResourceUrl"
 
 
 class OutputLink(MachineLearningLink):
-    """Open what a task writes to S3: in AWS's console, or at the endpoint that stands in for S3."""
+    """Open the task's output in S3, in AWS's console or at the configured endpoint override."""
 
     name = "Output in S3"
     key = "OutputUrl"
@@ -70,21 +70,21 @@ LINKS: tuple[type[MachineLearningLink], ...] = (ResourceLink, OutputLink, Evalua
 
 
 def is_aws(endpoint_url: str) -> bool:
-    """Return whether calls to an endpoint reach AWS, and not a service that stands in for it."""
+    """Return whether an endpoint URL leads to AWS, and not to a local service."""
     return (urlsplit(endpoint_url).hostname or "").endswith(".amazonaws.com")
 
 
 def without_user(endpoint_url: str) -> str:
-    """Return an endpoint's URL with no user, password, query or slash at its end: links are no place for secrets."""
+    """Return an endpoint's URL without user, password, query and trailing slash: a link must hold no secret."""
     parts = urlsplit(endpoint_url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
 def resource_url(kind: ResourceKind, resource_id: str, endpoint_url: str, region: str) -> str:
-    """Return the URL of the page of a data source, model, evaluation, batch prediction or endpoint.
+    """Return the URL of a resource's page, in AWS's console or in Amazon ML Local.
 
-    :param kind: which of them; an endpoint has its model's page.
-    :param resource_id: its id.
+    :param kind: the kind of resource; an endpoint has its model's page.
+    :param resource_id: the resource's id, for an endpoint its model's.
     :param endpoint_url: where the client of Amazon Machine Learning sends its calls.
     :param region: the client's region.
     """
@@ -96,9 +96,7 @@ def resource_url(kind: ResourceKind, resource_id: str, endpoint_url: str, region
 
 
 def object_url(uri: str, endpoint_url: str, region: str) -> str:
-    """Return the URL that shows an object in S3, or what a folder holds.
-
-    It is in AWS's console, or at the endpoint that stands in for AWS.
+    """Return the URL that shows an object or a folder in S3, in AWS's console or at the endpoint override.
 
     :param uri: as ``s3://bucket/key``; with a slash at its end it is a folder.
     :param endpoint_url: where the client of S3 sends its calls.

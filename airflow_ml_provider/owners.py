@@ -1,4 +1,4 @@
-"""Read and write which task made an endpoint, as a tag of its MLModel."""
+"""One task's claim on an endpoint, as it is written into a tag of the MLModel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_ml_provider.payloads import RealtimeEndpoint
 
 KEY = "airflow-endpoint"
 NAMES_LENGTH = 155  # characters of the names of Dag, task and run together; a tag's value has 256 at most
-LONGEST_CALL = 60.0  # seconds: a Create whose answer nobody saw has made its endpoint within them
+LONGEST_CALL = 60.0  # seconds after which a Create whose answer was lost has created its endpoint, or never will
 STATES = ("creating", "created", "using")
 
 
@@ -21,11 +21,13 @@ STATES = ("creating", "created", "using")
 class Owner:
     """One task's claim on the endpoint of a model.
 
-    ``state`` is ``creating`` from before Create on, then ``created`` or, when another task's Create made the endpoint,
-    ``using``. ``at`` is the endpoint's ``CreatedAt``; while ``creating``, the service's time before Create, empty when
-    the service did not say it, and ``again`` is after how many seconds Create was called once more. ``leaving`` is
-    whether the task is about to delete the endpoint. ``key`` tells tasks apart: of the names, those that are too long
-    are cut, and characters that a tag may not hold are replaced.
+    ``key`` identifies the task. The three ids are for people: long ones are cut, and characters that a tag may not
+    hold are replaced.
+
+    ``state`` is ``creating`` from before Create until its answer. Then it is ``created``, or ``using`` if another task
+    has created the endpoint. ``at`` is the endpoint's ``CreatedAt``. While ``creating``, ``at`` is the service's time
+    before Create, empty if the service did not send it, and ``again`` is the seconds from then until the last attempt
+    at Create. ``leaving`` is whether the task is about to delete the endpoint.
     """
 
     key: str = ""
@@ -43,9 +45,9 @@ class Owner:
         return f"task {self.task_id}{place} of Dag {self.dag_id} in run {self.run_id}"
 
     def covers(self, endpoint: RealtimeEndpoint, within: float = LONGEST_CALL) -> bool:
-        """Return whether the claim is on this very endpoint.
+        """Return whether the claim is on this endpoint, and not on an earlier or later one of the same model.
 
-        :param within: while ``creating``, the seconds after ``at`` in which it may have been created.
+        :param within: while ``creating``, the seconds after ``at`` in which the endpoint may have been created.
         """
         created_at = endpoint.get("CreatedAt")
         if not created_at:
@@ -55,17 +57,17 @@ class Owner:
         return not self.at or 0 <= _seconds(self.at, created_at) <= within + self.again
 
     def seconds_until(self, time: str) -> float:
-        """Return the seconds from ``at`` to a time of the service; 0 where one of them is unknown."""
+        """Return the seconds from ``at`` to a time of the service; 0 if one of them is unknown."""
         return _seconds(self.at, time) if self.at and time else 0.0
 
     def is_over(self, time: str) -> bool:
-        """Return whether a Create that this claim announced must have been answered, or its task be dead, by a time."""
+        """Return whether at this time no Create that the claim announced can still be running."""
         return self.state != "creating" or bool(
             self.at and time and _seconds(self.at, time) > LONGEST_CALL + self.again
         )
 
     def to_tag(self) -> dict[str, str]:
-        """Return the claim as ``{"Key": …, "Value": …}``."""
+        """Return the claim as a tag, ``{"Key": …, "Value": …}``."""
         pairs = {self.state: self.at, "dag": self.dag_id, "task": self.task_id, "run": self.run_id}
         if self.map_index >= 0:
             pairs["map"] = str(self.map_index)
@@ -77,7 +79,7 @@ class Owner:
 
 
 def parse(tag: Mapping[str, str]) -> Owner | None:
-    """Return the claim that a tag holds, or None when it is another tag.
+    """Return the claim in a tag, or None if it is another tag.
 
     :param tag: an item of DescribeTags' ``Tags``.
     """
@@ -101,7 +103,7 @@ def parse(tag: Mapping[str, str]) -> Owner | None:
 
 
 def owner_of(dag_id: str, task_id: str, run_id: str, map_index: int = -1) -> Owner:
-    """Return the claim of a task instance."""
+    """Return a new claim of a task instance."""
     key = key_of(dag_id, task_id, run_id) + (f":{map_index}" if map_index >= 0 else "")
     names = [_allowed(name) for name in (dag_id, task_id, run_id)]
     while sum(map(len, names)) > NAMES_LENGTH:
@@ -111,15 +113,15 @@ def owner_of(dag_id: str, task_id: str, run_id: str, map_index: int = -1) -> Own
 
 
 def key_of(dag_id: str, task_id: str, run_id: str) -> str:
-    """Return the key of a task's tag in a run; the map index of a mapped one stands behind it, after a colon."""
+    """Return the key of a task's tag in a run; for a mapped task, a colon and the map index follow it."""
     digest = hashlib.sha256(json.dumps([dag_id, task_id, run_id]).encode()).hexdigest()
     return f"{KEY}:{digest[:16]}"
 
 
 def in_utc(time: str, after: float = 0) -> str:
-    """Return a time as tags hold it, some seconds later.
+    """Return a time in UTC, as tags hold it, plus some seconds.
 
-    :param time: in ISO 8601, with any offset: botocore's is the worker's own.
+    :param time: in ISO 8601 with any offset; botocore's times have the worker's.
     """
     return (datetime.fromisoformat(time).astimezone(UTC) + timedelta(seconds=after)).isoformat()
 

@@ -1,8 +1,7 @@
-"""Track which task made an endpoint, and delete it when that task fails.
+"""Track which task created an endpoint, and delete it if that task fails.
 
-A task that creates an endpoint claims it by a tag of the MLModel: before Create, and with the endpoint's ``CreatedAt``
-after. Everybody reads the same there: the next try, the delete task, another Dag, another Airflow, a person in the
-console.
+A task that creates an endpoint claims it by a tag of the MLModel: before Create, and after it with the endpoint's
+``CreatedAt``. The next try, the delete task, other Dags, other Airflows and people in the console all see that tag.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ __all__ = ["TAKE_DOWN_SECONDS", "Claim", "Owner", "Register", "parse", "reason_t
 log = logging.getLogger(__name__)
 
 TAKE_DOWN_SECONDS = 25.0  # below Airflow's [triggerer] on_kill_timeout of 30
-LOOK_SECONDS = 10.0  # of them for looking whose the endpoint is
+CLAIMS_SECONDS = 10.0  # of TAKE_DOWN_SECONDS, to find out whether others use the endpoint
 
 
 def reason_to_keep(register: Register, owners: Sequence[Owner]) -> str:
-    """Return why an endpoint is not to be deleted on behalf of these claims; empty when it is.
+    """Return why the holders of these claims must not delete the endpoint; empty if they must.
 
-    Who is leaving does not keep an endpoint, and says so before it reads the others' claims: of two that leave at once
-    both may delete, but never neither.
+    The claims are marked as ``leaving`` before the claims of others are read. So of two tasks that leave at once, both
+    may delete the endpoint, but it never happens that neither does.
     """
     register.write(*(replace(owner, leaving=True) for owner in owners))
     own = {owner.key for owner in owners}
@@ -47,64 +46,65 @@ def reason_to_keep(register: Register, owners: Sequence[Owner]) -> str:
     except Exception as error:
         if not errors.is_refusal(error):
             raise
-        log.warning("%s: it cannot be told whether it is still the one that was made: %s", register.wait, error)
+        log.warning("%s: deleting it without knowing whether it was replaced by another: %s", register.wait, error)
         return ""
     if now["EndpointStatus"] == "NONE":
-        return "it is gone already"
+        return "it has been deleted already"
     if not any(owner.covers(now) for owner in owners):
         return f"it is another one, created at {now.get('CreatedAt')}"
     return next((f"{other} uses it" for other in others if other.covers(now)), "")
 
 
 class Claim:
-    """What a task claims of a model's endpoint, from before its Create until the endpoint is deleted.
+    """A task's claim on a model's endpoint, from before Create until the endpoint is deleted.
 
-    ``held`` is whether the endpoint may be this task's; ``inherited`` whether an earlier try or another task made it,
-    and may still delete it.
+    ``held`` is whether this task may have created the endpoint or uses it. ``inherited`` is whether an earlier try or
+    another task created it, and may still delete it. ``refused`` is whether no attempt at Create can have created it.
     """
 
     def __init__(self, register: Register, owner: Owner, *, held: bool = False, inherited: bool = False) -> None:
         self.register, self.owner = register, owner
         self.held, self.inherited = held, inherited
         self.refused = False
-        self._asked_at = ""
-        self._began = 0.0
-        self._seen: list[Owner] = []
+        self._asked_at = ""  # the service's time before the first attempt at Create
+        self._first_attempt = 0.0
+        self._found: list[Owner] = []
 
     @classmethod
     def of(cls, hook: MachineLearningClientHook, wait: Wait, context: Context) -> Claim:
-        """Return the running task's claim, which holds nothing yet."""
+        """Return a claim of the running task, which is not held yet."""
         register = Register(hook, wait, context)
         ti = register.task_instance
         return cls(register, owner_of(ti.dag_id, ti.task_id, ti.run_id, ti.map_index) if ti else Owner())
 
     @classmethod
     def from_json(cls, register: Register, carried: Mapping[str, JSON]) -> Claim:
-        """Return the claim that ``to_json`` carried over a deferral."""
+        """Return the claim that ``to_json`` returned before a deferral."""
         owner = Owner(**cast("dict[str, Any]", carried["owner"]))
         return cls(register, owner, held=bool(carried["held"]), inherited=bool(carried["inherited"]))
 
     def to_json(self) -> dict[str, JSON]:
-        """Return the claim as a trigger carries it."""
+        """Return the claim in plain JSON types, for a trigger."""
         return {"owner": asdict(self.owner), "held": self.held, "inherited": self.inherited}
 
     def find(self, before: RealtimeEndpoint | None = None) -> bool:
-        """Return whether an earlier try of this task claims the endpoint; then it is this one's too.
+        """Read the stored claims; go on with that of an earlier try of this task, and return whether there is one.
 
-        :param before: the endpoint that there is; None when it was not looked at.
+        :param before: the endpoint before Create; None if the caller did not get it.
         """
-        self._seen = self.register.read()
-        own = (owner for owner in self._seen if owner.key == self.owner.key)
+        self._found = self.register.read()
+        own = (owner for owner in self._found if owner.key == self.owner.key)
         earlier = next((owner for owner in own if before is None or owner.covers(before)), None)
         if earlier:
             self.owner, self.held, self.inherited = earlier, True, True
         created_at = before.get("CreatedAt") if before else None
-        past = in_utc(created_at, after=0.001) if created_at else ""  # so that what was there before is not covered
+        # Later than the existing endpoint, so that the claim does not cover it.
+        past = in_utc(created_at, after=0.001) if created_at else ""
         self._asked_at = max(self.register.time, past)
         return self.held
 
     def begin(self) -> None:
-        """Write down that this task is about to make the endpoint, unless an earlier try has."""
+        """Store that this task is about to create the endpoint, unless an earlier try has stored it."""
         self.refused = not self.held
         if not self.held:
             self._write(state="creating", at=self._asked_at)
@@ -112,39 +112,42 @@ class Claim:
             self._write()
 
     def begin_anew(self) -> None:
-        """Begin once more, since the endpoint that others made has gone."""
-        self.register.read()  # for the time
-        self.held, self.inherited, self._asked_at, self._began = False, False, self.register.time, 0.0
+        """Begin again, as if there had been no endpoint: the task that created it has deleted it."""
+        self.register.read()  # for the service's time
+        self.held, self.inherited, self._asked_at, self._first_attempt = False, False, self.register.time, 0.0
         self.begin()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Make one attempt at Create inside; unless it is refused it may have made an endpoint.
+        """Follow one attempt at Create, which the block makes: unless refused it may have created an endpoint.
 
-        What a further attempt makes is younger than the claim, so the claim says before it that Create is made again.
+        A later attempt may create an endpoint after the time that the claim covers, so ``again`` extends it first.
         """
-        self._began = self._began or CLOCK.now()
-        seconds = ceil(self.owner.seconds_until(self._asked_at) + CLOCK.now() - self._began)
+        self._first_attempt = self._first_attempt or CLOCK.now()
+        seconds = ceil(self.owner.seconds_until(self._asked_at) + CLOCK.now() - self._first_attempt)
         if seconds > 0 and self.held and self.owner.state == "creating":
-            self._write(again=seconds + 1)  # the service's times are whole seconds
-        so_far, self.refused = self.refused, False
+            self._write(again=seconds + 1)  # one more, as the service's times are whole seconds
+        all_refused, self.refused = self.refused, False  # a kill in the block counts as an attempt that succeeded
         try:
             yield
         except Exception as error:
-            self.refused = so_far and errors.is_refusal(error)
+            self.refused = all_refused and errors.is_refusal(error)
             raise
 
     def settle(self, info: RealtimeEndpoint) -> None:
-        """Write down, after Create, who made the endpoint: its ``CreatedAt`` is not before this task asked for it.
+        """Store who created the endpoint in Create's answer.
 
-        One that another task has claimed is used together with it, and any other is somebody's.
+        It is this task if ``CreatedAt`` is not before its first attempt. Otherwise another task may have a claim on it,
+        which this one then shares; without any claim it belongs to somebody else, and this task gives its own up.
         """
         asked = replace(self.owner, state="creating", at=self._asked_at)
         if self.inherited and self.owner.state != "creating" and self.owner.covers(info):
             return
         if asked.covers(info, within=inf) or (self.inherited and self.owner.covers(info)):
             if not asked.at:
-                log.warning("%s: whether this task made it cannot be told, so it counts as made", self.register.wait)
+                log.warning(
+                    "%s: counts as created by this task, since the service did not send its time", self.register.wait
+                )
             self._write(state="created", at=in_utc(info["CreatedAt"]), again=0)
         elif "CreatedAt" in info:
             self._share(info)
@@ -152,8 +155,8 @@ class Claim:
 
     def _share(self, info: RealtimeEndpoint) -> None:
         others = [owner for owner in self.register.read() if owner.key != self.owner.key]
-        if maker := next((owner for owner in others if owner.covers(info)), None):
-            log.info("%s: made by %s", self.register.wait, maker)
+        if creator := next((owner for owner in others if owner.covers(info)), None):
+            log.info("%s: created by %s", self.register.wait, creator)
             self.inherited = True
             self._write(state="using", at=in_utc(info["CreatedAt"]), again=0)
         else:
@@ -161,8 +164,8 @@ class Claim:
             self.register.erase(self.owner)
 
     def _forget_gone(self, info: RealtimeEndpoint) -> None:
-        """Erase claims on endpoints of the model that are no more: a thing can have few tags."""
-        others = (owner for owner in self._seen if owner.key != self.owner.key)
+        """Delete the claims on earlier endpoints of the model: the number of tags is limited."""
+        others = (owner for owner in self._found if owner.key != self.owner.key)
         if gone := [owner for owner in others if not owner.covers(info) and owner.is_over(self._asked_at)]:
             self.register.erase(*gone)
 
@@ -171,7 +174,7 @@ class Claim:
         self.register.write(self.owner)
 
     def release(self) -> None:
-        """End the use of an endpoint that another task made, unless that one has left it to this."""
+        """Give up the claim on an endpoint that this task uses, if others with a claim on it remain to delete it."""
         if self.held and self.owner.state == "using":
             others = [owner for owner in self.register.read() if owner.key != self.owner.key and not owner.leaving]
             if any(owner.at == self.owner.at for owner in others):
@@ -179,30 +182,30 @@ class Claim:
                 self.register.erase(self.owner)
 
     def take_down(self) -> None:
-        """Delete the endpoint if this task made it and no other uses it; what fails is logged, and hides no error.
+        """Delete the endpoint if this task created it and no other task uses it; log errors, but raise none.
 
-        A claim whose endpoint could not be deleted stays, and with it the next try or the delete task tries again.
+        If the endpoint cannot be deleted its claim stays, so that the next try or the delete task can delete it.
         """
         wait, started = self.register.wait, CLOCK.now()
         if not self.held:
             return
-        register = self.register.until(started + TAKE_DOWN_SECONDS)
+        register = self.register.with_deadline(started + TAKE_DOWN_SECONDS)
         try:
             if self.refused:
                 register.erase(self.owner)
                 return
-            if reason := self._reason_to_keep(started + LOOK_SECONDS):
+            if reason := self._reason_to_keep(started + CLAIMS_SECONDS):
                 log.info("%s: kept, since %s", wait, reason)
             else:
                 register.delete_endpoint()
-                log.info("%s: deleted, since the task that made it has failed", wait)
+                log.info("%s: deleted, since the task that created it has failed", wait)
             register.erase(self.owner)
         except Exception:
-            log.exception("%s could not be deleted, and costs money until somebody deletes it", wait)
+            log.exception("%s: it could not be deleted, and costs money until somebody deletes it", wait)
 
     def _reason_to_keep(self, deadline: float) -> str:
         try:
-            return reason_to_keep(self.register.until(deadline), [self.owner])
+            return reason_to_keep(self.register.with_deadline(deadline), [self.owner])
         except Exception as error:
-            log.warning("%s: whether others use it is not known: %s", self.register.wait, error)
+            log.warning("%s: deleting it without knowing whether others use it: %s", self.register.wait, error)
             return ""

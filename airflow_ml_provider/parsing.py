@@ -1,6 +1,6 @@
-"""Judge, where an answer is parsed, whether it is one of the service's at all.
+"""Refuse answers that do not come from the service, such as a proxy's page.
 
-botocore's parsers make an empty answer of a proxy's page, and trip over JSON of another shape than the service's.
+botocore's parsers read a page of HTML as an empty answer, and fail with all kinds of errors on JSON of another shape.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParser, ResponseParserError, ResponseParser
 if TYPE_CHECKING:
     from botocore.model import Shape
 
-MISREAD = (AttributeError, TypeError, ValueError, RecursionError)  # of botocore's parsers, on JSON of another shape
+PARSER_FAILURES = (AttributeError, TypeError, ValueError, RecursionError)  # on JSON of another shape
 
 
 class _Parser(ResponseParser):
@@ -22,25 +22,25 @@ class _Parser(ResponseParser):
         self._parser, self._is_json = parser, is_json
 
     def parse(self, response: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-        """Parse as botocore does.
+        """Return what botocore's parser returns.
 
-        :raises ResponseParserError: when the answer is none of the service's.
+        :raises ResponseParserError: when the answer does not come from the service.
         """
         status = response["status_code"]
         try:
             parsed: dict[str, Any] = self._parser.parse(response, shape)
             is_empty = not parsed.keys() - {"ResponseMetadata"}
-        except MISREAD as error:
-            raise ResponseParserError(f"status {status}: an answer that is none of the service's: {error}") from error
+        except PARSER_FAILURES as error:
+            raise ResponseParserError(f"status {status}: this answer is not the service's: {error}") from error
         if self._is_json and 300 <= status < 400:
             raise ResponseParserError(f"status {status}: a redirect, which the service never sends")
         if self._is_json and is_empty and status < 300:
-            raise ResponseParserError(f"status {status}: an answer without a member: a proxy's page, most likely")
+            raise ResponseParserError(f"status {status}: an answer without a member, most likely a proxy's page")
         return parsed
 
 
 class ParserFactory(ResponseParserFactory):
-    """Make botocore's parsers; those of JSON, which the service speaks, refuse what it never says."""
+    """Create botocore's parsers; those for JSON, the service's protocol, refuse answers that it never sends."""
 
     def create_parser(self, protocol_name: str) -> ResponseParser:
         return _Parser(super().create_parser(protocol_name), protocol_name == "json")

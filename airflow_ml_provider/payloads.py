@@ -1,4 +1,4 @@
-"""What crosses a process: values in XCom, the settings and events of triggers, the outcome of a wait."""
+"""The types of what passes from one process to another: XComs, settings and events of triggers, outcomes of waits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | Non
 Description: TypeAlias = dict[str, JSON]
 Format = Literal["CSV", "JSON_LINES"]  # of a file of records or predictions
 
-TRIGGER_FAILED = "__fail__"  # Airflow's name for the method of a task whose trigger is lost
+TRIGGER_FAILED = "__fail__"  # the method name with which Airflow resumes a task whose trigger failed or timed out
 
 
 class RealtimeEndpoint(TypedDict):
-    """The endpoint of a model, under AWS's names: what XCom holds."""
+    """The info of a model's endpoint under AWS's names, as XCom holds it."""
 
     MLModelId: str
     EndpointStatus: str
@@ -22,10 +22,10 @@ class RealtimeEndpoint(TypedDict):
 
 
 class BilledEndpoint(TypedDict):
-    """An endpoint that costs money: ``Hours`` since it was created, US dollars an hour, US dollars so far.
+    """An endpoint that costs money: its ``Hours`` so far, and in US dollars its ``HourlyPrice`` and its ``Cost`` so far.
 
-    ``DagId``, ``TaskId``, ``RunId`` and ``MapIndex`` (-1 for a task that is not mapped) identify the task that made
-    it, where its tag says so.
+    ``DagId``, ``TaskId``, ``RunId`` and ``MapIndex`` (-1 for a task that is not mapped) identify the task that created
+    it, if a tag names it.
     """
 
     AwsConnId: str | None
@@ -52,7 +52,7 @@ class ReportedEndpoint(BilledEndpoint, total=False):
 
 
 class UnreachedRegion(TypedDict):
-    """A connection and region that could not be asked, and why."""
+    """A connection and region whose endpoints could not be listed, and why."""
 
     AwsConnId: str | None
     RegionName: str | None
@@ -60,7 +60,7 @@ class UnreachedRegion(TypedDict):
 
 
 class EndpointsReport(TypedDict):
-    """The endpoints that cost money at a moment, over all connections and regions that were asked."""
+    """The endpoints that cost money at ``ReportedAt``, over all connections and regions."""
 
     ReportedAt: str
     Endpoints: list[ReportedEndpoint]
@@ -70,7 +70,7 @@ class EndpointsReport(TypedDict):
 
 
 class Prediction(TypedDict):
-    """What Predict answers, under AWS's names: scores are float32, a class's or the value's members may be absent."""
+    """The prediction in Predict's answer, under AWS's names; which members it has depends on the type of the model."""
 
     predictedLabel: NotRequired[str]
     predictedValue: NotRequired[float]
@@ -79,7 +79,7 @@ class Prediction(TypedDict):
 
 
 class AwsSettings(TypedDict):
-    """The four AWS arguments, in plain JSON types: what makes a hook here and in the triggerer."""
+    """The four AWS arguments in plain JSON types, with which the task and the triggerer create the same hook."""
 
     aws_conn_id: str | None
     region_name: str | None
@@ -88,10 +88,10 @@ class AwsSettings(TypedDict):
 
 
 class Outcome(TypedDict):
-    """How a wait ended: what the synchronous wait returns, and what a trigger's event carries.
+    """How a wait ended: the result of a synchronous wait, and a part of a trigger's event.
 
-    ``description`` is what the last Get said of the thing, in plain JSON types; ``permanent`` is whether the service
-    has refused the Get in a way that no retry changes.
+    ``description`` is the resource's description by the last Get, in plain JSON types. ``permanent`` is whether the
+    service has refused the Get for good, so that a retry would fail too.
     """
 
     kind: Literal["success", "failure", "timeout", "error"]
@@ -101,9 +101,9 @@ class Outcome(TypedDict):
 
 
 class Event(TypedDict):
-    """What a trigger tells the task when a deferred wait has ended.
+    """The event with which a trigger resumes the task when a deferred wait has ended.
 
-    ``wait`` is the wait as it stands then, ``carried`` what the task gave along when it deferred.
+    ``wait`` is the wait as it ended, ``carried`` what the task passed to the trigger when it deferred.
     """
 
     outcome: Outcome

@@ -1,7 +1,7 @@
-"""What realtime endpoints and predictions cost, by published figures.
+"""Prices of realtime endpoints and predictions.
 
-AWS's price list has no page for Amazon Machine Learning any more. The figures are a third party's, so callers can
-pass others.
+AWS's price list no longer has a page for Amazon Machine Learning. The figures here are those that a third party has
+published, so callers can pass others.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ TEN_MB = 10_000_000
 
 
 def hourly_price(size_in_bytes: int, price_per_10_mb: float = PRICE_PER_10_MB) -> float:
-    """Return the US dollars an hour that the endpoint of a model of this size costs.
+    """Return what the endpoint of a model of this size costs, in US dollars an hour.
 
-    That 10 MB begun count as 10 MB is an assumption.
+    That the size is rounded up to the next 10 MB is an assumption.
     """
     return max(1, ceil(size_in_bytes / TEN_MB)) * price_per_10_mb

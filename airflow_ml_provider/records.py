@@ -1,4 +1,4 @@
-"""Turn a record of Python values into what Predict wants, text by name, and see to where it is sent."""
+"""Encode records for Predict, which takes text by name, and check to which host they are sent."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Record = Mapping[str, "str | int | float | bool | None"]
 
 
 def encode(record: Record) -> dict[str, str]:
-    """Make every value text, and leave out what is missing (None, NaN).
+    """Return the record with every value as text, without those that are missing (None, NaN).
 
-    Booleans become ``"1"`` and ``"0"``, which AWS reads in BINARY and NUMERIC variables alike. Messages name the
-    variable and never hold its value: records are other people's data.
+    Booleans become ``"1"`` and ``"0"``, which AWS accepts for BINARY and NUMERIC variables alike. Error messages name
+    the variable and never contain its value, since records are other people's data.
 
     :raises InvalidArgument: when the record is not a mapping, a name is not text, or a value is nested or infinite.
     """
@@ -34,7 +34,7 @@ def _text(name: object, value: object) -> str | None:
         return None
     if isinstance(value, str):
         return value
-    if type(value).__name__ in ("bool", "bool_"):  # numpy's booleans are no bool, and no Number either
+    if type(value).__name__ in ("bool", "bool_"):  # numpy's booleans are neither bool nor Number
         return str(int(bool(value)))
     return _number(name, value)
 
@@ -59,13 +59,13 @@ REALTIME_HOST = r"realtime\.machinelearning\.[a-z0-9-]+\.amazonaws\.com"
 
 
 def check_destination(url: str, control_url: str) -> str:
-    """Return the URL of an endpoint when records may go there.
+    """Return the URL of an endpoint if records may be sent there.
 
-    A signed request with the record goes wherever the URL points, so it has to be Amazon's realtime host by https, or
+    A signed request with the record goes wherever the URL points. So it must be Amazon's realtime host with https, or
     the host of the endpoint override that the connection or ``AWS_ENDPOINT_URL`` configures.
 
-    :param control_url: where all other operations go, by the override when there is one.
-    :raises InvalidArgument: otherwise.
+    :param control_url: the URL for all other operations, which is the override if there is one.
+    :raises InvalidArgument: when it is neither.
     """
     to, control = urlsplit(url), urlsplit(control_url)
     host = (to.hostname or "").lower()
@@ -74,7 +74,7 @@ def check_destination(url: str, control_url: str) -> str:
             f"endpoint_url: {url!r} is no URL with a scheme, as https://… from EndpointInfo.EndpointUrl"
         )
     known = re.fullmatch(REALTIME_HOST, host) or host == control.hostname
-    ambiguous = set(to.netloc) & set("@\\")  # urllib3 sends what is for https://one\@other to one
+    ambiguous = set(to.netloc) & set("@\\")  # of https://one\@other, urlsplit reads the host other, urllib3 one
     if ambiguous or not known or (to.scheme == "http" and (control.scheme, control.hostname) != ("http", host)):
         raise InvalidArgument(
             f"endpoint_url: {url!r} is neither https://realtime.machinelearning.<region>.amazonaws.com nor the host of "

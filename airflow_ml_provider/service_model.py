@@ -1,7 +1,7 @@
-"""Requests made from botocore's service model: which argument is which member, what it may hold.
+"""Build requests from operators' arguments, by botocore's service model.
 
-An argument is named as ``botocore.xform_name`` names the member; the members of ``DataSpec`` and ``RDSData``
-count as members of the operation itself.
+An argument has the name that ``botocore.xform_name`` makes of its member. The members of ``DataSpec`` and ``RDSData``
+are arguments of the operation itself.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 Request: TypeAlias = dict[str, Value]
 
 FLATTENED = frozenset({"DataSpec", "RDSData"})
-RENAMED = {"DatabaseCredentials": "database_conn_id"}  # an Airflow connection holds what AWS wants as text
+RENAMED = {"DatabaseCredentials": "database_conn_id"}  # AWS takes credentials, the operator an Airflow connection
 
-# Two arguments that exclude each other → whether one of them must be given.
+# Two arguments that exclude each other → whether one of them is required.
 ALTERNATIVES = {
     ("data_schema", "data_schema_location_s3"): True,
     ("data_schema", "data_schema_uri"): True,
@@ -41,12 +41,12 @@ def service_model() -> ServiceModel:
 
 @cache
 def operation_model(operation: str) -> OperationModel:
-    """Return botocore's model of an operation, by AWS's name."""
+    """Return botocore's model of an operation, such as ``GetMLModel``."""
     return service_model().operation_model(operation)
 
 
 def argument_name(member: str) -> str:
-    """Return the argument that stands for a member: ``MLModelId`` → ``ml_model_id``."""
+    """Return the name of the argument for a member: ``MLModelId`` → ``ml_model_id``."""
     from botocore import xform_name
 
     return str(xform_name(member))
@@ -62,19 +62,19 @@ def _members(shape: StructureShape, path: tuple[str, ...] = ()) -> Iterator[tupl
 
 @cache
 def arguments(operation: str) -> dict[str, tuple[tuple[str, ...], Shape, bool]]:
-    """Return an operation's arguments: name → (path of the member in the request, its shape, required or not)."""
+    """Return an operation's arguments: name → (path of its member in the request, shape, whether it is required)."""
     shape = operation_model(operation).input_shape
     members = _members(cast("StructureShape", shape))
     return {RENAMED.get(found[0][-1]) or argument_name(found[0][-1]): found for found in members}
 
 
 def build_request(operation: str, values: Mapping[str, object]) -> Request:
-    """Make the request of an operation out of its arguments; those that are None are left out.
+    """Return the request of an operation for these arguments; those that are None are left out.
 
-    Text becomes what the member is (``"0.5"`` a float, ``"true"`` a boolean), a dict for a schema, a recipe or a
-    rearrangement becomes JSON text.
+    Text is converted to the member's type (``"0.5"`` to a float, ``"true"`` to a boolean), and a dict for a schema, a
+    recipe or a rearrangement to JSON text.
 
-    :raises InvalidArgument: when an argument is missing, of the wrong type, too long, out of its pattern or enum, or
+    :raises InvalidArgument: when an argument is missing, of the wrong type, too long, outside its pattern or enum, or
         contradicts another.
     """
     request: Request = {}

@@ -1,6 +1,6 @@
-"""Sockets whose every operation ends with the attempt that it serves, and botocore's connections on them.
+"""Sockets that end every operation at the deadline of the current attempt, and botocore's connections on them.
 
-The time-outs of botocore's own bound each ``recv``, so that an answer of one byte a second outlasts them all.
+botocore's own timeouts bound each ``recv``, so that an answer of one byte a second outlasts them all.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ CONNECT_SECONDS = 60.0  # where botocore's config has no connect_timeout
 
 
 class Attempt:
-    """What one attempt at a call may still take.
+    """The time and the bytes that one attempt at a call has left.
 
-    :param until: when it ends, in seconds of ``time.monotonic``.
-    :param most_bytes: of the answer.
+    :param deadline: in seconds of ``time.monotonic``.
+    :param most_bytes: the highest size of the answer.
     """
 
-    def __init__(self, until: float, most_bytes: int) -> None:
-        self._until = until
+    def __init__(self, deadline: float, most_bytes: int) -> None:
+        self._deadline = deadline
         self._bytes_left = self.most_bytes = most_bytes
 
     @property
@@ -35,11 +35,11 @@ class Attempt:
         return self._bytes_left < 0
 
     def seconds_left(self) -> float:
-        """Return the seconds that are left.
+        """Return the seconds until the deadline.
 
-        :raises TimeoutError: when there are none.
+        :raises TimeoutError: when it has passed.
         """
-        seconds = self._until - time.monotonic()
+        seconds = self._deadline - time.monotonic()
         if seconds <= 0:
             raise TimeoutError("timed out")
         return seconds
@@ -58,7 +58,7 @@ current_attempt: ContextVar[Attempt] = ContextVar("current_attempt")
 
 
 class BoundedSocket(socket.socket):
-    """A socket whose every operation ends with the attempt that it serves."""
+    """A socket that ends every operation at the deadline of its attempt, and counts the bytes that it receives."""
 
     attempt: Attempt | None = None  # TLS makes a new socket of a connected one, for the same attempt
 
@@ -97,7 +97,7 @@ class BoundedTLSSocket(BoundedSocket, ssl.SSLSocket):
 
 
 class BoundedConnection(awsrequest.AWSHTTPConnection):
-    """botocore's connection, on sockets of ours."""
+    """botocore's connection, on a ``BoundedSocket``."""
 
     def _new_conn(self) -> socket.socket:
         try:
@@ -108,7 +108,7 @@ class BoundedConnection(awsrequest.AWSHTTPConnection):
             raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
 
     def _connected(self) -> socket.socket:
-        """Connect to the first of the host's addresses that answers, within the time of the one attempt."""
+        """Connect to the first of the host's addresses that answers; all of them share the time of the attempt."""
         failure = OSError(f"{self.host} has no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM):
             sock = BoundedSocket(family, kind, protocol)
@@ -125,18 +125,18 @@ class BoundedConnection(awsrequest.AWSHTTPConnection):
         raise failure
 
     def request(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # whose bases do not agree on it
-        """Send a request, which is another attempt than the last one on this connection."""
+        """Send a request; a socket that an earlier attempt has used passes to the current one."""
         if self.sock is not None:
             self._begin_attempt()
         super().request(*args, **kwargs)
 
     def exchange(self, message: bytes) -> tuple[HTTPResponse, bytes]:
-        """Send a request that is written out already on a connection that stands, and return its answer and the body.
+        """Send a complete HTTP request over this open connection, and return the answer and its body.
 
-        botocore and urllib3 take five times the processor's time for that, whatever the request is.
+        botocore and urllib3 take five times the CPU time for the same.
 
-        :raises OSError: when the connection broke, or the attempt's time or size is up.
-        :raises HTTPException: when the answer is no HTTP.
+        :raises OSError: when the connection breaks, or the attempt exceeds its time or size.
+        :raises HTTPException: when the answer is not HTTP.
         """
         attempt = self._begin_attempt()
         assert self.sock
@@ -159,13 +159,13 @@ class BoundedTLSConnection(BoundedConnection, awsrequest.AWSHTTPSConnection):  #
     """The same, with TLS."""
 
     def connect(self) -> None:
-        assert self.ssl_context  # botocore's sessions make one
+        assert self.ssl_context  # botocore's sessions create one
         self.ssl_context.sslsocket_class = BoundedTLSSocket
         super().connect()
 
     def _connect_tls_proxy(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
         sock = super()._connect_tls_proxy(*args, **kwargs)
-        sock.__class__ = BoundedTLSSocket  # urllib3 makes the context for a proxy, and hands it to nobody
+        sock.__class__ = BoundedTLSSocket  # urllib3 creates the context for a proxy itself, out of our reach
         return sock
 
 

@@ -1,7 +1,6 @@
 """Bound every attempt at a call: its whole time, from connecting to the last byte, and the size of its answer.
 
-boto3 signs, retries, parses and keeps its connections as ever; only the sockets are ours. botocore's own time-outs
-bound each ``recv``, so that an answer of one byte a second outlasts them all.
+boto3 signs, retries, parses and pools connections as usual; only the sockets are ours (see ``sockets``).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 SECONDS = 60.0  # for one attempt, where botocore's config has no read_timeout
-LEAST_SECONDS = 1.0  # for an attempt, however near a deadline is: the last one begins then
+LEAST_SECONDS = 1.0  # for an attempt, even at the deadline itself, when the last one begins
 MOST_BYTES = {"s3": 64 * 1024 * 1024}  # of an answer
 MOST_BYTES_ELSEWHERE = 16 * 1024 * 1024
 
@@ -31,14 +30,14 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 
 class AnswerTooLarge(HTTPClientError):
-    """Raised for an answer of more bytes than any answer of the service has."""
+    """Raised for an answer with more bytes than any answer of the service has."""
 
     fmt = "The answer from {endpoint_url} has more than {most_bytes} bytes"
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Limit all calls inside to so many seconds together, those to STS for their credentials included."""
+    """Limit the time of all calls in the block together, including those to STS for their credentials."""
     token = _deadline.set(min(_deadline.get(), time.monotonic() + seconds))
     try:
         yield
@@ -47,14 +46,14 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 class BoundedSession:
-    """Send what botocore's HTTP session sends, with a bound on each attempt.
+    """botocore's HTTP session, with a bound on each attempt.
 
-    :param session: with the user's proxies, certificates and time-outs.
-    :param seconds: for each attempt.
-    :param most_bytes: of an answer.
+    :param session: botocore's, with the user's proxies, certificates and timeouts.
+    :param seconds: the time of each attempt.
+    :param most_bytes: the highest size of an answer.
     """
 
-    def __init__(self, session: Any, seconds: float, most_bytes: int) -> None:  # the names used here are private
+    def __init__(self, session: Any, seconds: float, most_bytes: int) -> None:  # Any: the attributes are private
         session._pool_classes_by_scheme = {"http": Pool, "https": TLSPool}
         session._manager.pool_classes_by_scheme = session._pool_classes_by_scheme
         self._session = session
@@ -70,12 +69,11 @@ class BoundedSession:
 
     @contextmanager
     def attempt(self, url: str) -> Iterator[None]:
-        """Bound what is sent inside, as one attempt.
+        """Bound everything in the block as one attempt.
 
-        :raises AnswerTooLarge: in place of what botocore makes of an answer that is.
+        :raises AnswerTooLarge: instead of the error that botocore raises when the socket stops such an answer.
         """
-        until = min(_deadline.get(), time.monotonic() + self._seconds)
-        attempt = Attempt(until, self._most_bytes)
+        attempt = Attempt(min(_deadline.get(), time.monotonic() + self._seconds), self._most_bytes)
         token = current_attempt.set(attempt)
         try:
             yield
@@ -87,7 +85,7 @@ class BoundedSession:
             current_attempt.reset(token)
 
     def pool(self, url: str) -> Pool | TLSPool | None:
-        """Return the connections to a URL's host; None where a proxy wants to read each request itself."""
+        """Return the pool of connections to a URL's host; None if an HTTP proxy must read each request."""
         proxy_url = self._session._proxy_config.proxy_url_for(url)
         if proxy_url and url.startswith("http:"):
             return None
@@ -99,7 +97,7 @@ class BoundedSession:
 
 
 class _BoundedClient:
-    """A base of the clients of a session, in front of botocore's own."""
+    """The first base of all clients of a bounded session."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -110,7 +108,7 @@ class _BoundedClient:
 
 
 def session_of(client: BaseClient) -> BoundedSession:
-    """Return what sends the requests of a client."""
+    """Return the HTTP session of a client."""
     return cast("BoundedSession", cast("Any", client)._endpoint.http_session)
 
 
@@ -119,8 +117,8 @@ def _bound_client(**event: Any) -> None:
 
 
 def bound(session: boto3.session.Session) -> boto3.session.Session:
-    """Bound all calls of all clients that a session makes from now on, and return it."""
-    core = session._session  # boto3 has no public name for what it is made of
+    """Bound all calls of all clients that a session creates from now on, and return the session."""
+    core = session._session  # boto3 has no public name for its botocore session
     core.register("creating-client-class", _bound_client, unique_id="airflow-ml-provider")
     core.register_component("response_parser_factory", ParserFactory())
     return session

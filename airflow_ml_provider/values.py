@@ -1,4 +1,4 @@
-"""Turn an argument's value into what the service model says its member holds, or say why it cannot be."""
+"""Convert an argument's value to the type that its member has in the service model, and check it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JSON_TEXT = frozenset({"DataSchema", "DataRearrangement", "Recipe"})
 
 
 def convert(name: str, member: str, shape: Shape, value: object) -> Value:
-    """Turn an argument into what its member holds.
+    """Return an argument's value as its member takes it.
 
     :raises InvalidArgument: naming the argument and what is allowed.
     """
@@ -44,7 +44,7 @@ def _json_text(name: str, value: object) -> object:
 
 
 def _text(name: str, shape: Shape, value: object) -> Value:
-    if _is_number(value):  # what Airflow's native rendering makes of an id of digits
+    if _is_number(value):  # Airflow's native rendering turns an id of digits into a number
         return str(value)
     if not isinstance(value, str):
         raise InvalidArgument(f"{name}: it is {_kind(value)}; it must be text")
@@ -129,7 +129,7 @@ def _check_text(name: str, value: str, enum: list[str] | None, pattern: str | No
         raise InvalidArgument(f"{name}: {_shown(value)} does not match {pattern}")
 
 
-# Classes of characters that the service's patterns use and Python's do not know.
+# Classes of characters in the service's patterns that Python's regular expressions lack → a set that holds them.
 _UNICODE_CLASSES = {
     r"\p{L}": r"\w",
     r"\p{N}": r"\w",

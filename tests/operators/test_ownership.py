@@ -148,7 +148,7 @@ class TestDelete:
         run = Run(wait_for_completion=False)
         run.execute("create")
         run.execute("delete")
-        assert "it cannot be told whether it is still the one that was made" in caplog.text
+        assert "deleting it without knowing whether it was replaced by another" in caplog.text
         service.faults.clear()
         assert status(service) == "NONE"
 
@@ -229,7 +229,7 @@ class TestCreate:
         monkeypatch.setattr("airflow_ml_provider.claims._date_of", lambda answer: "")
         run = Run(wait_for_completion=False)
         run.execute("create")
-        assert "whether this task made it cannot be told" in caplog.text
+        assert "counts as created by this task, since the service did not send its time" in caplog.text
         run.execute("delete")
         assert status(theirs) == "NONE"
 
