@@ -83,7 +83,9 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
             is_ours = claim.find(existing)
             if existing and existing["EndpointStatus"] != "NONE" and not is_ours and self.if_exists == "fail":
                 status = existing["EndpointStatus"]
-                raise AirflowException(f"{wait}: it exists already, with status {status}; if_exists='skip' would use it")
+                raise AirflowException(
+                    f"{wait}: it exists already, with status {status}; if_exists='skip' would use it"
+                )
             claim.begin()
         with self.take_down_on_failure(claim):
             return self.create_and_wait(claim)

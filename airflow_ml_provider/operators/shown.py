@@ -135,7 +135,9 @@ class ShownTask(Mixin):
         for link in self.operator_extra_links:
             if isinstance(link, ResourceLink):
                 meta = self.hook.one_attempt_client.meta
-                url = resource_url(self.resource_kind(), self.find_resource_id(context), meta.endpoint_url, meta.region_name)
+                url = resource_url(
+                    self.resource_kind(), self.find_resource_id(context), meta.endpoint_url, meta.region_name
+                )
                 yield link.key, url
             elif isinstance(link, OutputLink) and (location := self.output_location()):
                 meta = self.hook.s3.meta
