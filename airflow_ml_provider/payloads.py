@@ -22,7 +22,7 @@ class RealtimeEndpoint(TypedDict):
 
 
 class BilledEndpoint(TypedDict):
-    """An endpoint that costs money: its ``Hours`` so far, and in US dollars its ``HourlyPrice`` and its ``Cost`` so far.
+    """An endpoint that costs money: its ``Hours`` so far, and in US dollars its ``HourlyPrice`` and ``Cost`` so far.
 
     ``DagId``, ``TaskId``, ``RunId`` and ``MapIndex`` (-1 for a task that is not mapped) identify the task that created
     it, if a tag names it.

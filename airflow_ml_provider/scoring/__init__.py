@@ -1,1 +1,1 @@
-"""Files of records in S3: read, predicted at a realtime endpoint, and written, by one worker or many."""
+"""Predict for files of records in S3 at a realtime endpoint, with one worker or many."""

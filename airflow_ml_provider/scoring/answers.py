@@ -1,4 +1,4 @@
-"""How predictions are written, and what they come to."""
+"""Format predictions as lines of the output, and count them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ ERROR_COLUMNS = ("uri", "line", "reason")
 
 
 def csv_line(cells: Sequence[object]) -> str:
-    """Return one line of CSV; a cell with any end of line in it is quoted."""
+    """Return one line of CSV; a cell that contains any kind of line break is quoted."""
     out = StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow(cells)  # Python before 3.13 quotes for the terminator's own alone
+    # Before Python 3.13 the writer quotes a cell only for the characters of its own line terminator.
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
     return out.getvalue()[:-2] + "\n"
 
 
 def columns(prediction: Prediction) -> list[str]:
-    """Return the columns that hold a model's predictions: its type shows in the first one.
+    """Return the output's columns for the predictions of a model, whose type the first prediction shows.
 
-    A BINARY model has the one score of its class "1", a MULTICLASS model one for each class.
+    A BINARY model has one score, that of class "1"; a MULTICLASS model has one score for each class.
     """
     if "predictedValue" in prediction:
         return ["predictedValue"]
@@ -46,17 +47,17 @@ def _cell(prediction: Prediction, column: str) -> object:
 
 
 def line(format: Format, keys: Values, prediction: Prediction, names: Sequence[str]) -> str:
-    """Return the line of one row: its keys, then its prediction."""
+    """Return the output's line for one row: its key columns, then its prediction."""
     if format == "CSV":
         return csv_line([*keys.values(), *(_cell(prediction, name) for name in names)])
-    said: dict[str, object] = {name: found for name, found in sorted(prediction.items()) if name != "details"}
+    members: dict[str, object] = {name: value for name, value in sorted(prediction.items()) if name != "details"}
     if "predictedScores" in prediction:
-        said["predictedScores"] = dict(sorted(prediction["predictedScores"].items()))
-    return json.dumps({**keys, **said}, ensure_ascii=False) + "\n"
+        members["predictedScores"] = dict(sorted(prediction["predictedScores"].items()))
+    return json.dumps({**keys, **members}, ensure_ascii=False) + "\n"
 
 
 class Tally(TypedDict):
-    """What the predictions come to, as the progress record holds it."""
+    """Counts of the predicted labels, or statistics of the predicted values, as the progress record holds them."""
 
     labels: dict[str, int]
     count: int
@@ -66,12 +67,12 @@ class Tally(TypedDict):
 
 
 def new_tally() -> Tally:
-    """Begin to count."""
+    """Return a tally of no predictions."""
     return Tally(labels={}, count=0, total=0.0, least=None, most=None)
 
 
 def count(tally: Tally, prediction: Prediction) -> None:
-    """Count one prediction."""
+    """Add one prediction to a tally."""
     if "predictedLabel" in prediction:
         label = prediction["predictedLabel"]
         tally["labels"][label] = tally["labels"].get(label, 0) + 1
@@ -84,7 +85,7 @@ def count(tally: Tally, prediction: Prediction) -> None:
 
 
 def summary(tally: Tally) -> str:
-    """Return in words what the predictions come to."""
+    """Return a tally in words, for the log."""
     if tally["labels"]:
         return ", ".join(f"{label}: {number:,}" for label, number in sorted(tally["labels"].items()))
     if tally["count"]:

@@ -1,4 +1,4 @@
-"""The lines of a part: what is written of each row that is done."""
+"""The lines of a part: of its predictions, and of its errors file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One row, and its prediction or why there is none."""
+    """One row, and its prediction or the reason why there is none."""
 
     row_range: int
     row: Row
@@ -27,20 +27,20 @@ class Done:
 
 
 class Lines:
-    """Write rows as the settings want them.
+    """Format rows that are done, by the settings.
 
-    :param settings: format and key columns.
-    :param row_ranges: where the rows are from, for those that are refused.
+    :param settings: the output's format and key columns.
+    :param row_ranges: where the rows come from, for the errors file.
     """
 
     def __init__(self, settings: Settings, row_ranges: Sequence[RowRange]) -> None:
-        self._settings, self._stretches = settings, row_ranges
+        self._settings, self._row_ranges = settings, row_ranges
 
     def texts(self, done: Sequence[Done], progress: Progress, is_counted: bool) -> dict[Kind, list[str]]:
         """Return the lines of each kind.
 
-        :param progress: learns the columns of the first prediction.
-        :param is_counted: whether its tally counts them too.
+        :param progress: gets the columns of the first prediction, if it has none.
+        :param is_counted: whether its tally counts the predictions too.
         """
         texts: dict[Kind, list[str]] = {"lines": [], "errors": []}
         for item in done:
@@ -57,10 +57,10 @@ class Lines:
     def _error(self, done: Done) -> str:
         answer = done.answer if isinstance(done.answer, RefusedRecord) else RefusedRecord("it cannot be read")
         reason = f"{answer}: {answer.said}" if answer.said else str(answer)
-        return answers.csv_line([self._stretches[done.row_range].uri, done.row.begins.line, reason])
+        return answers.csv_line([self._row_ranges[done.row_range].uri, done.row.begins.line, reason])
 
     def header(self, columns: Sequence[str]) -> str:
-        """Return the line above those of all parts; empty where there is none."""
+        """Return the header of the output; empty for JSON Lines."""
         if self._settings.output_format != "CSV" or not columns:
             return ""
         return answers.csv_line([*self._settings.key_columns, *columns])

@@ -24,7 +24,7 @@ TEXTS = frozenset({"tag", "trueLabel", "bestAnswer"})
 
 
 class Results(TypedDict):
-    """Where a batch prediction's results are: the manifest, and input URI → result URI."""
+    """The URIs of a batch prediction's results: of the manifest, and input URI → result URI."""
 
     ManifestUri: str
     ResultUris: dict[str, str]
@@ -36,9 +36,9 @@ def manifest_uri(output_uri: str, batch_prediction_id: str) -> str:
 
 
 def results(hook: MachineLearningClientHook, output_uri: str, batch_prediction_id: str) -> Results:
-    """Read the manifest of a COMPLETED batch prediction.
+    """Return what the manifest of a COMPLETED batch prediction holds.
 
-    :param hook: whose connection reads S3.
+    :param hook: the hook whose connection reads S3.
     :param output_uri: the batch prediction's ``OutputUri``.
     :param batch_prediction_id: its id.
     :raises AirflowException: when it cannot be read.
@@ -51,7 +51,7 @@ def results(hook: MachineLearningClientHook, output_uri: str, batch_prediction_i
 
 
 def read_rows(hook: MachineLearningClientHook, batch_prediction_id: str) -> Iterator[BatchRow | None]:
-    """Yield the rows of all results; ``MachineLearningClientHook.read_batch_prediction`` says how."""
+    """Yield the rows of all results; ``MachineLearningHook.read_batch_prediction`` documents them."""
     found = hook.conn.get_batch_prediction(BatchPredictionId=batch_prediction_id)
     if found.get("Status") != "COMPLETED":
         raise AirflowException(

@@ -1,4 +1,4 @@
-"""Objects in S3, read as streams that live as long as predictions take."""
+"""Find objects in S3, and read them as streams that may stay open for hours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 2 * 1024 * 1024
 BODY_ATTEMPTS = 5
-ERRORS, PARTS, SHARES = ".errors.csv", ".parts/", ".shares/"  # what stands behind an output's name in its objects' own
+ERRORS, PARTS, SHARES = ".errors.csv", ".parts/", ".shares/"  # an output's URI + one of these: its other objects
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def split(argument: str, uri: object) -> tuple[str, str]:
 
 
 def errors_uri(output_uri: str) -> str:
-    """Return where the refused rows of an output are listed."""
+    """Return the URI of an output's errors file."""
     return f"{output_uri}{ERRORS}"
 
 
@@ -70,7 +70,7 @@ def find(s3: S3Client, uri: str) -> list[Source]:
 
 
 class _Blocks(io.RawIOBase):
-    """Read an object block by block, each by a request of its own: no connection stays open for hours."""
+    """Read an object block by block, each with a request of its own, so that no connection stays open for hours."""
 
     def __init__(self, s3: S3Client, source: Source, start: int) -> None:
         self._s3 = s3
@@ -105,8 +105,8 @@ class _Blocks(io.RawIOBase):
         body: bytes = answer["Body"].read()
         if len(body) != end - self._place:
             raise AirflowException(
-                f"source_uri: {self._source.uri}: S3 sent {len(body)} bytes, asked for were {end - self._place}; does "
-                f"it hold ranges?"
+                f"source_uri: {self._source.uri}: S3 sent {len(body)} bytes instead of {end - self._place}; does it "
+                f"support ranges?"
             )
         return body
 
@@ -120,7 +120,7 @@ class _WholeBlocks(io.BufferedReader):
 
 
 def read_with_retries(read: Callable[[], bytes]) -> bytes:
-    """Read a body, and again when the connection breaks meanwhile: botocore repeats what comes before the body only."""
+    """Read a body, and retry if the connection breaks: botocore retries only until the body begins."""
     from botocore.exceptions import HTTPClientError, IncompleteReadError
 
     for _ in range(BODY_ATTEMPTS - 1):
@@ -130,7 +130,7 @@ def read_with_retries(read: Callable[[], bytes]) -> bytes:
 
 
 def open_at(s3: S3Client, source: Source, start: int = 0) -> io.BufferedReader:
-    """Open an object as a stream of bytes from a place on, unpacked when its name ends in ``.gz``."""
+    """Open an object as a stream of bytes from an offset on, decompressed if its name ends in ``.gz``."""
     if not source.is_gzip:
         return _WholeBlocks(_Blocks(s3, source, start), BLOCK_BYTES)
     unpacked = gzip.GzipFile(fileobj=_WholeBlocks(_Blocks(s3, source, 0), BLOCK_BYTES))
@@ -140,9 +140,11 @@ def open_at(s3: S3Client, source: Source, start: int = 0) -> io.BufferedReader:
 
 @contextmanager
 def translate_s3_errors(what: str, uri: str) -> Iterator[None]:
-    """Turn the errors of S3 into an AirflowException that says what of the output could not be done.
+    """Raise S3's errors as an AirflowException that says what cannot be done with which object of the output.
 
     Access denied becomes an AirflowFailException, which Airflow does not retry.
+
+    :param what: ``read``, ``written``, ``deleted`` or ``listed``.
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError

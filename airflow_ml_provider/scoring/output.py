@@ -1,9 +1,11 @@
-"""Whole objects of one output, written by the try that holds its record, and by no other.
+"""Write the objects of one output, by the try that holds its record and by no other.
 
-Every interleaving of two tries comes down to three rules. An upload is named in the record before it can be completed,
-and who claims the record aborts the uploads that it names: so nothing that an earlier try began appears after the
-claim. Parts bear the name of their try, so that no try writes over another one's. What is deleted was listed before
-the record was confirmed: so it belongs to no later try.
+Three rules make every interleaving of two tries safe:
+
+- The record names an upload before the upload can be completed, and a try that claims the record aborts the uploads
+  that it names. So no upload of an earlier try can complete after the claim.
+- The names of parts contain the id of their try, so that no try overwrites another one's parts.
+- Objects are listed before the record is confirmed, and only then deleted. So none of them belongs to a later try.
 """
 
 from __future__ import annotations
@@ -45,10 +47,10 @@ NO_SUCH_VERSION = '"00000000000000000000000000000000"'
 
 
 class Output:
-    """The objects of one output, and the record that says who may write them.
+    """The objects of one output, and the record of which try may write them.
 
     :param s3: the client.
-    :param output_uri: the output.
+    :param output_uri: the URI of the output.
     """
 
     def __init__(self, s3: S3Client, output_uri: str) -> None:
@@ -59,10 +61,10 @@ class Output:
         self._keys = [Key(*split("output_uri", uri)) for uri in (output_uri, errors_uri(output_uri))]
 
     def claim(self, state: Mapping[str, object]) -> None:
-        """Take the output over: from here on no other try that began before can write it.
+        """Claim the output: no try that began before can write it from now on.
 
-        :raises AirflowFailException: when this S3 holds no conditions.
-        :raises TakenOver: when another try claims it at the same moment.
+        :raises AirflowFailException: when this S3 does not support conditional writes.
+        :raises TakenOver: when another try claims the output at the same moment.
         """
         begun = [(Key(self._keys[0].bucket, name), upload_id) for name, upload_id in self.record.uploads.items()]
         self.record.uploads.clear()
@@ -74,20 +76,20 @@ class Output:
                 abort(self._s3, key, upload_id)
 
     def _probe(self) -> None:
-        """Raise AirflowFailException when S3 writes in spite of a condition that does not hold."""
+        """Raise AirflowFailException if S3 writes although a condition is not met."""
         try:
-            written = self._written_in_spite()
+            unsupported = self._unsupported_conditions()
         finally:
-            self.record.confirm()  # another try may have cleared the probe away meanwhile
-        if written:
+            self.record.confirm()  # another try may have deleted the probe meanwhile
+        if unsupported:
             raise AirflowFailException(
-                f"output_uri: the S3 of {self._uri} holds no conditional writes ({', '.join(written)} wrote although "
-                f"the condition did not hold), and without them two tries could spoil each other's output. Amazon S3 "
-                f"has them; use an S3 that does, or a newer version of this one."
+                f"output_uri: the S3 of {self._uri} does not support conditional writes ({', '.join(unsupported)} wrote "
+                f"although the condition was not met), and without them two tries could damage each other's output. "
+                f"Amazon S3 supports them; use it, or a newer version of this S3."
             )
 
-    def _written_in_spite(self) -> list[str]:
-        """Return which conditional writes this S3 does although their condition does not hold."""
+    def _unsupported_conditions(self) -> list[str]:
+        """Return the conditional writes that this S3 makes although their condition is not met."""
         probe = Key(self.record.folder.bucket, f"{self.record.folder.name}probe-{self.record.try_id}")
         put(self._s3, probe, b"", None)
         upload = Upload(self._s3, probe, {})
@@ -98,14 +100,14 @@ class Output:
             "CompleteMultipartUpload with If-None-Match": lambda: upload.complete(None),
             "CompleteMultipartUpload with If-Match": lambda: upload.complete(NO_SUCH_VERSION),
         }
-        written = [name for name, write in writes.items() if not _is_refused(write)]
+        unsupported = [name for name, write in writes.items() if not _is_refused(write)]
         abort(self._s3, probe, upload.id)
         if found := head(self._s3, probe):
             delete(self._s3, probe, found.etag)
-        return written
+        return unsupported
 
     def find(self) -> Found | None:
-        """Return what is at the output now."""
+        """Return the version of the output that is there now, None if there is none."""
         with translate_s3_errors("read", self._uri):
             return head(self._s3, self._keys[0])
 
@@ -116,12 +118,12 @@ class Output:
         state: Mapping[str, object],
         metadata: Mapping[str, str] | None = None,
     ) -> Found:
-        """Write an object out of pieces; it appears when it is whole, over the version that is there now.
+        """Write an object in place of the version that is there now; it appears when it is complete.
 
         :param uri: the output or its errors file.
-        :param pieces: called for the bytes, once an attempt.
-        :param state: the record's state meanwhile.
-        :param metadata: what the object says of itself.
+        :param pieces: returns the bytes in pieces; called once for each attempt.
+        :param state: the state that the record keeps meanwhile.
+        :param metadata: the metadata of the object.
         :raises TakenOver: when another try has claimed the output.
         :raises AirflowException: when the object cannot be written.
         """
@@ -130,13 +132,13 @@ class Output:
             self._writes += 1
             mark = f"{self.record.try_id}-{self._writes}"
             with translate_s3_errors("written", uri):
-                if found := self._written(key, pieces, state, {**(metadata or {}), WRITTEN_BY: mark}):
+                if found := self._write_once(key, pieces, state, {**(metadata or {}), WRITTEN_BY: mark}):
                     return found
         raise AirflowException(
-            f"output_uri: {uri} cannot be written: S3 has said {WRITE_ATTEMPTS} times that it did, and has not"
+            f"output_uri: {uri} cannot be written: after {WRITE_ATTEMPTS} uploads the object is not there"
         )
 
-    def _written(
+    def _write_once(
         self,
         key: Key,
         pieces: Callable[[], Iterable[bytes]],
@@ -157,7 +159,7 @@ class Output:
             with suppress(Exception):
                 abort(self._s3, key, upload.id)
             raise
-        # What is there decides, not the answer: an answer may have been lost, or be a gateway's.
+        # The object decides, and not the answer, which may have been lost or come from a gateway.
         found = head(self._s3, key)
         if found and found.metadata.get(WRITTEN_BY) == metadata[WRITTEN_BY] and found.size == upload.size:
             self.record.uploads.pop(key.name)
@@ -169,9 +171,9 @@ class Output:
         return None
 
     def remove_errors(self, state: Mapping[str, object]) -> None:
-        """Delete the errors file that an earlier run left.
+        """Delete the errors file of an earlier run.
 
-        Its header alone is written over it first: a delete that comes late can then only meet a file without errors.
+        It is overwritten with its header alone first, so that a delete that S3 executes late finds no errors to lose.
         """
         uri = errors_uri(self._uri)
         with translate_s3_errors("deleted", uri):
@@ -193,7 +195,7 @@ class Output:
         self.record.delete()
 
     def parts(self) -> dict[str, str]:
-        """Return the parts that are there, each name with its ETag."""
+        """Return name → ETag of the parts that exist."""
         with translate_s3_errors("listed", self._uri):
             return {name.removeprefix(self.record.folder.name): etag for name, etag in self._parts().items()}
 

@@ -1,4 +1,4 @@
-"""Finished parts and the record of progress beside the output, until the whole can be put together."""
+"""Finished parts and the record of progress, stored beside the output until it is complete."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class DamagedPart(MachineLearningError):
-    """Raised when a part is not what the record says: missing, short, or somebody else's."""
+    """Raised when a part differs from the record: it is missing, cut, or another object."""
 
     def __init__(self, number: int, name: str) -> None:
         super().__init__(f"part {name} is missing or damaged")
@@ -40,13 +40,13 @@ class DamagedPart(MachineLearningError):
 
 
 class Parts:
-    """The parts of one output, and how far they go.
+    """The parts of one output, and the record of its progress.
 
     :param s3: the client.
-    :param output_uri: where the whole will be; the parts stand under the same name with ``.parts/`` behind it.
-    :param depends_on: what the predictions depend on.
+    :param output_uri: the URI of the output; the parts are stored under ``<output_uri>.parts/``.
+    :param depends_on: what the predictions depend on: if any of it differs from the record, scoring restarts.
     :raises AirflowException: when nothing can be written there.
-    :raises AirflowFailException: when this S3 holds no conditional writes.
+    :raises AirflowFailException: when this S3 does not support conditional writes.
     """
 
     def __init__(self, s3: S3Client, output_uri: str, depends_on: Description) -> None:
@@ -55,10 +55,11 @@ class Parts:
         self._output = Output(s3, output_uri)
         self._suspects: set[int] = set()
         self.changed: list[str] = []
-        self.progress = self._resumed(depends_on) or new_progress(depends_on)
+        self.progress = self._resume(depends_on) or new_progress(depends_on)
         self._output.claim(self.progress)
 
-    def _resumed(self, depends_on: Description) -> Progress | None:
+    def _resume(self, depends_on: Description) -> Progress | None:
+        """Return the progress of the last try, or None if scoring must start from the first row."""
         progress = cast("Progress | None", self._output.record.read())
         if progress is None:
             return None
@@ -69,7 +70,7 @@ class Parts:
         return None if self.changed else progress
 
     def rows(self, kind: Kind | None = None) -> int:
-        """Count the rows that were written: all, or those of one kind."""
+        """Return the number of rows that are written, of all or of one kind."""
         if whole := self.progress["whole"]:
             return whole["errors"] if kind == "errors" else whole["rows"]
         kinds = SUFFIXES if kind is None else [kind]
@@ -77,17 +78,17 @@ class Parts:
 
     @property
     def count(self) -> int:
-        """How many parts there are."""
+        """The number of parts."""
         whole = self.progress["whole"]
         return whole["parts"] if whole else len(self.progress["parts"])
 
     def write(self, progress: Progress, texts: Mapping[Kind, list[str]], end: End, number: int | None = None) -> None:
-        """Write a part, and then record it: with that it counts.
+        """Write a part, and then record it; a part that is not recorded does not count.
 
-        :param progress: what else changes in the record with it.
-        :param texts: its rows, of each kind.
-        :param end: where they end.
-        :param number: the part in whose place it stands; None for the next one.
+        :param progress: the record's other changes with this part.
+        :param texts: the lines of the part, by kind.
+        :param end: where its rows end.
+        :param number: the number of the part that it replaces; None for the next part.
         """
         place = len(progress["parts"]) if number is None else number
         name = f"{place:06d}-{self._output.record.try_id}"
@@ -102,7 +103,7 @@ class Parts:
         self._suspects.discard(place)
 
     def damaged(self) -> list[int]:
-        """Return the numbers of the parts that are not what the record says."""
+        """Return the numbers of the parts that differ from the record."""
         there = self._output.parts()
         return [
             number
@@ -112,7 +113,7 @@ class Parts:
         ]
 
     def write_errors(self) -> str | None:
-        """Put the errors file together, and return its ETag; without errors, delete that of an earlier run."""
+        """Write the errors file from the parts, and return its ETag; without errors, delete that of an earlier run."""
         if not self.rows("errors"):
             self._output.remove_errors(self.progress)
             return None
@@ -120,9 +121,9 @@ class Parts:
         return self._output.write(errors_uri(self._uri), lambda: self._bytes("errors", header), self.progress).etag
 
     def finish(self, header: str) -> None:
-        """Put the whole together, and delete the parts.
+        """Write the output from the parts, and delete them.
 
-        :raises DamagedPart: when a part must be made again first.
+        :raises DamagedPart: when a part must be predicted again first.
         """
         if not self.progress["whole"]:
             errors_etag = self.write_errors()
@@ -138,7 +139,7 @@ class Parts:
         self.clear()
 
     def clear(self) -> None:
-        """Delete the parts and the record: the next try begins anew."""
+        """Delete the parts and the record, so that a next try starts from the first row."""
         self._output.clear()
 
     def _record(self, progress: Progress) -> None:
@@ -167,7 +168,7 @@ class Parts:
             return Piece(etag=put_part(self._s3, key, body), digest=_digest(body), rows=len(lines))
 
     def _forget(self, name: str, pieces: Mapping[Kind, Piece]) -> None:
-        """Delete a part that this try has written too late to record it."""
+        """Delete a part that this try has written and could not record."""
         if self._output.record.mentions(name):
             return
         for kind in pieces:

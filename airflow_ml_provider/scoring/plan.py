@@ -1,4 +1,4 @@
-"""Which rows there are, counted and divided between workers at the beginnings of rows."""
+"""Count the rows of the source, and divide them between workers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RowRange:
-    """Rows of one object that follow on each other, in plain JSON types.
+    """Consecutive rows of one version of an object, in plain JSON types.
 
-    ``offset`` and ``end`` are places in the unpacked bytes, ``end`` None for the end of the object; ``line`` is the
-    first row's, ``count`` the number of rows, ``columns`` their names (CSV).
+    ``offset`` and ``end`` are positions in the decompressed bytes; ``end`` is None at the end of the object. ``line``
+    is the line number of the first row, ``count`` the number of rows, ``columns`` the names of CSV columns.
     """
 
     uri: str
@@ -36,11 +36,11 @@ class RowRange:
     count: int
 
     def to_json(self) -> Description:
-        """Return the row_range as XCom carries it."""
+        """Return the row range in plain JSON types, for XCom."""
         return asdict(self)
 
     def read(self, s3: S3Client, format: Format, place: rows.Place | None = None) -> Iterator[Row]:
-        """Yield its rows, from a place in it on."""
+        """Yield its rows, from a place within it on."""
         place = place or rows.Place(self.offset, self.line)
         with closing(open_at(s3, Source(self.uri, self.etag, self.size), place.offset)) as stream:
             for row in rows.read(stream, self.uri, format, self.columns, place):
@@ -50,9 +50,10 @@ class RowRange:
 
 
 class _Cutter:
-    """Collect row_ranges into shares of about as many bytes each; a packed object goes whole to one.
+    """Collect row ranges into shares of about the same number of bytes; a gzip object goes to one share as a whole.
 
-    What is left is divided anew whenever a share begins, so that a large packed object does not starve the next ones.
+    Whenever a share begins, the bytes that are left are divided evenly between the shares that are left, so that the
+    shares after a large gzip object are not empty.
     """
 
     def __init__(self, shares: int, size: int) -> None:
@@ -75,7 +76,7 @@ class _Cutter:
 def plan(
     s3: S3Client, uri: str, format: Format, column_names: Sequence[str] | None, shares: int = 1
 ) -> list[list[RowRange]]:
-    """Read all rows once, to count them and to divide them between so many shares, in order; none is empty.
+    """Read all rows, and divide them in order between up to ``shares`` shares, none of which is empty.
 
     :raises AirflowFailException: when there is no object, or no row.
     """
@@ -99,18 +100,18 @@ def _cut(
             columns, begins = rows.header(stream, source.uri)
         for row in rows.read(stream, source.uri, format, columns, begins):
             if count and not source.is_gzip and cutter.is_full(before + row.begins.offset):
-                cutter.add(_stretch(source, columns, begins, row.begins.offset, count), before + row.begins.offset)
+                cutter.add(_row_range(source, columns, begins, row.begins.offset, count), before + row.begins.offset)
                 begins, count = row.begins, 0
             count += 1
-    cutter.add(_stretch(source, columns, begins, None, count), before + source.size)
+    cutter.add(_row_range(source, columns, begins, None, count), before + source.size)
 
 
-def _stretch(source: Source, columns: list[str], begins: rows.Place, end: int | None, count: int) -> RowRange:
+def _row_range(source: Source, columns: list[str], begins: rows.Place, end: int | None, count: int) -> RowRange:
     return RowRange(source.uri, source.etag, source.size, columns, begins.offset, begins.line, end, count)
 
 
-def limited(shares: Sequence[Sequence[RowRange]], max_predictions: int | None) -> None:
-    """Raise AirflowFailException when there are more rows than may be predicted."""
+def check_row_count(shares: Sequence[Sequence[RowRange]], max_predictions: int | None) -> None:
+    """Raise AirflowFailException when there are more rows than ``max_predictions``."""
     rows = sum(row_range.count for share in shares for row_range in share)
     if max_predictions is not None and rows > max_predictions:
         raise AirflowFailException(f"max_predictions: there are {rows:,} rows, allowed are {max_predictions:,}")

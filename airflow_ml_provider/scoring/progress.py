@@ -1,4 +1,4 @@
-"""What the record of progress holds: the parts that are done, and what they came to."""
+"""The types of the record of progress: which parts are done, and what they contain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUFFIXES: dict[Kind, str] = {"lines": "", "errors": ".errors"}
 
 
 class Piece(TypedDict):
-    """One object of a part, as it was written: its ETag, the digest of its bytes, and how many rows it holds."""
+    """One object of a part: the ETag and the digest with which it was written, and its number of rows."""
 
     etag: str
     digest: str
@@ -30,7 +30,7 @@ class End(TypedDict):
 
 
 class Part(TypedDict):
-    """Rows that follow on those of the part before it; what was predicted for them, and what was refused."""
+    """The rows after those of the part before it, up to ``end``: an object of predictions, and one of errors."""
 
     name: str
     pieces: dict[Kind, Piece]
@@ -38,7 +38,7 @@ class Part(TypedDict):
 
 
 class Whole(TypedDict):
-    """The finished output: its ETag and its errors file's, and what the parts came to."""
+    """The complete output: its ETag, that of its errors file, and the totals of its parts."""
 
     etag: str
     errors_etag: str | None
@@ -48,7 +48,7 @@ class Whole(TypedDict):
 
 
 class Progress(TypedDict):
-    """What is done; ``depends_on`` is what the predictions depend on: when it changes, they begin anew."""
+    """What is done. ``depends_on`` is what the predictions depend on: if any of it changes, scoring restarts."""
 
     depends_on: Description
     parts: list[Part]
@@ -59,16 +59,16 @@ class Progress(TypedDict):
 
 
 def new_progress(depends_on: Description) -> Progress:
-    """Return the progress of a run that begins."""
+    """Return the progress at the first row."""
     return Progress(depends_on=depends_on, parts=[], columns=[], tally=new_tally(), seconds=0.0, whole=None)
 
 
 def object_name(part: Part, kind: Kind) -> str:
-    """Return the name of one object of a part."""
+    """Return the name of a part's object of this kind."""
     return f"{part['name']}{SUFFIXES[kind]}"
 
 
 def row_count(part: Part, kind: Kind) -> int:
-    """Count the rows of one kind in a part."""
+    """Return the number of rows of this kind in a part."""
     piece = part["pieces"].get(kind)
     return piece["rows"] if piece else 0

@@ -10,42 +10,42 @@ from airflow_ml_provider.prices import PRICE_PER_PREDICTION
 
 log = logging.getLogger(__name__)
 
-TELL_EVERY = 10.0  # seconds
+LOG_EVERY = 10.0  # seconds
 
 
 def cost(predictions: int) -> str:
-    """Return in words what so many predictions cost."""
+    """Return the cost of so many predictions, in words."""
     return f"about ${predictions * PRICE_PER_PREDICTION:,.2f} at ${PRICE_PER_PREDICTION} a prediction"
 
 
 class ProgressLog:
     """Log the progress of the rows.
 
-    :param total: how many there are.
-    :param before: how many of them an earlier try has done.
-    :param clock: whose seconds are counted.
+    :param total: the number of rows.
+    :param before: the number of rows that earlier tries have done.
+    :param clock: measures the time.
     """
 
     def __init__(self, total: int, before: int, clock: Clock = CLOCK) -> None:
         self._clock = clock
         self._total = total
         self._before = before
-        self._began = self._told = self._lap = self._clock.now()
+        self._started = self._logged = self._lap = self._clock.now()
 
     def log_start(self, changed: Sequence[str]) -> None:
-        """Log how many rows there are, and what they cost."""
+        """Log how many rows are left, and what they cost."""
         if changed:
-            log.warning("Beginning anew, since this changed after the last try: %s", ", ".join(changed))
+            log.warning("Restarting from the first row, since this changed after the last try: %s", ", ".join(changed))
         left = self._total - self._before
         log.info("%s rows to predict, %s; an earlier try did %s", f"{left:,}", cost(left), f"{self._before:,}")
 
     def log_progress(self, rows: int, errors: int) -> None:
-        """Log the progress every few seconds."""
+        """Log the progress, at most every ``LOG_EVERY`` seconds."""
         now = self._clock.now()
-        if now - self._told < TELL_EVERY:
+        if now - self._logged < LOG_EVERY:
             return
-        self._told = now
-        rate = (rows - self._before) / (now - self._began)
+        self._logged = now
+        rate = (rows - self._before) / (now - self._started)
         left = (self._total - rows) / rate if rate else float("inf")
         log.info(
             "%s of %s rows (%.0f %%), %.1f/s, %d errors, %.0f s left",

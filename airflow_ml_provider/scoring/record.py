@@ -1,4 +1,4 @@
-"""The record beside an output, which changes by compare-and-swap: who claimed it last goes on, everybody else stops."""
+"""The record beside an output, changed by compare-and-swap: the try that claimed it last goes on, all others stop."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ SWAP_ATTEMPTS = 5
 
 
 class TakenOver(MachineLearningError):
-    """Raised by a try when another try, or another task, works at its output now. It has written nothing since."""
+    """Raised when another try or another task has claimed the output; this try has written nothing since."""
 
 
 class Record:
     """The record of one output.
 
-    A try claims it before it writes anything, and changes it with every step. Each change holds only over the version
-    that the try wrote last, so a try that slept through another one's claim finds out at its next step, and stops.
+    A try claims the record before it writes anything, and changes it with every step. Each change is conditional on the
+    version that this try wrote last. So a try that was suspended while another one claimed the record stops at its next
+    step.
 
     :param output_uri: the output; the record is ``progress.json`` in the folder of its parts.
     """
@@ -51,22 +52,22 @@ class Record:
         self._state: Mapping[str, object] = {}
 
     def read(self) -> Description | None:
-        """Return what the last try recorded; None when nothing is there, or nothing that can be relied on."""
+        """Return the state that the last try recorded; None if there is no record, or a damaged one."""
         with translate_s3_errors("read", self._uri):
             found = get(self._s3, self._key)
         self._etag, body = found or (None, b"")
         document = _document(body)
         if document is None:
             if found:
-                log.warning("%s is damaged or of another version; beginning anew", self._key.uri)
+                log.warning("%s is damaged or of another version; restarting from the first row", self._key.uri)
             return None
         self.uploads = cast("dict[str, str]", document["uploads"])
         return cast("Description", document["state"])
 
     def swap(self, state: Mapping[str, object]) -> None:
-        """Record a state over the version that this try has read or written last.
+        """Write a state in place of the version that this try has read or written last.
 
-        :raises TakenOver: when another try has written since.
+        :raises TakenOver: when another try has written a version since.
         """
         self._changes += 1
         body = _encoded(self.try_id, self._changes, self.uploads, state)
@@ -79,22 +80,27 @@ class Record:
                         continue
                 self._state = state
                 return
-        raise AirflowException(f"output_uri: {self._key.uri} cannot be written: each time it is another version")
+        raise AirflowException(f"output_uri: {self._key.uri} cannot be written: its version changes each time")
 
     def _has_arrived(self, body: bytes) -> bool:
-        """Return whether a refused write had succeeded before, its answer lost; else read what is there now."""
+        """Return whether a write that S3 refused had succeeded in an earlier attempt, whose answer was lost.
+
+        If not, take over the version that is there for the next attempt.
+
+        :raises TakenOver: when it is another try's.
+        """
         found = get(self._s3, self._key)
         if found is None and self._etag is None:
             return False
         if found is None:
             raise TakenOver(
-                f"output_uri: {self._key.uri} is gone: another try or task has finished {self._uri} meanwhile, or "
-                f"somebody has deleted the record. This try stops; the next one goes on by itself."
+                f"output_uri: {self._key.uri} no longer exists: another try or task has finished {self._uri} meanwhile, "
+                f"or somebody has deleted the record. This try stops; a retry continues from what is there."
             )
         if _author(found[1]) not in (self.try_id, None):
             raise TakenOver(
                 f"output_uri: another try or task (its id in {self._key.uri} is {_author(found[1])}) has taken "
-                f"{self._uri} over while this one ({self.try_id}) was away. This one stops."
+                f"{self._uri} over while this one ({self.try_id}) was suspended. This one stops."
             )
         self._etag = found[0]
         return found[1] == body
@@ -104,13 +110,13 @@ class Record:
         self.swap(self._state)
 
     def mentions(self, name: str) -> bool:
-        """Return whether the record, whoever wrote it last, names a part."""
+        """Return whether the record that is there now, of whichever try, names a part."""
         with translate_s3_errors("read", self._uri):
             found = get(self._s3, self._key)
         return found is not None and name.encode() in found[1]
 
     def delete(self) -> None:
-        """Delete the record, as this try wrote it last."""
+        """Delete the record in the version that this try wrote last."""
         with translate_s3_errors("deleted", self._uri):
             try:
                 delete(self._s3, self._key, self._etag or "")
@@ -137,13 +143,13 @@ def _parsed(body: bytes) -> dict[str, object]:
 
 
 def _document(body: bytes) -> dict[str, object] | None:
-    """Return a record that is whole and of this version, else None."""
+    """Return the record if it is undamaged and of this format version, else None."""
     document = _parsed(body)
     digest = document.pop("digest", None)
     return document if document.get("version") == VERSION and digest == _digest(document) else None
 
 
 def _author(body: bytes) -> str | None:
-    """Return the id of the try that wrote a record, also of another version; None when it cannot be told."""
+    """Return the id of the try that wrote a record, also one of another format version; None if it has none."""
     found = _parsed(body).get("try")
     return found if isinstance(found, str) else None

@@ -1,4 +1,4 @@
-"""How many rows are refused, and the first reasons why."""
+"""Count the refused rows, and keep the first reasons."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FIRST_REASONS = 3
 class Refusals:
     """Count the refused rows.
 
-    :param count: those of earlier tries.
-    :param most: how many there may be.
-    :param output_uri: the output, beside which the errors file stands.
+    :param count: the refused rows of earlier tries.
+    :param most: how many rows may be refused.
+    :param output_uri: the output, whose errors file lists them.
     """
 
     def __init__(self, count: int, most: int, output_uri: str) -> None:
@@ -33,25 +33,25 @@ class Refusals:
         return self.count > self._most
 
     def add(self, uri: str, line: int, reason: RefusedRecord) -> None:
-        """Count one; its reason is kept without the service's words, which may quote the record."""
+        """Count one refused row; its reason is kept without the service's message, which may quote the record."""
         self.count += 1
         if len(self._reasons) < FIRST_REASONS:
             self._reasons.setdefault(str(reason), f"line {line} of {uri}: {reason}")
 
     def forgive(self, errors: Piece | None) -> None:
-        """Discount the rows of a part that is made again."""
+        """Subtract the refused rows of a part that is predicted again."""
         self.count -= errors["rows"] if errors else 0
 
     def too_many(self) -> AirflowFailException:
         """Return the error for more refused rows than are allowed."""
         return AirflowFailException(
             f"max_errors: {self.count} rows got no prediction, allowed are {self._most}; {self._uri} says which and "
-            f"why{self._first_reasons()}. What was done is kept: with a higher max_errors the next try goes on behind "
+            f"why{self._first_reasons()}. What was done is kept: with a higher max_errors the next try continues after "
             f"it."
         )
 
     def all_refused(self) -> AirflowFailException:
-        """Return the error for a file without one row that could be predicted."""
+        """Return the error for a source of which every row was refused."""
         return AirflowFailException(
             f"source_uri: all {self.count} rows got no prediction; {self._uri} says why{self._first_reasons()}"
         )

@@ -1,7 +1,7 @@
-"""Rows of CSV or JSON Lines, each with its line number and the place behind it, so that reading can go on there.
+"""Read rows of CSV or JSON Lines, each with the place where the next one begins, so that reading can resume there.
 
-A line is a row: AWS's format of CSV has no end of line within a value, even a quoted one (Developer Guide,
-"Understanding the Data Format for Amazon ML"). So an open quote costs its own row and no other.
+A line is a row: AWS's format of CSV has no line break within a value, not even a quoted one (Developer Guide,
+"Understanding the Data Format for Amazon ML"). So an unclosed quote spoils its own row only.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 Values: TypeAlias = Mapping[str, "str | int | float | bool | None"]
 
 MOST_LINE_BYTES = 8 * 1024 * 1024
-HALF_A_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # of two that JSON escapes apart; alone it is no text
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # JSON escapes some characters as two surrogates; one alone is no text
 BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a row begins: the offset in the unpacked bytes, and the number of its line, from 1."""
+    """Where a row begins: the offset in the decompressed bytes, and the line number, from 1."""
 
     offset: int = 0
     line: int = 1
@@ -40,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: where it begins, where the next one does, and its values or why they cannot be read."""
+    """One row: where it begins, where it ends, and its values or the reason why they cannot be read."""
 
     begins: Place
     ends: Place
@@ -48,7 +48,7 @@ class Row:
 
 
 class _Lines:
-    """Lines of text, and where the next one begins."""
+    """The lines of a stream; ``place`` is where the next one begins."""
 
     def __init__(self, stream: io.BufferedReader, uri: str, place: Place) -> None:
         self._stream = stream
@@ -67,7 +67,7 @@ class _Lines:
             raise StopIteration
         self._check(line)
         self.place = Place(self.place.offset + len(line), self.place.line + 1)
-        # What is not UTF-8 stays recognizable, so that only its own row is refused.
+        # Bytes that are not UTF-8 become surrogates, so that only their own row is refused.
         return line.decode("utf-8-sig" if self.place.line == 2 else "utf-8", "surrogateescape")
 
     def _check(self, line: bytes) -> None:
@@ -82,22 +82,24 @@ class _Lines:
 def read(
     stream: io.BufferedReader, uri: str, format: Format, columns: Sequence[str], place: Place | None = None
 ) -> Iterator[Row]:
-    """Yield row after row; empty lines are none.
+    """Yield the rows of a stream; empty lines are skipped.
 
-    :param stream: bytes of UTF-8 from that place on.
-    :param uri: for messages.
-    :param columns: CSV: the names of the columns; the header is not in the stream any more.
-    :param place: where the stream begins.
-    :raises AirflowFailException: when the file as a whole is no such text.
+    :param stream: bytes of UTF-8 that begin at ``place``, after a CSV header.
+    :param uri: the URI for error messages.
+    :param columns: the names of CSV columns.
+    :param place: where the stream begins in the object.
+    :raises AirflowFailException: when the whole file cannot be read: it is UTF-16, damaged gzip, or no text.
     """
     lines = _Lines(stream, uri, place or Place())
     return READERS[format](lines, columns)
 
 
 def header(stream: io.BufferedReader, uri: str) -> tuple[list[str], Place]:
-    """Read the names of the columns, none from a file without any line, and say where the first row begins.
+    """Read the CSV header; return the names of the columns, and where the first row begins.
 
-    :raises AirflowFailException: when one stands twice or is empty.
+    A file without any line has no columns.
+
+    :raises AirflowFailException: when a name is empty or repeated.
     """
     lines = _Lines(stream, uri, Place())
     names = next((cells for cells in map(_cells, lines) if cells), [])
@@ -108,12 +110,13 @@ def header(stream: io.BufferedReader, uri: str) -> tuple[list[str], Place]:
 
 
 def check_columns(names: Sequence[str], where: str) -> None:
-    """Raise AirflowFailException when a name is empty, not UTF-8, or stands twice."""
+    """Raise AirflowFailException when a name is empty, repeated, or not UTF-8."""
     counts = Counter(names)
     for place, name in enumerate(names, start=1):
-        if not name or counts[name] > 1 or not _is_text(name):  # not shown: without a header it is somebody's data
+        if not name or counts[name] > 1 or not _is_text(name):
+            # The message omits the name: in a file without a header it is somebody's data.
             raise AirflowFailException(
-                f"column_names: column {place} in {where} is empty, no UTF-8 or there twice; is it a header?"
+                f"column_names: column {place} in {where} is empty, repeated or not UTF-8; is it a header?"
             )
 
 
@@ -156,7 +159,7 @@ def _parsed(line: str) -> Values | RefusedRecord:
         return RefusedRecord("it is not UTF-8")
     try:
         value = json.loads(line)
-        if HALF_A_CHARACTER.search(line):
+        if SURROGATE.search(line):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return RefusedRecord("it is not Unicode: half a character is escaped in it")

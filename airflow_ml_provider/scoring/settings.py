@@ -1,4 +1,4 @@
-"""The arguments of the S3 operators, checked once they are rendered."""
+"""Check the rendered arguments of the S3 operators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.payloads import Format
 from airflow_ml_provider.scoring.objects import ERRORS, PARTS, SHARES, errors_uri, split
-from airflow_ml_provider.scoring.plan import RowRange, limited, plan
+from airflow_ml_provider.scoring.plan import RowRange, check_row_count, plan
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -23,7 +23,7 @@ JSON_LINES_NAMES = (".jsonl", ".ndjson", ".json")
 
 @dataclass(frozen=True)
 class Input:
-    """Which rows, how they are written, and how many there may be."""
+    """The source of the rows: its URI and format, and how many rows it may have."""
 
     source_uri: str
     format: Format
@@ -40,7 +40,7 @@ class Input:
         column_names: Sequence[str] | None,
         max_predictions: int | None,
     ) -> Input:
-        """Return the input that these arguments of an operator describe.
+        """Return the input for these arguments of an operator.
 
         :raises InvalidArgument: naming the argument and what is allowed.
         """
@@ -53,15 +53,15 @@ class Input:
         return cls(source_uri, format_of("input_format", input_format, source_uri), names, max_predictions)
 
     def shares(self, s3: S3Client, workers: int = 1) -> list[list[RowRange]]:
-        """Find the rows, and divide them."""
+        """Return the rows, divided between so many workers at most."""
         found = plan(s3, self.source_uri, self.format, self.column_names, workers)
-        limited(found, self.max_predictions)
+        check_row_count(found, self.max_predictions)
         return found
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a file is read and its predictions are written; ``MachineLearningPredictS3Operator`` says what each means."""
+    """How a file is read and its predictions are written; ``MachineLearningPredictS3Operator`` documents each field."""
 
     output_uri: str
     input_format: Format
@@ -88,7 +88,7 @@ class Settings:
         rows_per_part: int,
         timeout: float,
     ) -> Settings:
-        """Return the settings that these arguments of an operator describe.
+        """Return the settings for these arguments of an operator.
 
         :raises InvalidArgument: naming the argument and what is allowed.
         """
@@ -111,7 +111,7 @@ class Settings:
         )
 
     def depends_on(self) -> Description:
-        """Return those that the output's bytes depend on."""
+        """Return the settings that the bytes of the output depend on."""
         return {
             "input_format": self.input_format,
             "output_format": self.output_format,
@@ -121,14 +121,14 @@ class Settings:
 
 
 def check_output(uri: str) -> None:
-    """Raise InvalidArgument when an output would lie among the objects of another one, which deletes them."""
+    """Raise InvalidArgument when an output has a name that belongs to another output's objects, which get deleted."""
     split("output_uri", uri)
     if PARTS in uri or uri.endswith(ERRORS):
         raise InvalidArgument(f"output_uri: {uri!r} is a name of another output's own objects (…{ERRORS}, …{PARTS}…)")
 
 
 def check_source(uri: str, output_uri: str) -> None:
-    """Raise InvalidArgument when a source is the output, or lies among its own objects, or has them in it."""
+    """Raise InvalidArgument when a source is the output, contains it, or is one of the output's own objects."""
     if uri == output_uri or (uri.endswith("/") and output_uri.startswith(uri)):
         raise InvalidArgument(f"output_uri: {output_uri!r} is the source_uri or in it; it must be elsewhere")
     own = tuple(output_uri + suffix for suffix in (PARTS, SHARES))
@@ -153,18 +153,18 @@ def key_names(value: object) -> list[str]:
 def share_of(row_ranges: Sequence[Description], output_uri: str, max_predictions: int | None) -> list[RowRange]:
     """Return one worker's share of a plan.
 
-    :raises InvalidArgument: when its rows lie among the output's own objects.
+    :raises InvalidArgument: when the source of its rows is one of the output's own objects.
     :raises AirflowFailException: when it has more rows than ``max_predictions``.
     """
     found = [RowRange(**cast("dict[str, Any]", row_range)) for row_range in row_ranges]
     for row_range in found:
         check_source(row_range.uri, output_uri)
-    limited([found], max_predictions)
+    check_row_count([found], max_predictions)
     return found
 
 
 def format_of(argument: str, format: object, uri: str) -> Format:
-    """Return the format that an argument names, or else a URI."""
+    """Return the format by an argument, or if it is None, by the name at the end of a URI."""
     if format is None:
         name = uri.removesuffix(".gz")
         return "JSON_LINES" if os.path.splitext(name)[1] in JSON_LINES_NAMES else "CSV"
@@ -174,18 +174,18 @@ def format_of(argument: str, format: object, uri: str) -> Format:
 
 
 def texts(argument: str, value: object) -> list[str]:
-    """Return a list of names, each of them once.
+    """Return an argument that must be a list of different names.
 
-    :raises InvalidArgument: when it is none.
+    :raises InvalidArgument: when it is not.
     """
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
         raise InvalidArgument(f"{argument}: it is {type(value).__name__}; it must be a list of names")
     if not all(value) or len(set(value)) < len(value):
-        raise InvalidArgument(f"{argument}: a name is empty or stands twice")
+        raise InvalidArgument(f"{argument}: a name is empty or repeated")
     return list(value)
 
 
 def at_least(argument: str, value: float, least: int) -> None:
-    """Raise InvalidArgument when an argument is no number, or a smaller one."""
+    """Raise InvalidArgument unless an argument is a number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
         raise InvalidArgument(f"{argument}: {value!r}; it must be a number of at least {least}")

@@ -1,4 +1,4 @@
-"""Many workers at one endpoint: rows and rate divided between them, and what they wrote put together."""
+"""Share the rows and the endpoint's rate between many workers, and join their outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Share(TypedDict):
-    """What one worker does: arguments of MachineLearningPredictS3Operator."""
+    """One worker's share: arguments of MachineLearningPredictS3Operator."""
 
     row_ranges: list[Description]
     output_uri: str
@@ -41,7 +41,7 @@ def divide(
     workers: int,
     max_requests_per_second: int | None,
 ) -> list[Share]:
-    """Divide rows, in order, and the endpoint's rate; the rates are whole numbers, and their sum is no higher."""
+    """Divide the rows in order, and the endpoint's rate into whole numbers whose sum does not exceed it."""
     at_least("workers", workers, 1)
     rate = max_requests_per_second
     if rate is None:
@@ -63,23 +63,26 @@ def divide(
 
 
 def _rates(rate: int, rows: Sequence[int]) -> list[int]:
-    """Divide a rate by the rows, so that all are done at once; each gets at least 1, and the sum is the rate."""
+    """Divide a rate in proportion to the rows, so that all workers end together.
+
+    Each gets at least 1, and the sum is the rate.
+    """
     left = rate - len(rows)
     upto = [left * done // sum(rows) for done in accumulate(rows, initial=0)]
     return [1 + end - begin for begin, end in pairwise(upto)]
 
 
 def _share_uri(output_uri: str, number: int) -> str:
-    """Return the URI of a share's output; it ends like the output's own, as the ending chooses the format."""
+    """Return the URI of a share's output; it ends as the output's own does, since the ending determines the format."""
     name = output_uri.rsplit("/", 1)[-1].removesuffix(".gz")
     return f"{output_uri}{SHARES}{number:04d}-{name}"
 
 
 def join(s3: S3Client, output_uri: str, summaries: Sequence[Summary]) -> Summary:
-    """Put what the workers wrote together, and then delete it; a second time finds that done.
+    """Join the outputs of the workers, and delete them; a retry finds a complete output and changes nothing.
 
     :raises AirflowFailException: when there is nothing to join, or no row has a prediction.
-    :raises TakenOver: when another try or task works at this output.
+    :raises TakenOver: when another try or task has claimed this output.
     """
     if not summaries:
         raise AirflowFailException("summaries: there are none")
@@ -122,21 +125,21 @@ def _errors(summaries: Sequence[Summary]) -> list[tuple[str, str]]:
 
 
 def _source(s3: S3Client, uri: str, etag: str) -> Source:
-    """Return an object that a worker wrote.
+    """Return the object that a worker wrote.
 
-    :raises AirflowException: when it is not there any more.
+    :raises AirflowException: when it no longer exists.
     """
     found = head(s3, Key(*split("output_uri", uri)))
     if found is None or found.etag != etag:
         raise AirflowException(
-            f"summaries: there is no object at {uri}, or it is not the one that the summary is of: clear the worker "
-            f"that wrote it, and all the others with it when an earlier run of this task has put them together"
+            f"summaries: the object at {uri} does not exist, or was changed after the summary: clear the worker that "
+            f"wrote it, and all other workers too if an earlier run of this task has joined their outputs"
         )
     return Source(uri, found.etag, found.size)
 
 
 def _delete_shares(s3: S3Client, output: Output, summaries: Sequence[Summary]) -> None:
-    """Delete the versions that the summaries are of; what a later run has written in their place is its own."""
+    """Delete the objects in the versions that the summaries name, and not what a later run has written since."""
     versions = [(Key(*split("output_uri", uri)), etag) for uri, etag in _outputs(summaries) + _errors(summaries)]
     seen = [(key, etag) for key, etag in versions if (found := head(s3, key)) and found.etag == etag]
     output.record.confirm()

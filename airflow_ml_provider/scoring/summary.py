@@ -1,4 +1,4 @@
-"""What a file of predictions came to."""
+"""The summary of an output, which the operator returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Summary(TypedDict):
-    """What a file of predictions came to; ``seconds`` and ``rate`` (rows a second) are of all tries together."""
+    """The summary of an output; ``seconds`` and ``rate`` (rows a second) are those of all tries together."""
 
     output_uri: str
     output_format: Format
@@ -28,7 +28,7 @@ class Summary(TypedDict):
 
 
 def summary(settings: Settings, parts: Parts) -> Summary:
-    """Return what an output came to."""
+    """Return the summary of an output from its record of progress."""
     progress, rows, refused = parts.progress, parts.rows(), parts.rows("errors")
     whole = progress["whole"]
     return Summary(

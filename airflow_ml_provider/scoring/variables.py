@@ -1,4 +1,4 @@
-"""Which values of a row go to the model, and which stand beside its prediction."""
+"""Select the values of a row that are sent to the model, by the schema of the model's training data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A schema's words, and the older ones that AWS takes too.
+# The keys of a schema, and the older ones that AWS accepts too.
 ATTRIBUTES = ("attributes", "variables")
 NAMES = ("attributeName", "variableName", "fieldName")
 TARGETS = ("targetAttributeName", "targetFieldName")
@@ -28,14 +28,18 @@ TARGETS = ("targetAttributeName", "targetFieldName")
 
 @dataclass(frozen=True)
 class Variables:
-    """What the model knows: None for ``known`` when nobody could say."""
+    """The variables of a model.
+
+    ``known`` is None if the schema could not be read. ``ignored`` are columns that are not sent, ``keys`` the key
+    columns, which every row must have.
+    """
 
     known: frozenset[str] | None
     ignored: frozenset[str]
     keys: Sequence[str]
 
     def record(self, values: Values | RefusedRecord) -> Values | RefusedRecord:
-        """Return what is sent of a row, or why it cannot be."""
+        """Return the values of a row that are sent, or the reason why it cannot be sent."""
         if isinstance(values, RefusedRecord):
             return values
         if fault := self.fault(values):
@@ -43,7 +47,7 @@ class Variables:
         return {name: value for name, value in values.items() if name not in self.ignored}
 
     def fault(self, names: Collection[str]) -> str:
-        """Return what is wrong with a row or a header of these names, or nothing."""
+        """Return what is wrong with a row or a header that has these names; empty if nothing is."""
         for name in self.keys:
             if name not in names:
                 return f"it has no key column {name!r}{did_you_mean(name, names)}"
@@ -58,25 +62,25 @@ class Variables:
         return "" if is_sent else "it has no variable of the model"
 
     def check_header(self, columns: Sequence[str], uri: str) -> None:
-        """Raise AirflowFailException when a header makes every row below it one that is refused."""
+        """Raise AirflowFailException when every row below this header would be refused."""
         if fault := self.fault(columns):
             raise AirflowFailException(f"source_uri: the header of {uri}: {fault}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a question with the nearest name, or nothing where none is near."""
+    """Return a question with the most similar name; empty if no name is similar."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
     found = difflib.get_close_matches(name.casefold(), by_folded, 1)
     return f" (did you mean {by_folded[found[0]]!r}?)" if found else ""
 
 
-def get_patiently(
+def get_with_retries(
     hook: MachineLearningClientHook, operation: str, id_member: str, resource_id: str, timeout: float, **more: object
 ) -> dict[str, object]:
-    """Return a Get's answer; errors that pass, and answers that are none of the service's, are asked again.
+    """Return a Get's answer; retry transient errors, and answers that do not come from the service.
 
-    :param timeout: seconds to go on for.
-    :raises DeadlinePassed: when they did not pass in time.
+    :param timeout: seconds during which they are retried.
+    :raises DeadlinePassed: when they have lasted for all of ``timeout``.
     """
     from botocore.parsers import ResponseParserError
 
@@ -99,9 +103,10 @@ def variables(
     excluded: Collection[str],
     timeout: float,
 ) -> Variables:
-    """Read the schema of the model's training data: its target is not sent, nor is a key that is no variable.
+    """Return the variables of a model by the schema of its training data.
 
-    Without permission to see the data source everything is sent but ``excluded``.
+    Ignored are ``excluded``, the schema's target, and keys that are no variables. Without permission to read the
+    schema only ``excluded`` is ignored.
     """
     schema = read_schema(hook, model, timeout)
     known = known_variables(schema)
@@ -113,14 +118,14 @@ def variables(
 def unknown_variables(
     hook: MachineLearningClientHook, ml_model_id: str, names: Iterable[str], timeout: float
 ) -> list[str] | None:
-    """Return those names that are no variables of a model, each with the nearest one; None when nobody may know.
+    """Return the names that are no variables of a model, each with a similar one; None if the schema cannot be read.
 
-    :param timeout: seconds to go on for while errors that pass come back.
+    :param timeout: seconds during which transient errors are retried.
     """
     from botocore.exceptions import ClientError
 
     try:
-        model = get_patiently(hook, "GetMLModel", "MLModelId", ml_model_id, timeout)
+        model = get_with_retries(hook, "GetMLModel", "MLModelId", ml_model_id, timeout)
     except ClientError:
         return None
     known = known_variables(read_schema(hook, model, timeout))
@@ -130,21 +135,21 @@ def unknown_variables(
 
 
 def read_schema(hook: MachineLearningClientHook, model: Mapping[str, object], timeout: float) -> Mapping[str, object]:
-    """Return the schema of a model's training data; an empty one where nobody may read it, or there is none."""
+    """Return the schema of a model's training data; an empty one if it may not be read or does not exist."""
     from botocore.exceptions import ClientError
 
     try:
         data_source_id = str(model["TrainingDataSourceId"])
-        answer = get_patiently(hook, "GetDataSource", "DataSourceId", data_source_id, timeout, Verbose=True)
+        answer = get_with_retries(hook, "GetDataSource", "DataSourceId", data_source_id, timeout, Verbose=True)
         schema = json.loads(str(answer.get("DataSourceSchema") or "{}"))
     except (ClientError, ValueError, LookupError) as error:
-        log.warning("What variables the model has is not known: %s", error)
+        log.warning("The variables of the model are unknown: %s", error)
         return {}
     return cast("Mapping[str, object]", schema) if isinstance(schema, dict) else {}
 
 
 def target(schema: Mapping[str, object]) -> set[str]:
-    """Return the name of the schema's target, if it has one."""
+    """Return the name of the schema's target in a set; an empty set if it has none."""
     return {str(schema[word]) for word in TARGETS if schema.get(word)}
 
 

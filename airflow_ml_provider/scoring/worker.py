@@ -1,4 +1,4 @@
-"""A file in, predictions out: everything between the rows and the parts."""
+"""Predict for the rows of a source, and write the predictions part by part until the output is complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_ml_provider.scoring.progress_log import ProgressLog, log
 from airflow_ml_provider.scoring.refusals import Refusals
 from airflow_ml_provider.scoring.rows import Place, Row
 from airflow_ml_provider.scoring.summary import Summary, summary
-from airflow_ml_provider.scoring.variables import get_patiently, variables
+from airflow_ml_provider.scoring.variables import get_with_retries, variables
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -33,15 +33,15 @@ MOST_REPAIRS = 5
 
 
 class Scoring:
-    """Predict for the rows of some row_ranges, and write the predictions to one object.
+    """Predict for the rows of row ranges, and write the predictions to one object.
 
-    :param hook: for the model, its endpoint, and S3.
+    :param hook: the hook for the model, its endpoint, and S3.
     :param ml_model_id: the model.
     :param row_ranges: the rows, in order.
-    :param settings: how, and to which object.
-    :param is_share: whether the rows are one worker's of many; then all of them may be refused.
-    :raises AirflowException: when there is no endpoint, or the output is not writable.
-    :raises AirflowFailException: when a header shows that every row would be refused.
+    :param settings: how to read and write, and the output.
+    :param is_share: whether the rows are one worker's share; then it is no error if all of them are refused.
+    :raises AirflowException: when there is no endpoint, or the output cannot be written.
+    :raises AirflowFailException: when every row would be refused by its header.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Scoring:
         is_share: bool = False,
     ) -> None:
         self._s3 = hook.s3
-        self._stretches = row_ranges
+        self._row_ranges = row_ranges
         self._lines = Lines(settings, row_ranges)
         self._settings = settings
         self._is_share = is_share
@@ -77,10 +77,10 @@ class Scoring:
         self._done: list[Done] = []
 
     def run(self) -> Summary:
-        """Predict for every row that is not done yet, and put the output together.
+        """Predict for every row that is not done yet, and complete the output.
 
-        :raises AirflowFailException: when more rows are refused than allowed; what was done is written.
-        :raises TakenOver: when another try works at this output.
+        :raises AirflowFailException: when more rows are refused than allowed; what was done is saved.
+        :raises TakenOver: when another try has claimed this output.
         """
         self._progress_log.log_start(self._parts.changed)
         for _ in range(MOST_REPAIRS):
@@ -97,23 +97,23 @@ class Scoring:
                 self._progress_log.end(answers.summary(self._parts.progress["tally"]))
                 return summary(self._settings, self._parts)
         raise AirflowException(
-            f"output_uri: parts of {self._settings.output_uri} were damaged {MOST_REPAIRS} times; does its S3 keep "
-            f"what is written?"
+            f"output_uri: parts of {self._settings.output_uri} were missing or damaged {MOST_REPAIRS} times; does this "
+            f"S3 keep what is written?"
         )
 
     def _get_model(self) -> dict[str, object]:
-        return get_patiently(self._hook, "GetMLModel", "MLModelId", self._ml_model_id, self._settings.timeout)
+        return get_with_retries(self._hook, "GetMLModel", "MLModelId", self._ml_model_id, self._settings.timeout)
 
     def _check_headers(self) -> None:
-        """Raise AirflowFailException for a header that no row below can make up for."""
+        """Raise AirflowFailException for a header below which every row would be refused."""
         checked: set[tuple[str, ...]] = set()
-        for row_range in self._stretches if self._settings.input_format == "CSV" else ():
+        for row_range in self._row_ranges if self._settings.input_format == "CSV" else ():
             if (columns := tuple(row_range.columns)) not in checked:
                 self._variables.check_header(columns, row_range.uri)
                 checked.add(columns)
 
     def _repair(self) -> None:
-        """Predict again for the rows of damaged parts, each part as a whole."""
+        """Predict for all rows of damaged parts again, and replace the parts."""
         for number in self._parts.damaged():
             part = self._parts.progress["parts"][number]
             log.warning("Part %s is missing or damaged; its rows are predicted again", part["name"])
@@ -134,32 +134,34 @@ class Scoring:
     def _answers(
         self, rows: Iterator[tuple[int, Row]]
     ) -> Generator[tuple[int, Row, Prediction | RefusedRecord], None, None]:
-        records = (((row_range, self._kept(row)), self._variables.record(row.values)) for row_range, row in rows)
+        """Yield each row with its prediction; what waits for one keeps no more of the row than is written."""
+        records = (((row_range, self._key_values(row)), self._variables.record(row.values)) for row_range, row in rows)
         with closing(self._predictor.predict(records)) as predictions:
             for (row_range, row), answer in predictions:
                 yield row_range, row, answer
 
     def _begin(self, number: int) -> End | None:
-        """Return where a part begins; None for the first."""
+        """Return where a part begins, which is the end of the one before; None for the first."""
         return self._parts.progress["parts"][number - 1]["end"] if number else None
 
     def _rows(self, begin: End | None, end: End | None = None) -> Iterator[tuple[int, Row]]:
+        """Yield the rows from one place to another, each with the number of its row range."""
         place = Place(begin["offset"], begin["line"]) if begin else None
-        for number in range(begin["range"] if begin else 0, len(self._stretches)):
-            for row in self._stretches[number].read(self._s3, self._settings.input_format, place):
+        for number in range(begin["range"] if begin else 0, len(self._row_ranges)):
+            for row in self._row_ranges[number].read(self._s3, self._settings.input_format, place):
                 if end and (number, row.begins.offset) >= (end["range"], end["offset"]):
                     return
                 yield number, row
             place = None
 
-    def _kept(self, row: Row) -> Row:
-        """Return the row with no more of its values than are written beside its prediction."""
+    def _key_values(self, row: Row) -> Row:
+        """Return the row with the values of the key columns alone, which are written beside its prediction."""
         if isinstance(row.values, RefusedRecord):
             return row
         return Row(row.begins, row.ends, {name: row.values.get(name) for name in self._settings.key_columns})
 
     def _check_end(self) -> None:
-        """Raise when there is nothing to put together, or what there is may be of two models."""
+        """Raise when all rows were refused, or the predictions may come from two versions of the model."""
         if self._written == self._refusals.count and not self._is_share:
             self._parts.write_errors()
             self._parts.clear()
@@ -167,23 +169,23 @@ class Scoring:
         now = _model_versions(self._get_model())
         if changed := [name for name, value in now.items() if self._parts.progress["depends_on"][name] != value]:
             raise AirflowException(
-                f"MLModel {self._ml_model_id} in {self._hook.conn_region_name}: this changed while it predicted: "
-                f"{', '.join(changed)}. The next try begins anew."
+                f"MLModel {self._ml_model_id} in {self._hook.conn_region_name}: this changed during the predictions: "
+                f"{', '.join(changed)}. The next try restarts from the first row."
             )
 
     def _take(self, done: Done) -> None:
         self._done.append(done)
         if isinstance(done.answer, RefusedRecord):
-            self._refusals.add(self._stretches[done.row_range].uri, done.row.begins.line, done.answer)
+            self._refusals.add(self._row_ranges[done.row_range].uri, done.row.begins.line, done.answer)
             self._check_refused()
         if len(self._done) >= self._settings.rows_per_part:
             self._write()
         self._progress_log.log_progress(self._written + len(self._done), self._refusals.count)
 
     def _write(self, number: int | None = None) -> None:
-        """Write a part of what is done. An exception from outside, as a time-out's, may come at every point here.
+        """Write what is done as a part. An exception from outside, such as a timeout's, may be raised at any point here.
 
-        :param number: the part in whose place it stands; its rows count only once.
+        :param number: the number of the part that it replaces, whose rows are counted already.
         """
         done, self._done = self._done, []
         if not done:
@@ -205,7 +207,7 @@ class Scoring:
 
 
 def _model_versions(model: Mapping[str, object]) -> Description:
-    """Return what of a model and its endpoint the predictions depend on."""
+    """Return the members of a model and its endpoint that the predictions depend on."""
     created_at = endpoint_info(model).get("CreatedAt")
     return {"score_threshold": to_json(model.get("ScoreThreshold")), "endpoint_created_at": created_at}
 

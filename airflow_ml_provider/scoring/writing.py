@@ -1,4 +1,4 @@
-"""Writes to S3 under a condition, and uploads that can be taken back until they are completed."""
+"""Write to S3 under conditions, with uploads that can be aborted until they are completed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import CompletedMultipartUploadTypeDef, CompletedPartTypeDef
 
-CHUNK_BYTES = 5 * 1024 * 1024  # of an upload, and so of memory: S3's least; it takes 10,000 of them
-GZIP = 31  # zlib's wbits for it; its header then has no time, so that the same rows make the same bytes
+CHUNK_BYTES = 5 * 1024 * 1024  # S3's least for a part of an upload, which may have 10,000; one at a time is in memory
+GZIP = 31  # zlib's wbits for gzip; its header has no time then, so that the same rows give the same bytes
 CONFLICT = "ConditionalRequestConflict"
 REFUSED = frozenset({"PreconditionFailed", "412", CONFLICT, "409", "NoSuchKey", "NoSuchUpload", "404"})
 MISSING = frozenset({"NoSuchKey", "404"})
 
 
 class ConditionFailed(MachineLearningError):
-    """Raised when S3 did not write: the object is no longer what was seen, or the upload is gone."""
+    """Raised when S3 refuses a conditional write: the object is another version, or the upload no longer exists."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """One object's place."""
+    """The bucket and the key of an object."""
 
     bucket: str
     name: str
@@ -40,7 +40,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Found:
-    """One version of an object, as S3 describes it."""
+    """One version of an object, as HeadObject describes it."""
 
     etag: str
     size: int
@@ -60,7 +60,7 @@ def _condition() -> Iterator[None]:
 
 
 def head(s3: S3Client, key: Key) -> Found | None:
-    """Return what S3 knows of an object, None when there is none."""
+    """Return the present version of an object, None if there is none."""
     from botocore.exceptions import ClientError
 
     try:
@@ -73,7 +73,7 @@ def head(s3: S3Client, key: Key) -> Found | None:
 
 
 def get(s3: S3Client, key: Key, etag: str | None = None) -> tuple[str, bytes] | None:
-    """Return ETag and bytes of an object, None when it is missing or of another version than ``etag``."""
+    """Return ETag and bytes of an object, None if it does not exist or is another version than ``etag``."""
     etags = []
 
     def read() -> bytes:
@@ -92,9 +92,9 @@ def get(s3: S3Client, key: Key, etag: str | None = None) -> tuple[str, bytes] | 
 
 
 def put(s3: S3Client, key: Key, body: bytes, seen: str | None) -> str:
-    """Write an object over the version that was seen, a new one when none was, and return its ETag.
+    """Write an object in place of the version ``seen``, or a new object if that is None, and return its ETag.
 
-    :raises ConditionFailed: when it is another version now.
+    :raises ConditionFailed: when the object is another version now.
     """
     with _condition():
         if seen:
@@ -105,7 +105,7 @@ def put(s3: S3Client, key: Key, body: bytes, seen: str | None) -> str:
 
 
 def put_part(s3: S3Client, key: Key, body: bytes) -> str:
-    """Write an object that nobody else writes, and return its ETag."""
+    """Write an object without a condition, since no other try uses its name, and return its ETag."""
     return _etag(s3.put_object(Bucket=key.bucket, Key=key.name, Body=body))
 
 
@@ -116,11 +116,11 @@ def _etag(answer: Mapping[str, object]) -> str:
 
 
 def delete(s3: S3Client, key: Key, seen: str) -> None:
-    """Delete that version of an object; one that is gone is deleted already.
+    """Delete an object in the version ``seen``; one that does not exist counts as deleted.
 
-    An S3 that knows no conditional deletes deletes whatever version is there.
+    An S3 without conditional deletes deletes whichever version is there.
 
-    :raises ConditionFailed: when it is another version now.
+    :raises ConditionFailed: when the object is another version now.
     """
     from botocore.exceptions import ClientError
 
@@ -137,9 +137,9 @@ def delete(s3: S3Client, key: Key, seen: str) -> None:
 
 
 class Upload:
-    """An object being written, which appears when it is completed, unless somebody has aborted it before.
+    """A multipart upload: the object appears when the upload is completed, unless it was aborted before.
 
-    :param metadata: what the object says of itself.
+    :param metadata: the metadata of the object.
     """
 
     def __init__(self, s3: S3Client, key: Key, metadata: Mapping[str, str]) -> None:
@@ -150,7 +150,7 @@ class Upload:
         self.id = answer["UploadId"]
 
     def send(self, pieces: Iterable[bytes]) -> None:
-        """Send the bytes, packed when the name ends in ``.gz``, a chunk at a time."""
+        """Send the bytes in chunks, compressed if the name ends in ``.gz``."""
         for chunk in _chunks(_packed(pieces) if self._key.name.endswith(".gz") else pieces):
             number = len(self._parts) + 1
             with _condition():
@@ -161,9 +161,9 @@ class Upload:
             self.size += len(chunk)
 
     def complete(self, seen: str | None) -> None:
-        """Complete the upload over the version that was seen, or as a new object when none was.
+        """Complete the upload in place of the version ``seen``, or as a new object if that is None.
 
-        :raises ConditionFailed: when it is another version now, or the upload was aborted.
+        :raises ConditionFailed: when the object is another version now, or the upload was aborted.
         """
         parts: CompletedMultipartUploadTypeDef = {"Parts": self._parts}
         with _condition():
@@ -186,7 +186,7 @@ class Upload:
 
 
 def abort(s3: S3Client, key: Key, upload_id: str) -> None:
-    """Take an upload back; one that is completed or aborted is no error."""
+    """Abort an upload; one that is completed or aborted already is no error."""
     with suppress(ConditionFailed), _condition():
         s3.abort_multipart_upload(Bucket=key.bucket, Key=key.name, UploadId=upload_id)
 
@@ -198,7 +198,7 @@ def _packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes in chunks of a size that S3 takes as a part: at least one, which may be empty."""
+    """Yield the bytes in chunks large enough for S3: at least one, even if it is empty."""
     waiting = bytearray()
     is_first = True
     for piece in pieces:

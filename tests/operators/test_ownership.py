@@ -31,8 +31,8 @@ class Run:
                     task_id="delete", ml_model_id=ml_model_id, created_by="create"
                 )
                 self.kept = []
-                log_kept = self.delete.kept
-                self.delete.kept = lambda register, reason: self.kept.append(reason) or log_kept(register, reason)
+                keep = self.delete.keep
+                self.delete.keep = lambda register, reason: self.kept.append(reason) or keep(register, reason)
 
     def execute(self, task_id, map_index=-1):
         return getattr(self, task_id).execute(

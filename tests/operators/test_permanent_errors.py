@@ -14,7 +14,7 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException, T
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.ml_model import MachineLearningGetMLModelOperator
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
-from airflow_ml_provider.scoring.objects import failures
+from airflow_ml_provider.scoring.objects import translate_s3_errors
 from tests.helpers import endpoints
 from tests.helpers.deferred import finish, resume
 
@@ -103,7 +103,7 @@ def test_an_argument_that_cannot_be_right_is_not_retried(task, amazon_ml_local):
 def test_what_s3_denies_is_not_retried(code, is_retried):
     """Neither by permissions of the bucket nor of the task."""
     message = f"output_uri: s3://bucket/out cannot be written: .*{code}"
-    with pytest.raises(AirflowException, match=message) as caught, failures("written", "s3://bucket/out"):
+    with pytest.raises(AirflowException, match=message) as caught, translate_s3_errors("written", "s3://bucket/out"):
         raise ClientError({"Error": {"Code": code, "Message": "no"}}, "PutObject")
     assert isinstance(caught.value, AirflowFailException) != is_retried
 

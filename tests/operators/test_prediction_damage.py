@@ -146,7 +146,9 @@ def test_an_s3_that_keeps_nothing_fails(bucket, endpoint, monkeypatch):
         return original(client, operation, parameters)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    with pytest.raises(AirflowException, match=r"output_uri: parts of s3://bucket/out\.csv were damaged 5 times"):
+    with pytest.raises(
+        AirflowException, match=r"output_uri: parts of s3://bucket/out\.csv were missing or damaged 5 times"
+    ):
         predict()
     assert OUTPUT not in bucket.uris()
     assert endpoint.requests.count("Predict") == 60 * 5
@@ -160,7 +162,9 @@ def test_a_stale_try_stops_at_its_next_write(bucket, endpoint, at_write):
         return answer()
 
     at_write("/000001-", taken_over)
-    with pytest.raises(TakenOver, match=r"s3://bucket/out\.csv.parts/progress\.json is gone: another try or task has"):
+    with pytest.raises(
+        TakenOver, match=r"s3://bucket/out\.csv.parts/progress\.json no longer exists: another try or task has"
+    ):
         predict(rows_per_part=10)
     assert got(bucket) == expected()
     assert bucket.uris() == {SOURCE, OUTPUT}
@@ -256,7 +260,7 @@ def test_an_answer_with_more_than_was_asked_for_is_an_error(bucket, endpoint, mo
         return original(client, operation, parameters)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    with pytest.raises(AirflowException, match=rf"source_uri: {SOURCE}: S3 sent {len(FILE)} bytes, asked for were \d+"):
+    with pytest.raises(AirflowException, match=rf"source_uri: {SOURCE}: S3 sent {len(FILE)} bytes instead of \d+"):
         predict(rows_per_part=10)
     assert OUTPUT not in bucket.uris()
 

@@ -254,7 +254,7 @@ def test_a_change_in_mid_run_is_an_error_and_the_next_try_begins_anew(bucket, en
             endpoint.clock.advance(3600)
 
     monkeypatch.setattr(parts.Parts, "write", write)
-    with pytest.raises(AirflowException, match="ml-1 in us-east-1: this changed while it predicted") as caught:
+    with pytest.raises(AirflowException, match="ml-1 in us-east-1: this changed during the predictions") as caught:
         predict(rows_per_part=20, timeout=10_000)
     assert not isinstance(caught.value, AirflowFailException)
     assert OUTPUT not in bucket.uris()
@@ -547,7 +547,7 @@ def test_a_file_that_is_none_is_an_error(bucket, endpoint, body, message):
         ({"row_ranges": []}, "source_uri, row_ranges: exactly one"),
         ({"ml_model_id": None}, "ml_model_id: it is None"),
         ({"key_columns": "id"}, "key_columns: it is str; it must be a list of names"),
-        ({"column_names": ["a", "a"]}, "column_names: a name is empty or stands twice"),
+        ({"column_names": ["a", "a"]}, "column_names: a name is empty or repeated"),
         ({"excluded_attribute_names": [1]}, "excluded_attribute_names: it is list; it must be a list of names"),
         ({"input_format": "XML"}, "input_format: 'XML'; it must be CSV or JSON_LINES"),
         ({"output_format": "XML"}, "output_format: 'XML'; it must be CSV or JSON_LINES"),
