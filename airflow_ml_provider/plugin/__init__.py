@@ -22,9 +22,10 @@ async def pages(
     receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
     send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
 ) -> None:
-    """Serve the page's files, which hold no data: the browser reads that by Airflow's API with the reader's session.
+    """Serve the page's files as an ASGI application.
 
-    An ASGI application that imports nothing until the api-server calls it, so that no other process pays for it.
+    The files hold no data: the browser gets that from Airflow's API with the user's own session. The import stands
+    inside, so that only the api-server pays for it.
     """
     from starlette.staticfiles import StaticFiles
 
@@ -49,6 +50,6 @@ class AmazonMachineLearningPlugin(AirflowPlugin):
 
     @classmethod
     def on_load(cls, *args: Any, **kwargs: Any) -> None:
-        """Log that the page is absent where Airflow is too old for it."""
+        """Log on an older Airflow that the page is not available."""
         if not HAS_PAGES:
-            log.info("The page of Amazon ML endpoints needs Airflow 3.2 or newer, and is absent.")
+            log.info("The page of Amazon ML endpoints is not available: it needs Airflow 3.2 or newer.")

@@ -1,1 +1,1 @@
-"""Evaluation reports: how a model's predictions compare with the truth, as a page and as JSON."""
+"""Evaluation reports: how a model's predictions compare with the true labels, as a page and as JSON."""

@@ -1,4 +1,4 @@
-"""What is to see of a BINARY model: curves, distributions, thresholds."""
+"""Measure a BINARY model: curves, distributions, thresholds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Curve(TypedDict):
 
 
 class Distribution(TypedDict):
-    """How many rows of each class have a score between two edges."""
+    """The number of rows of each class whose score is between two edges."""
 
     Edges: list[float]
     Class0: list[int]
@@ -37,7 +37,7 @@ class Distribution(TypedDict):
 
 
 class Binary(TypedDict):
-    """Everything about a BINARY model; a second model may have no threshold that reaches the goal."""
+    """The measurements of a BINARY model; a second model may have no threshold that reaches the goal."""
 
     Metrics: dict[str, float]
     AtScoreThreshold: AtThreshold
@@ -54,8 +54,8 @@ class Binary(TypedDict):
 def binary(results: Results, goal: Goal, must_reach: bool = True) -> Binary:
     """Measure a BINARY model.
 
-    :param must_reach: whether it is an error when no threshold reaches the goal.
-    :raises AirflowFailException: when there is one class only, or no threshold reaches the goal.
+    :param must_reach: whether it is an error if no threshold reaches the goal.
+    :raises AirflowFailException: when all rows have one class, or no threshold reaches the goal.
     """
     truth, scores = results.truth, results.predicted
     if truth.min() == truth.max():
@@ -97,9 +97,9 @@ def _best(counts: Counts, goal: Goal, must_reach: bool) -> list[float]:
 
 
 def _thin(x: Floats, y: Floats) -> Curve:
-    """Return points of a curve that follow each other at about the same distance."""
-    way = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
-    places = np.unique(np.searchsorted(way, np.linspace(0, way[-1], CURVE_POINTS)))
+    """Return points of a curve at about equal distances along it."""
+    length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
+    places = np.unique(np.searchsorted(length, np.linspace(0, length[-1], CURVE_POINTS)))
     return Curve(X=x[places].tolist(), Y=y[places].tolist())
 
 

@@ -1,4 +1,4 @@
-"""Rows of predictions in S3, read in chunks that know their place."""
+"""Read rows of predictions in S3, in chunks that know their place in the object."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ CHUNK_ROWS = 10_000  # with 100 classes some 60 MB of text
 
 
 class Chunk(NamedTuple):
-    """Some rows of one object; one without cells is a record that has no prediction.
+    """Consecutive rows of one object; a row without cells is a record that got no prediction.
 
-    ``first`` is the number of the first row in the object, from 1; a CSV header is no row.
+    ``first`` is the number of its first row in the object, from 1, without a CSV header.
     """
 
     uri: str
@@ -39,14 +39,14 @@ class Chunk(NamedTuple):
     rows: list[Cells]
 
     def bad(self, index: int, column: str, problem: str) -> AirflowFailException:
-        """Return the error for one cell; it shows no value, which may be somebody's data."""
+        """Return the error for one cell; its message omits the value, which is somebody's data."""
         return AirflowFailException(f"row {self.first + index:,} of {self.uri}, column {column!r}: {problem}")
 
 
 def find_results(s3: S3Client, argument: str, uri: str) -> list[Source]:
     """Return the object, or the objects under a prefix that ends in a slash.
 
-    :raises AirflowFailException: naming the argument, when there is none.
+    :raises AirflowFailException: naming the argument, when no object exists.
     """
     try:
         with _named(uri):
@@ -58,8 +58,8 @@ def find_results(s3: S3Client, argument: str, uri: str) -> list[Source]:
 def read_chunks(s3: S3Client, source: Source, format: Format, cut_json: CutJSON) -> Iterator[Chunk]:
     """Yield the rows of an object.
 
-    :param cut_json: given the first object of JSON Lines, return the header and what makes a row out of each object.
-    :raises AirflowFailException: when the object is cut or is no such text; the message names the line.
+    :param cut_json: takes the first object of JSON Lines; returns the header, and a function from an object to a row.
+    :raises AirflowFailException: when the object is cut or has another format; the message names the line.
     """
     with _named(source.uri):
         stream = TextIOWrapper(open_at(s3, source), encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -85,7 +85,10 @@ def _named(uri: str) -> Iterator[None]:
 
 
 def _whole_lines(stream: TextIOWrapper, source: Source) -> Iterator[str]:
-    """Yield the lines; gzip has a checksum, of plain text only the end of the last line shows that it is whole."""
+    """Yield the lines, and raise AirflowFailException if the last one has no line break: then the object is cut.
+
+    A gzip object has a checksum of its own.
+    """
     line = "\n"
     for line in stream:
         yield line

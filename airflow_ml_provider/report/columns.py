@@ -1,4 +1,4 @@
-"""Which columns of results hold the true label, the prediction and the keys."""
+"""Find the columns of results that hold the true label, the prediction and the keys."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 ModelType = Literal["BINARY", "MULTICLASS", "REGRESSION"]
 
-# The column that holds the prediction: in the output of PredictS3, and in a result of a batch prediction. There a
-# MULTICLASS model has a column for each class instead, and they stand behind the true label.
+# Type of model → the column of the prediction: in the output of PredictS3, and in the results of a batch prediction. In
+# the latter a MULTICLASS model has a column for each class instead, after the true label.
 PREDICTED = {"BINARY": "predictedScore", "MULTICLASS": "predictedLabel", "REGRESSION": "predictedValue"}
 BATCH_PREDICTED = {"BINARY": "score", "REGRESSION": "score"}
 BATCH_ANSWERS = ("bestAnswer",)
@@ -23,7 +23,7 @@ BATCH_ANSWERS = ("bestAnswer",)
 
 @dataclass(frozen=True)
 class Model:
-    """The model that has predicted."""
+    """The model that made the predictions."""
 
     ml_model_id: str
     name: str
@@ -33,13 +33,13 @@ class Model:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the results of one model are.
+    """The results of one model in S3.
 
-    :param argument: which argument names them, for messages.
+    :param argument: the argument that names them, for error messages.
     :param uris: objects, or prefixes that end in a slash.
-    :param format: None means each object's by its name.
+    :param format: the format of all objects; None means by the name of each.
     :param is_batch: whether a batch prediction has written them, else PredictS3.
-    :param record_count: how many rows there must be, None if nobody knows.
+    :param record_count: the number of rows that there must be, None if it is unknown.
     """
 
     argument: str
@@ -53,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Columns:
-    """Where in a row the true label, the prediction and the keys are."""
+    """The places in a row of the true label, the prediction and the keys."""
 
     truth: int
     predicted: Sequence[int]
@@ -91,7 +91,7 @@ def _index(chunk: Chunk, column: str, what: str) -> int:
 def json_cutter(
     source: Source,
 ) -> Callable[[dict[str, object]], tuple[list[str], Callable[[dict[str, object]], Cells]]]:
-    """Return what finds the cells of JSON Lines: the true label, the prediction, the keys."""
+    """Return the ``cut_json`` of ``read_chunks``, whose rows are the true label, the prediction and the keys."""
 
     def cut(first: dict[str, object]) -> tuple[list[str], Callable[[dict[str, object]], Cells]]:
         truth, predicted = source.true_label_column, PREDICTED[source.model.type]
@@ -107,6 +107,6 @@ def json_cutter(
 
 
 def _score(found: Mapping[str, object]) -> object:
-    """Return the one score of a BINARY model's prediction: that of class 1, whatever label it stands under."""
+    """Return the one score of a BINARY model's prediction: it is that of class 1, whatever its label."""
     value = found.get("predictedScores")
     return next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else None

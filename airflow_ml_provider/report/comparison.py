@@ -1,4 +1,4 @@
-"""What differs between two models on the same rows."""
+"""Compare two models on the same rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 10
 
 
 class Difference(TypedDict):
-    """One row on which both models differ much. For BINARY the two are scores, else predictions."""
+    """One row on which the models differ most. For BINARY models the predictions are scores."""
 
     Row: int
     TrueLabel: str | float
@@ -27,7 +27,7 @@ class Difference(TypedDict):
 
 
 class Comparison(TypedDict):
-    """What differs. Of REGRESSION models the one that is closer to the truth counts as right."""
+    """How two models differ. Of REGRESSION models the one that is closer to the true value counts as right."""
 
     Rows: int
     MatchedBy: list[str]
@@ -41,9 +41,9 @@ class Comparison(TypedDict):
 
 
 def check_same_rows(first: Results, other: Results) -> list[str]:
-    """Return the columns by which the rows of two models are the same.
+    """Return the columns in which the rows of both models are the same: the true label, and key columns.
 
-    :raises AirflowFailException: naming the place of the first difference.
+    :raises AirflowFailException: naming the place of the first row that differs.
     """
     if first.total != other.total:
         raise AirflowFailException(
@@ -60,7 +60,7 @@ def check_same_rows(first: Results, other: Results) -> list[str]:
 
 
 def _common(first: Results, other: Results) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the places of those rows that both models have predicted."""
+    """Return the places, in each of both results, of the rows that both models have predicted."""
     _, places, other_places = np.intersect1d(first.rows, other.rows, assume_unique=True, return_indices=True)
     return places, other_places
 
@@ -80,7 +80,7 @@ def _check_equal(
 def comparison(first: Results, other: Results, names: list[str]) -> Comparison:
     """Compare two models, each by its own threshold.
 
-    :param names: the labels of classes by number.
+    :param names: the labels of the classes by number.
     :raises AirflowFailException: when the rows are not the same.
     """
     matched_by = check_same_rows(first, other)
@@ -123,7 +123,7 @@ def _differences(
     two: NDArray[np.float64],
     names: list[str],
 ) -> list[Difference]:
-    """Return the rows that differ most; of classes the first rows of the most frequent changes."""
+    """Return the rows that differ most; for classes, the first row of each of the most frequent differences."""
     is_multiclass = first.source.model.type == "MULTICLASS"
     places = _frequent(one, two) if is_multiclass else np.argsort(-np.abs(one - two), kind="stable")[:SHOWN].tolist()
 

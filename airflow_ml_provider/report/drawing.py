@@ -1,4 +1,4 @@
-"""Draw with matplotlib, as SVG whose colours the page sets."""
+"""Draw with matplotlib, as SVG whose colours are set by the page's style."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from matplotlib.figure import Figure as Canvas
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Each colour is drawn as one that nothing else has, and then becomes a variable of the page's style: so one figure is
-# right in light, in dark and in print.
+# Figures are drawn in placeholder colours, which are then replaced with variables of the page's style: so one figure
+# serves light, dark and print.
 INK, LINE, THIS, OTHER, MARK = "#010203", "#010204", "#010205", "#010206", "#010207"
 VARIABLES = {INK: "--ink", LINE: "--line", THIS: "--this", OTHER: "--other", MARK: "--mark"}
-SIZE = (4.4, 3.4)  # inches: a phone shows it in about its own size
-SETTINGS: dict[Any, Any] = {  # matplotlib has a type of its own for the names
+SIZE = (4.4, 3.4)  # inches: about the width of a phone
+SETTINGS: dict[Any, Any] = {  # Any: matplotlib types the names by a Literal
     "svg.fonttype": "none",  # text stays text
-    "text.parse_math": False,  # labels of classes are somebody's text
+    "text.parse_math": False,  # a label may contain dollar signs
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": LINE,
@@ -39,7 +39,7 @@ LEFT_OUT = re.compile(r'(?<=<g) id="[^"]*"|<metadata>.*?</metadata>|<!--.*?-->|(
 
 
 class Figure(NamedTuple):
-    """A picture, its title, and what it shows in words."""
+    """A figure: its title, what it shows in words, and the SVG."""
 
     title: str
     text: str
@@ -47,11 +47,11 @@ class Figure(NamedTuple):
 
 
 def draw(name: str, x: str, y: str, drawing: Callable[[Axes], object]) -> str:
-    """Return what a function draws on axes, as SVG that can stand in a page.
+    """Return what a function draws on axes, as an SVG element for a page.
 
-    :param name: of the picture, so that its inner ids differ from those of the page's other pictures.
-    :param x: the title of the axis from left to right.
-    :param y: the title of the axis from bottom to top.
+    :param name: the name of the figure, which makes its inner ids differ from those of the page's other figures.
+    :param x: the title of the x axis.
+    :param y: the title of the y axis.
     """
     with rc_context({**SETTINGS, "svg.hashsalt": name}):
         canvas = Canvas(figsize=SIZE, layout="constrained")
@@ -70,4 +70,4 @@ def _inline(svg: str) -> str:
     body = LEFT_OUT.sub("", body)
     for colour, variable in VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
-    return f'<svg {box} aria-hidden="true">{body}'  # the page has the words for it
+    return f'<svg {box} aria-hidden="true">{body}'  # a screen reader gets the words beside it

@@ -1,4 +1,4 @@
-"""Make an evaluation report of one model, or of two on the same rows."""
+"""Evaluate the results of one model, or of two on the same rows, into a report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OfModel(TypedDict):
-    """One model's results, measured; one of the last three is there."""
+    """The measurements of one model's results; it has one of the last three members."""
 
     MLModelId: str
     MLModelName: str
@@ -35,7 +35,7 @@ class OfModel(TypedDict):
 
 
 class Report(TypedDict):
-    """The whole report, in plain JSON types; the page is made of it alone."""
+    """The whole report in plain JSON types; the page shows this and nothing else."""
 
     MLModelType: Literal["BINARY", "MULTICLASS", "REGRESSION"]
     Models: list[OfModel]
@@ -45,7 +45,7 @@ class Report(TypedDict):
 def evaluate(s3: S3Client, sources: Sequence[Source], goal: Goal) -> Report:
     """Read the results of one or two models, and measure them.
 
-    :param goal: what the best threshold of BINARY models is best at.
+    :param goal: the goal by which the best threshold of a BINARY model is chosen.
     :raises AirflowFailException: on bad input, naming its place.
     """
     type = _same_type([source.model for source in sources])
@@ -58,9 +58,9 @@ def evaluate(s3: S3Client, sources: Sequence[Source], goal: Goal) -> Report:
 
 
 def report_of(read: Sequence[Results], labels: Labels, goal: Goal) -> Report:
-    """Measure results that are read.
+    """Return the report of results that have been read.
 
-    :raises AirflowFailException: when one class is all there is, no threshold reaches the goal, or the rows of two
+    :raises AirflowFailException: when all rows have one class, no threshold reaches the goal, or the rows of two
         models are not the same.
     """
     if len(read) > 1:
@@ -100,7 +100,7 @@ def _of_model(results: Results, goal: Goal, names: list[str], must_reach: bool) 
 
 
 def metrics(found: OfModel) -> dict[str, float]:
-    """Return what was measured of a model; of a BINARY model also what it does at its own threshold."""
+    """Return the metrics of a model; for a BINARY model also those at its own threshold."""
     if "Binary" in found:
         at = found["Binary"]["AtScoreThreshold"]
         shown = ("Accuracy", "Precision", "Recall", "F1", "FalsePositiveRate")

@@ -1,4 +1,4 @@
-"""The figures of a report, each with what it shows in words."""
+"""Draw the figures of a report, each with a sentence that says what it shows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def figures(models: Models) -> list[Figure]:
 
 
 def name(models: Models, model: OfModel) -> str:
-    """Return how a model is called in figures; its id may be long."""
+    """Return the name of a model in figures, since its id may be too long."""
     if len(models) == 1:
         return "model"
     return "this model" if model is models[0] else "other model"
@@ -46,7 +46,7 @@ def _styled(models: Models) -> Iterator[tuple[OfModel, str, str, str]]:
 
 
 def _curves(axes: Axes, models: Models, key: str, at: tuple[str, str] | None = None, marker: str = "") -> None:
-    """Draw a curve of each model; a dot at the model's threshold, a ring at the best one."""
+    """Draw a curve of each model, with a dot at the model's threshold and a ring at the best one."""
     for model, colour, line, label in _styled(models):
         curve = cast("dict[str, Curve]", model["Binary"])[key]
         axes.plot(curve["X"], curve["Y"], color=colour, linestyle=line, marker=marker, markersize=4, label=label)
@@ -66,15 +66,15 @@ def _marks(axes: Axes, found: Binary, at: tuple[str, str], colour: str) -> None:
 
 
 def _of_each(models: Models, text: Callable[[OfModel], str]) -> str:
-    """Return what there is to say of each model, one after the other."""
+    """Return the sentences about each model, one after the other."""
     if len(models) == 1:
-        said = text(models[0])
-        return said[0].upper() + said[1:]
+        sentence = text(models[0])
+        return sentence[0].upper() + sentence[1:]
     return " ".join(f"{name(models, model).capitalize()}: {text(model)}" for model in models)
 
 
 def roc_curve(models: Models) -> Figure:
-    """Draw how the recall grows with the false positive rate."""
+    """Draw recall over false positive rate."""
 
     def drawing(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
@@ -92,7 +92,7 @@ def roc_curve(models: Models) -> Figure:
 
 
 def precision_recall_curve(models: Models) -> Figure:
-    """Draw which precision goes with which recall."""
+    """Draw precision over recall."""
 
     def drawing(axes: Axes) -> None:
         _curves(axes, models, "PrecisionRecallCurve", ("Recall", "Precision"))
@@ -112,7 +112,7 @@ def precision_recall_curve(models: Models) -> Figure:
 
 
 def calibration(models: Models) -> Figure:
-    """Draw how often rows of a score are really of class 1."""
+    """Draw the share of rows that are of class 1 over the mean score."""
 
     def drawing(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
@@ -128,7 +128,7 @@ def calibration(models: Models) -> Figure:
 
 
 def score_distribution(models: Models, model: OfModel) -> Figure:
-    """Draw how the scores of each class are distributed, the model's threshold and the best one."""
+    """Draw the distribution of the scores of each class, the model's threshold and the best one."""
     found, at = model["Binary"], model["Binary"]["AtScoreThreshold"]
     scores = found["Scores"]
 
@@ -154,7 +154,7 @@ def score_distribution(models: Models, model: OfModel) -> Figure:
 
 
 def f1_by_class(models: Models) -> Figure:
-    """Draw F1 of each class, the worst first."""
+    """Draw the F1 of each class, the worst first."""
     classes = sorted(models[0]["Multiclass"]["Classes"], key=lambda found: found["F1"])[:MOST_CLASSES]
     height, lines = 0.8 / len(models), range(len(classes))
 
@@ -197,7 +197,7 @@ def predicted_by_true(models: Models, model: OfModel) -> Figure:
 
 
 def residuals(models: Models, model: OfModel) -> Figure:
-    """Draw how residuals are distributed."""
+    """Draw the distribution of the residuals."""
     found = model["Regression"]
 
     def drawing(axes: Axes) -> None:
@@ -225,7 +225,7 @@ def residuals_by_predicted(models: Models, model: OfModel) -> Figure:
 
 
 def _density(axes: Axes, density: Density) -> None:
-    """Fill each cell of the grid that has rows, the more the stronger, in a few steps."""
+    """Fill each cell of the grid that has rows, in a few shades: the more rows, the darker."""
     most = max(count for _, _, count in density["Cells"])
     steps: dict[int, list[Path]] = {}
     for column, row, count in density["Cells"]:

@@ -1,4 +1,4 @@
-"""Turn cells into numbers: scores, values, and the labels of classes."""
+"""Convert cells to numbers: scores, values, and the labels of classes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MOST_CLASSES = 1000  # AWS has models of up to 100
 def numbers(chunk: Chunk, places: list[int], column: str, cells: list[object]) -> NDArray[np.float64]:
     """Return cells as finite numbers.
 
-    :param places: of the cells' rows in the chunk.
-    :raises AirflowFailException: naming the place of one that is missing or is no number.
+    :param places: the places in the chunk of the cells' rows.
+    :raises AirflowFailException: naming the place of a cell that is missing or is no number.
     """
     try:
         found = np.array(cells, dtype=np.float64)
@@ -41,7 +41,7 @@ def numbers(chunk: Chunk, places: list[int], column: str, cells: list[object]) -
 
 def _number(cell: object) -> float:
     try:
-        return float(cell)  # type: ignore[arg-type]  # what it refuses is no number
+        return float(cell)  # type: ignore[arg-type]  # TypeError means that it is no number
     except (ValueError, TypeError, OverflowError):
         return np.nan
 
@@ -53,7 +53,7 @@ def _is_missing(cell: object) -> bool:
 def scores(chunk: Chunk, places: list[int], column: str, cells: list[object]) -> NDArray[np.float64]:
     """Return cells as numbers from 0 to 1.
 
-    :raises AirflowFailException: naming the place of another.
+    :raises AirflowFailException: naming the place of a cell that is none.
     """
     found = numbers(chunk, places, column, cells)
     wrong = np.flatnonzero((found < 0) | (found > 1))
@@ -63,7 +63,7 @@ def scores(chunk: Chunk, places: list[int], column: str, cells: list[object]) ->
 
 
 def text(cell: object) -> str:
-    """Return a label as text; the booleans of JSON are what Predict takes them for."""
+    """Return a label as text; a boolean of JSON becomes "1" or "0", as for Predict."""
     return str(int(cell)) if isinstance(cell, bool) else str(cell)
 
 
@@ -79,9 +79,9 @@ class Labels:
         return list(self._codes)
 
     def codes(self, chunk: Chunk, places: list[int], column: str, cells: list[object]) -> NDArray[np.float64]:
-        """Return the numbers of labels.
+        """Return the numbers of labels; a new label gets a new number.
 
-        :raises AirflowFailException: naming the place of one that is missing or is no text.
+        :raises AirflowFailException: naming the place of a label that is missing or not UTF-8.
         """
         labels = [text(cell) for cell in cells]
         for label in set(labels) - self._codes.keys():
@@ -95,7 +95,7 @@ class Labels:
         return np.array([self.code(chunk, label) for label in labels], dtype=np.float64)
 
     def code(self, chunk: Chunk, label: str) -> int:
-        """Return the number of a label, a new one for a new label."""
+        """Return the number of a label; a new label gets a new number."""
         found = self._codes.setdefault(label, len(self._codes))
         if found >= MOST_CLASSES:
             raise AirflowFailException(
@@ -107,7 +107,7 @@ class Labels:
     def binary(self, chunk: Chunk, places: list[int], column: str, cells: list[object]) -> NDArray[np.float64]:
         """Return labels of a BINARY model as 0 and 1.
 
-        :raises AirflowFailException: naming the place of another.
+        :raises AirflowFailException: naming the place of a cell that is no such label.
         """
         found = np.array([BINARY_LABELS.get(text(cell).lower(), np.nan) for cell in cells], dtype=np.float64)
         wrong = np.flatnonzero(np.isnan(found))

@@ -1,4 +1,4 @@
-"""What is to see of a MULTICLASS model: which classes it takes for which."""
+"""Measure a MULTICLASS model: each class, and which classes it confuses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN_CONFUSIONS = 10
 
 
 class OfClass(TypedDict):
-    """How well a model does at one class; a ratio of nothing to nothing is 0."""
+    """The measurements of one class; a ratio with a denominator of 0 is 0."""
 
     Label: str
     Precision: float
@@ -26,7 +26,7 @@ class OfClass(TypedDict):
 
 
 class Confusion(TypedDict):
-    """How many rows of one class were taken for another."""
+    """The number of rows of one class that were predicted as another."""
 
     TrueLabel: str
     PredictedLabel: str
@@ -34,7 +34,7 @@ class Confusion(TypedDict):
 
 
 class Multiclass(TypedDict):
-    """Everything about a MULTICLASS model. ``ConfusionMatrix`` has a row for each true label."""
+    """The measurements of a MULTICLASS model. ``ConfusionMatrix`` has a row for each true label."""
 
     Metrics: dict[str, float]
     Labels: list[str]

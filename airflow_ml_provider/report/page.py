@@ -1,4 +1,4 @@
-"""Make the page of a report: HTML that needs nothing else, made of the report's JSON alone."""
+"""Render a report as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.report.evaluate import Report
 
 FOLDER = Path(__file__).parent
-# Metrics → how they read, and whether more is better; None where neither is.
+# Metric → its name on the page, and whether more is better; None means that neither is.
 METRICS: dict[str, tuple[str, bool | None]] = {
     "BinaryAUC": ("Area under the ROC curve", True),
     "AveragePrecision": ("Average precision", True),
@@ -39,7 +39,7 @@ METRICS: dict[str, tuple[str, bool | None]] = {
 
 
 def page(report: Report) -> str:
-    """Return the page; every text in it is escaped."""
+    """Return the page of a report; all text from the report is escaped."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -61,7 +61,7 @@ def page(report: Report) -> str:
 
 
 def short(value: float | str) -> str:
-    """Return a number with as many digits as a reader wants; text as it is."""
+    """Return a number with few digits, for reading; text stays as it is."""
     if isinstance(value, str):
         return value
     if value == int(value):

@@ -1,4 +1,4 @@
-"""Put a report into S3, and what a Dag wants of it into plain JSON types."""
+"""Write a report to S3, and return its description for XCom."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ PAGE = ".html"
 
 
 def check_page_uri(uri: object) -> None:
-    """Raise InvalidArgument when no page can be there."""
+    """Raise InvalidArgument unless it is the S3 URI of an object whose name ends in ``.html``."""
     split("output_uri", uri)
     if not str(uri).endswith(PAGE):
         raise InvalidArgument(f"output_uri: {uri!r}; its name must end in {PAGE}")
 
 
 def publish(s3: S3Client, sources: Sequence[Source], goal: Goal, output_uri: str) -> Description:
-    """Make the report, write it, and return its description.
+    """Evaluate the results, write the report, and return its description.
 
-    Nothing is written before all is made. The JSON is written first, so that no page is without it; an object of S3
-    appears when it is whole.
+    Nothing is written until page and JSON are both complete. The JSON is written first, so that no page is without it.
 
-    :param output_uri: the page's, which ends in ``.html``.
+    :param output_uri: the URI of the page, which ends in ``.html``.
     :raises AirflowFailException: on bad input, naming its place.
     :raises AirflowException: when it cannot be written.
     """
@@ -51,11 +50,11 @@ def publish(s3: S3Client, sources: Sequence[Source], goal: Goal, output_uri: str
         with translate_s3_errors("written", uri):
             s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=f"{type}; charset=utf-8")
     url = object_url(output_uri, s3.meta.endpoint_url, s3.meta.region_name)
-    return {**described(report), "ReportUri": output_uri, "JsonUri": json_uri, "ReportUrl": url}
+    return {**describe(report), "ReportUri": output_uri, "JsonUri": json_uri, "ReportUrl": url}
 
 
-def described(report: Report) -> Description:
-    """Return what a Dag wants to know of a report."""
+def describe(report: Report) -> Description:
+    """Return the parts of a report that go to XCom."""
     first, *others = report["Models"]
     found: dict[str, object] = {
         "MLModelType": report["MLModelType"],

@@ -1,4 +1,4 @@
-"""What is to see of a REGRESSION model: how far its predictions are from the truth."""
+"""Measure a REGRESSION model: how far its predictions are from the true values."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CELLS = 40
 
 
 class Histogram(TypedDict):
-    """How many rows lie between two edges."""
+    """The number of rows between two edges."""
 
     Edges: list[float]
     Rows: list[int]
 
 
 class Density(TypedDict):
-    """How many rows lie in each cell of a grid, as ``[place in X, place in Y, rows]`` of those with any."""
+    """The number of rows in each cell of a grid that is not empty, as ``[place in X, place in Y, rows]``."""
 
     XEdges: list[float]
     YEdges: list[float]
@@ -31,7 +31,7 @@ class Density(TypedDict):
 
 
 class Regression(TypedDict):
-    """Everything about a REGRESSION model; a residual is the truth less the prediction."""
+    """The measurements of a REGRESSION model; a residual is the true value less the prediction."""
 
     Metrics: dict[str, float]
     PredictedByTrue: Density
@@ -59,7 +59,7 @@ def regression(results: Results) -> Regression:
 
 
 def _r2(truth: Floats, predicted: Floats) -> dict[str, float]:
-    """Return R², which only differing true values have."""
+    """Return R², or nothing if all true values are the same: then it is not defined."""
     return {"R2": float(r2_score(truth, predicted))} if truth.min() < truth.max() else {}
 
 

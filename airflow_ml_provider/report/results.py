@@ -1,4 +1,4 @@
-"""Read what a model predicted and what is true, row by row, into arrays."""
+"""Read a model's predictions and the true labels into arrays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Results:
     """The rows that have both a prediction and a true label.
 
     ``truth`` and ``predicted`` hold for BINARY 0 or 1 and the score, for MULTICLASS the places of labels in
-    ``Labels.names``, for REGRESSION values. ``rows`` are their numbers among all rows, from 1.
+    ``Labels.names``, for REGRESSION values. ``rows`` has the number of each among all rows, from 1, ``keys`` a hash of
+    its key columns. ``objects`` has the URI of each object, and the number of rows before it.
     """
 
     source: Source
@@ -40,7 +41,7 @@ class Results:
     objects: Sequence[tuple[str, int]] = field(default_factory=list)
 
     def place(self, row: int) -> str:
-        """Return the place of a row: its number in its object."""
+        """Return the place of a row in words: its number in its object."""
         before, uri = max((before, uri) for uri, before in self.objects if before < row)
         return f"row {row - before:,} of {uri}"
 
@@ -48,7 +49,7 @@ class Results:
 def read_results(s3: S3Client, source: Source, labels: Labels) -> Results:
     """Read all rows of a model's results.
 
-    :param labels: the labels of the classes; those that are new are added.
+    :param labels: the labels of the classes, to which new ones are added.
     :raises AirflowFailException: on bad input, naming its place.
     """
     parts, objects, total = [], [], 0
@@ -82,7 +83,7 @@ def _check_total(source: Source, total: int) -> None:
 
 @dataclass(frozen=True)
 class _Part:
-    """What a chunk comes to."""
+    """The arrays of one chunk."""
 
     truth: NDArray[np.float64]
     predicted: NDArray[np.float64]

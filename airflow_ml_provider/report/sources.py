@@ -1,4 +1,4 @@
-"""Find a model's results in S3: those of a batch prediction, or the output of PredictS3."""
+"""Find a model's results in S3, of a batch prediction or of PredictS3."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Origin(NamedTuple):
-    """The arguments that name a model's results; ``prefix`` stands before their names."""
+    """The arguments that identify a model's results; ``prefix`` is the beginning of their names."""
 
     prefix: str
     batch_prediction_id: str | None
@@ -26,9 +26,9 @@ class Origin(NamedTuple):
     ml_model_id: str | None
 
     def check(self) -> Origin:
-        """Return it, when it names either a batch prediction, or predictions and their model.
+        """Return the origin after checking that it has either a batch prediction, or predictions and their model.
 
-        :raises InvalidArgument: otherwise.
+        :raises InvalidArgument: when it has not.
         """
         batch, uri, model = (
             f"{self.prefix}{name}" for name in ("batch_prediction_id", "predictions_uri", "ml_model_id")
@@ -45,7 +45,7 @@ class Origin(NamedTuple):
 def find_source(
     hook: MachineLearningHook, origin: Origin, true_label_column: str, predictions_format: Format | None
 ) -> Source:
-    """Ask for the model and for where its results are.
+    """Get the model and the batch prediction from the service, and return where the results are.
 
     :raises AirflowException: when the batch prediction is not COMPLETED.
     :raises AirflowFailException: when its manifest is gone or cut.

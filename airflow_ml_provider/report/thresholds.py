@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class AtThreshold(TypedDict):
-    """What a model does when it predicts 1 from this score on.
+    """The measurements of a model that predicts 1 for scores of at least ``Threshold``.
 
-    A ratio of nothing to nothing is 0. ``Cost`` is there when the costs of errors are known.
+    A ratio with a denominator of 0 is 0. ``Cost`` is there if the costs of errors are known.
     """
 
     Threshold: float
@@ -39,11 +39,11 @@ class AtThreshold(TypedDict):
 
 
 class Goal(NamedTuple):
-    """What the best threshold is best at.
+    """The goal by which the best threshold is chosen.
 
     :param measure: ``F1``, ``Precision``, ``Recall`` or ``Cost``.
-    :param wanted: the least precision or recall.
-    :param costs: what a false positive and a false negative cost.
+    :param wanted: the lowest allowed precision or recall.
+    :param costs: the costs of a false positive and of a false negative.
     """
 
     measure: str = "F1"
@@ -58,7 +58,7 @@ class Goal(NamedTuple):
         false_positive_cost: float | None,
         false_negative_cost: float | None,
     ) -> Goal:
-        """Return the goal that the arguments of the operator set, F1 when they set none.
+        """Return the goal for the arguments of the operator; F1 if all are None.
 
         :raises InvalidArgument: naming the argument and what is allowed.
         """
@@ -93,9 +93,9 @@ class Goal(NamedTuple):
 
 @dataclass(frozen=True)
 class Counts:
-    """True and false positives for every threshold that makes a difference, the highest first.
+    """True and false positives at every distinct score as the threshold, the highest first.
 
-    The first threshold is infinite: from there on nothing is predicted 1.
+    The first threshold is infinite, at which nothing is predicted 1.
     """
 
     thresholds: Floats
@@ -107,9 +107,9 @@ class Counts:
 
     @classmethod
     def of(cls, truth: Floats, scores: Floats, costs: tuple[float, float] | None = None) -> Counts:
-        """Count for every distinct score.
+        """Return the counts for true labels (0 or 1) and scores.
 
-        :param costs: what a false positive and a false negative cost.
+        :param costs: the costs of a false positive and of a false negative.
         """
         positives = int(truth.sum())
         negatives = len(truth) - positives
@@ -133,7 +133,7 @@ class Counts:
         return 2 * self.true_positives / (self.true_positives + self.false_positives + self.positives)
 
     def at(self, threshold: float) -> AtThreshold:
-        """Return what the model does at any threshold."""
+        """Return the measurements at any threshold."""
         place = int(np.searchsorted(-self.thresholds, -threshold, side="right")) - 1
         true, false = int(self.true_positives[place]), int(self.false_positives[place])
         found = AtThreshold(
@@ -158,9 +158,10 @@ class Counts:
         return false_positive * self.false_positives + false_negative * (self.positives - self.true_positives)
 
     def between(self, place: int) -> float:
-        """Return a threshold that predicts as the one at a place does, well between it and the next lower score.
+        """Return a threshold with the same predictions as the one at this place, but not close to any score.
 
-        The scores of other predictions of the same rows may be rounded otherwise. It has as few digits as can be.
+        Another prediction of the same rows may round scores differently. So the threshold lies in the middle half of
+        the gap to the next lower score, with as few digits as possible there.
         """
         upper = min(float(self.thresholds[place]), 1.0)
         lower = float(self.thresholds[place + 1]) if place + 1 < len(self.thresholds) else 0.0
@@ -179,7 +180,7 @@ def _ratio(some: Floats, of: Floats) -> Floats:
     return np.divide(some, of, out=np.zeros_like(some), where=of > 0)
 
 
-# Each goal → how good every threshold is, minus infinity where it is not allowed.
+# Measure of a goal → how good each threshold is; minus infinity means that it does not reach the goal.
 GOALS: Mapping[str, Callable[[Counts, Goal], Floats]] = {
     "F1": lambda counts, goal: counts.f1,
     "Precision": lambda counts, goal: np.where(counts.precision >= goal.wanted, counts.recall, -np.inf),
@@ -189,12 +190,12 @@ GOALS: Mapping[str, Callable[[Counts, Goal], Floats]] = {
 
 
 def best_threshold(counts: Counts, goal: Goal) -> float:
-    """Return the best threshold, the highest of several that are equally good.
+    """Return the best threshold, and of several equally good ones the highest.
 
-    :raises AirflowFailException: when none reaches what is wanted.
+    :raises AirflowFailException: when no threshold reaches the goal.
     """
     good = GOALS[goal.measure](counts, goal)
-    if counts.thresholds[1] >= 1:  # then no threshold that AWS takes is above every score
+    if counts.thresholds[1] >= 1:  # then no threshold from 0 to 1, which AWS allows, is above every score
         good[0] = -np.inf
     place = int(np.argmax(good))
     if good[place] == -np.inf:

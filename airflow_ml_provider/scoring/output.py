@@ -83,9 +83,9 @@ class Output:
             self.record.confirm()  # another try may have deleted the probe meanwhile
         if unsupported:
             raise AirflowFailException(
-                f"output_uri: the S3 of {self._uri} does not support conditional writes ({', '.join(unsupported)} wrote "
-                f"although the condition was not met), and without them two tries could damage each other's output. "
-                f"Amazon S3 supports them; use it, or a newer version of this S3."
+                f"output_uri: the S3 of {self._uri} does not support conditional writes ({', '.join(unsupported)} "
+                f"wrote although the condition was not met), and without them two tries could damage each other's "
+                f"output. Amazon S3 supports them; use it, or a newer version of this S3."
             )
 
     def _unsupported_conditions(self) -> list[str]:

@@ -94,8 +94,8 @@ class Record:
             return False
         if found is None:
             raise TakenOver(
-                f"output_uri: {self._key.uri} no longer exists: another try or task has finished {self._uri} meanwhile, "
-                f"or somebody has deleted the record. This try stops; a retry continues from what is there."
+                f"output_uri: {self._key.uri} no longer exists: another try or task has finished {self._uri} "
+                f"meanwhile, or somebody has deleted the record. This try stops; a retry continues from what is there."
             )
         if _author(found[1]) not in (self.try_id, None):
             raise TakenOver(

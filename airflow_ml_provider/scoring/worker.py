@@ -183,7 +183,7 @@ class Scoring:
         self._progress_log.log_progress(self._written + len(self._done), self._refusals.count)
 
     def _write(self, number: int | None = None) -> None:
-        """Write what is done as a part. An exception from outside, such as a timeout's, may be raised at any point here.
+        """Write what is done as a part; an exception from outside, as of a timeout, may be raised at any point here.
 
         :param number: the number of the part that it replaces, whose rows are counted already.
         """

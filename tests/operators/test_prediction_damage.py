@@ -147,7 +147,7 @@ def test_an_s3_that_keeps_nothing_fails(bucket, endpoint, monkeypatch):
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
     with pytest.raises(
-        AirflowException, match=r"output_uri: parts of s3://bucket/out\.csv were missing or damaged 5 times"
+        AirflowException, match=r"output_uri: parts of s3://bucket/out\.csv were missing or damaged 5 t"
     ):
         predict()
     assert OUTPUT not in bucket.uris()
@@ -163,7 +163,7 @@ def test_a_stale_try_stops_at_its_next_write(bucket, endpoint, at_write):
 
     at_write("/000001-", taken_over)
     with pytest.raises(
-        TakenOver, match=r"s3://bucket/out\.csv.parts/progress\.json no longer exists: another try or task has"
+        TakenOver, match=r"s3://bucket/out\.csv.parts/progress\.json no longer exists: another try or task"
     ):
         predict(rows_per_part=10)
     assert got(bucket) == expected()
@@ -198,7 +198,7 @@ def test_an_s3_without_conditional_writes_is_found_out_before_the_first_row(
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
     header = {"IfMatch": "If-Match", "IfNoneMatch": "If-None-Match"}[name]
-    with pytest.raises(AirflowFailException, match=f"no conditional writes .*{operation} with {header}"):
+    with pytest.raises(AirflowFailException, match=f"not support conditional writes .*{operation} with {header}"):
         predict()
     assert endpoint.requests.count("Predict") == 0
     assert OUTPUT not in bucket.uris()

@@ -521,7 +521,7 @@ def test_a_source_that_changes_meanwhile_is_an_error(bucket, endpoint, monkeypat
         ("", r"in\.csv has no rows: it is empty"),
         ("id,x\n", "has no rows"),
         ("id,,x\n1,2,3\n", "column 2 in the header of s3://bucket/in.csv is empty"),
-        ("id,id\n1,2\n", "column 1 in the header of s3://bucket/in.csv is .* there twice"),
+        ("id,id\n1,2\n", "column 1 in the header of s3://bucket/in.csv is .*repeated"),
         ("id,x\r1,2\r", "the header of s3://bucket/in.csv cannot be read: it is no CSV: new-line character"),
         (FILE.encode("utf-16"), "is UTF-16; it must be UTF-8"),
     ],
