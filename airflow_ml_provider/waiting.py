@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.clock import CLOCK
@@ -21,10 +21,14 @@ from airflow_ml_provider.retrying import deadline_message, next_pause, record_fa
 if TYPE_CHECKING:
     from botocore.waiter import AcceptorConfig, SingleWaiterConfig
 
-    from airflow_ml_provider.client import MachineLearningClientHook
-
 WAITERS_FILE = Path(__file__).parent / "waiters" / "machinelearning.json"
 MOMENTS = ("deadline", "started")
+
+
+class Hook(Protocol):
+    """The part of ``MachineLearningClientHook`` that a poll uses."""
+
+    def get(self, resource: Resource, resource_id: str, deadline: float) -> Mapping[str, object]: ...
 
 
 @dataclass
@@ -148,7 +152,7 @@ def _outcome(
     return Outcome(kind=kind, message=message, description=description)
 
 
-def poll(wait: Wait, hook: MachineLearningClientHook) -> Outcome | None:
+def poll(wait: Wait, hook: Hook) -> Outcome | None:
     """Get the resource once, and return how the wait ends, or None if it goes on.
 
     The deadline counts only after the Get, so that a wait whose last answer is final does not time out.
@@ -170,7 +174,7 @@ def timed_out(wait: Wait) -> Outcome | None:
     return _outcome("timeout", wait, {}, deadline_message(wait))
 
 
-def poll_until_end(wait: Wait, hook: MachineLearningClientHook, on_poll: Callable[[Wait], None]) -> Outcome:
+def poll_until_end(wait: Wait, hook: Hook, on_poll: Callable[[Wait], None]) -> Outcome:
     """Poll until the wait ends, and return how: at its deadline at the latest.
 
     :param on_poll: called after each poll that did not end the wait.

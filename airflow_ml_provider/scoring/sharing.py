@@ -132,8 +132,8 @@ def _source(s3: S3Client, uri: str, etag: str) -> Source:
     found = head(s3, Key(*split("output_uri", uri)))
     if found is None or found.etag != etag:
         raise AirflowException(
-            f"summaries: the object at {uri} does not exist, or was changed after the summary: clear the worker that "
-            f"wrote it, and all other workers too if an earlier run of this task has joined their outputs"
+            f"summaries: there is no object at {uri}, or it is not the one that the summary describes: clear the "
+            f"worker that wrote it, and all other workers too if an earlier run of this task has joined their outputs"
         )
     return Source(uri, found.etag, found.size)
 

@@ -217,8 +217,8 @@ class TestCreate:
         deny(service, "CreateRealtimeEndpoint")
         seen = []
         run = Run(delete_on_failure=False)
-        ask = run.create.request_endpoint
-        run.create.request_endpoint = lambda claim: seen.extend(claims(service)) or ask(claim)
+        ask = run.create.create_with_retries
+        run.create.create_with_retries = lambda claim: seen.extend(claims(service)) or ask(claim)
         with pytest.raises(AirflowException):
             run.execute("create")
         assert [claim.state for claim in seen] == ["creating"]
@@ -362,4 +362,4 @@ class TestTwoCreators:
 def test_the_register_of_another_model_is_another(service):
     """A claim is found by its model."""
     wait = SimpleNamespace(resource_id="ml-1")
-    assert ownership.Register(None, wait)._kept_as == "airflow-endpoint:ml-1"
+    assert ownership.Register(None, wait)._airflow_key == "airflow-endpoint:ml-1"
