@@ -1,4 +1,4 @@
-"""Add hints to AWS error messages: what AWS leaves out."""
+"""Add hints to AWS error messages, which leave out how to go on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Hint(NamedTuple):
-    """Words to add to an error: when its code is one of ``codes`` and its message holds ``phrase``."""
+    """Text that is added to an error whose code is one of ``codes`` and whose message contains ``phrase``."""
 
     codes: frozenset[str]
     phrase: str
@@ -53,7 +53,7 @@ class _Error(TypedDict, total=False):
 
 
 def add_hint(*, parsed: Mapping[str, object], model: OperationModel, region: str, **_: object) -> None:
-    """Add to an error's message what AWS leaves out; botocore calls this after each call of the client."""
+    """Add a hint to the message of an error; botocore calls this after each call of a client."""
     error = cast("_Error", parsed.get("Error") or {})
     code, message = error.get("Code", ""), error.get("Message", "")
     for hint in HINTS:
