@@ -172,7 +172,10 @@ def test_where_airflow_does_not_tell_the_state_nothing_is_deleted(service, servi
     task_state(ConnectionError("no answer"))
     stop(service_clock, trigger)
     assert status(service) == "UPDATING"
-    assert "RealtimeEndpoint ml-1 in us-east-1: kept after an error; it costs money until somebody deletes it" in caplog.text
+    assert (
+        "RealtimeEndpoint ml-1 in us-east-1: kept after an error; it costs money until somebody deletes it"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("state", ["success", "deferred", None, "scheduled", "queued", "running", "up_for_retry"])
