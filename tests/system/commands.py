@@ -13,6 +13,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import boto3
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 BUTTONS = sorted(path.stem for path in (ROOT / "dags").glob("*.py") if path.stem != "example_data")
+
+READING = timedelta(seconds=20)  # what it takes a person to read a form
 
 # What a user may have set for other programs: a profile that is not there, and proxies that nobody runs.
 DISTURBING = {
@@ -103,14 +106,17 @@ class Up(Command):
         return f"/api/v2/dags/{dag_id}/dagRuns/{run['dag_run_id']}"
 
     def answer(self, path: str, task_id: str, option: str) -> None:
-        """Answer the form of a task, as a person does, when it is shown and has no answer yet.
+        """Answer the form of a task, as a person does who has read it, when it is shown and has no answer yet.
 
-        Airflow 3.3 begins a try anew, and asks once more, when the answer comes before its scheduler has seen that the
-        process which asked is over. So a test answers until the run has ended.
+        Airflow 3.3 takes the task for lost when the answer comes before its scheduler has seen that the process which
+        asked is over, and asks once more while there are retries. So a test answers until the run has ended.
         """
         if self.call("GET", f"{path}/taskInstances/{task_id}")["state"] == "awaiting_input":
-            with contextlib.suppress(urllib.error.HTTPError):  # 409: it has been answered
-                self.call("PATCH", f"{path}/taskInstances/{task_id}/-1/hitlDetails", {"chosen_options": [option]})
+            form = f"{path}/taskInstances/{task_id}/-1/hitlDetails"
+            asked = datetime.fromisoformat(self.call("GET", form)["created_at"])
+            if datetime.now(UTC) - asked > READING:
+                with contextlib.suppress(urllib.error.HTTPError):  # 409: it has been answered
+                    self.call("PATCH", form, {"chosen_options": [option]})
 
     def failed(self, path: str) -> dict[str, str]:
         """Return the state of each task of a run that is not success."""
