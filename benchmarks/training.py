@@ -31,7 +31,7 @@ from amazon_ml_local.learning import make_table, predict_rows, train
 from amazon_ml_local.learning.batch import COMPRESSION
 from amazon_ml_local.learning.learners import RATES, sgd_settings, steady_rate
 from amazon_ml_local.learning.parameters import parse_parameters
-from amazon_ml_local.learning.steps import Data
+from amazon_ml_local.learning.steps import TableRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def compare(rows: int, categorical: int, repeats: int) -> None:
     body, schema = made_up(rows, categorical)
     table = make_table({"s3://b/d.csv": BytesIO(body)}, {"schema": schema})
     model = train(table, "BINARY")
-    matrix, labels = model.features.matrix(Data(table)), table.numbers("y")
+    matrix, labels = model.features.matrix(TableRows(table)), table.numbers("y")
     runs = [
         (
             seconds(lambda: make_table({"s3://b/d.csv": BytesIO(body)}, {"schema": schema}))[0],

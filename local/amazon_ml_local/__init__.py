@@ -1,4 +1,4 @@
-"""Amazon ML Local: Amazon Machine Learning (API 2014-12-12) on your own machine."""
+"""Amazon ML Local: a local service with the API of Amazon Machine Learning (2014-12-12)."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

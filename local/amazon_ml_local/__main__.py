@@ -1,4 +1,4 @@
-"""``amazon-ml-local``: Amazon ML Local from the command line."""
+"""The command ``amazon-ml-local``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 DEFAULT_PORT = 5012
 HOST_NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
-KEEP_REQUESTS = 1_000  # what GET /_local/requests tells of a service that runs for days
+KEEP_REQUESTS = 1_000  # the latest ones, which GET /_local/requests returns
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,13 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _serve(options)
     except (OSError, SeedError, StorageError) as error:
         parser.exit(1, f"amazon-ml-local: error: {error}\n")
-    except KeyboardInterrupt:  # while the seed is planted
+    except KeyboardInterrupt:  # before SIGINT has its handler, while the seed is planted
         return 130
     return 0
 
 
 def _return_memory() -> None:
-    """Make glibc give the memory of large objects back to the system when they are gone."""
+    """Set glibc to return the memory of large objects to the system as soon as they are freed."""
     with suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in ((M_ARENA_MAX, 2), (M_MMAP_THRESHOLD, 2**20), (M_TRIM_THRESHOLD, 2**20)):

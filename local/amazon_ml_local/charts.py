@@ -1,4 +1,4 @@
-"""Charts of an evaluation as SVG, drawn by matplotlib: colours for light and dark are in each of them."""
+"""Draw charts of an evaluation with matplotlib, as SVG with its own colours for light and dark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.learning.log import Log
 
 BARS = 50
-# Each colour is drawn as one that nothing else has, and becomes a variable of the style.
+# Charts are drawn in placeholder colours, which are then replaced with variables of the style.
 INK, LINE, ZERO, ONE, MARK = "#010203", "#010204", "#010205", "#010206", "#010207"
 VARIABLES = {INK: "ink", LINE: "line", ZERO: "zero", ONE: "one", MARK: "mark"}
 STYLE = """<style>
@@ -42,10 +42,10 @@ Drawing = Callable[["Axes"], None]
 
 
 def draw(counts: Counts, threshold: float, log: Log) -> bytes:
-    """Return the chart of what an evaluation counted.
+    """Return the chart of an evaluation's counts.
 
-    :param threshold: BINARY only: where the line of the score threshold stands.
-    :raises ModuleNotFoundError: matplotlib is not installed.
+    :param threshold: the score threshold, which a BINARY model's chart shows.
+    :raises ModuleNotFoundError: when matplotlib is not installed.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -68,7 +68,7 @@ def _scores(counts: Scores, threshold: float) -> Drawing:
     width = STEPS // BARS
 
     def bars(of: list[int]) -> list[int]:
-        """Return the counts of one bar after another; the last has the score 1.0 too."""
+        """Return the counts of the bars; the last bar includes the score 1.0."""
         sums = [sum(of[first : first + width]) for first in range(0, STEPS, width)]
         return [*sums[:-1], sums[-1] + of[STEPS]]
 

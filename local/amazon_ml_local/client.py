@@ -1,4 +1,4 @@
-"""A boto3 client whose requests reach the service in process."""
+"""Create boto3 clients, also one that calls the service in process."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def _session() -> boto3.session.Session:
 
 
 def make_client(session: Any, name: str, **settings: Any) -> BaseClient:
-    """Make a client of the service ``name``, which boto3's types know by literal names alone.
+    """Return a client of the service ``name``, of any name: boto3's types allow literal names only.
 
-    :param session: one of boto3, or boto3 itself for the default one.
+    :param session: a session of boto3, or boto3 itself for the default one.
     """
     client: BaseClient = session.client(name, **settings)
     return client
@@ -61,7 +61,7 @@ def _bytes(body: Any) -> bytes:
 
 
 def _endpoint_host(host: str) -> str:
-    """Return the host that endpoints are to name: as on AWS, where realtime endpoints have one of their own."""
+    """Return the host for realtime endpoints: as on AWS, it differs from that of the other operations."""
     return f"realtime.{host}" if host.startswith("machinelearning.") else host
 
 

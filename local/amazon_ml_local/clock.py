@@ -1,4 +1,4 @@
-"""The service's time."""
+"""The clock of the service, which can be frozen, advanced and sped up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Runs as real time does until it is frozen, advanced or sped up. Safe to use from any thread."""
+    """A clock that follows real time until it is frozen, advanced or sped up. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -35,7 +35,7 @@ class Clock:
             return self._now()
 
     def freeze(self) -> None:
-        """Stand still until ``advance()`` or ``resume()``."""
+        """Stop the time; ``advance()`` moves it, ``resume()`` lets it run again."""
         self._change(frozen=True)
 
     def resume(self) -> None:
@@ -45,7 +45,7 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Jump forward by ``seconds``.
 
-        :raises ValueError: when ``seconds`` is negative or endless: the service's time never goes back.
+        :raises ValueError: when ``seconds`` is negative or infinite.
         """
         if not (seconds >= 0 and self.now() + seconds < float("inf")):
             raise ValueError(f"seconds must be 0 or more, not {seconds!r}: the clock never goes back")
@@ -61,7 +61,7 @@ class Clock:
         self._change(speed=speed)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep for ``seconds`` of the service's time: a frozen clock is advanced, a running one waited for."""
+        """Let ``seconds`` of the service's time pass: advance a frozen clock, wait for a running one."""
         with self._changed:
             until = self._now() + seconds
             while (left := until - self._now()) > 0:
@@ -71,20 +71,23 @@ class Clock:
                     self._changed.wait(left / self._speed)
 
     def snapshot(self) -> dict[str, float]:
-        """Return what `restore()` needs to go on in another process; it changes with the levers alone."""
+        """Return what ``restore()`` needs in another process.
+
+        It stays the same until somebody changes the clock, so that a clock that just runs needs no saving.
+        """
         with self._changed:
             times = {"service_time": self._service_time, "wall_time": self._wall_time}
             return {**times, "speed": self._speed, "frozen": self._frozen}
 
     def restore(self, snapshot: Mapping[str, float]) -> None:
-        """Go on as the clock did that `snapshot()` was taken of, also through the time without a process."""
+        """Continue the clock of a snapshot, as if it had gone on while no process ran."""
         with self._changed:
             self._speed, self._frozen = snapshot["speed"], bool(snapshot["frozen"])
             passed = 0.0 if self._frozen else max(time.time() - snapshot["wall_time"], 0.0)
             self._set(snapshot["service_time"] + passed * self._speed)
 
     def reset(self) -> None:
-        """Be a new clock."""
+        """Go back to real time, running at its speed."""
         with self._changed:
             self._speed, self._frozen = 1.0, False
             self._set(time.time())

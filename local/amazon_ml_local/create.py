@@ -1,4 +1,4 @@
-"""The six idempotent Creates, and what they check beyond the service model."""
+"""The six idempotent Create operations, and what they check beyond the service model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def create(kind: Kind, call: OperationCall) -> Parameters:
-    """Create an entity and start its work; repeat an earlier answer when the same was asked before.
+    """Create an entity and start its job; the same request again gets the same answer and creates nothing.
 
     :raises ServiceError: InvalidInputException, IdempotentParameterMismatchException
     """
@@ -62,7 +62,10 @@ def _new(kind: Kind, call: OperationCall) -> Entity:
 
 
 def _input(call: OperationCall, member: str, kind: str) -> Entity:
-    """Return the entity that ``member`` names, which must not be at its end without success."""
+    """Return the entity that ``member`` identifies.
+
+    :raises ServiceError: InvalidInputException, when it does not exist, is FAILED or DELETED, or lacks statistics
+    """
     entity_id = call.parameters[member]
     entity = call.find(kind, entity_id)
     if entity is None:

@@ -1,6 +1,6 @@
-"""The folder that keeps what the service knows: one SQLite file, whose commit is the acknowledgement.
+"""The folder in which the service stores everything: one SQLite file, and files for what is too large for it.
 
-One process at a time has it. What is too large for a row lies in files beside it, which count once a row names them.
+One process at a time can use it. A request is answered after the commit. A file counts once a row refers to it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ create table piece (
 );
 """
 
-# By the format that a folder has: what makes the next one of it.
+# Format of a folder → the SQL that converts it to the next format.
 CHANGES = {
-    # An evaluation was its metrics alone. Records have Infinity, which SQLite's functions for JSON refuse.
+    # An evaluation's result was its metrics alone. The kind is found as text, since records contain Infinity, which
+    # SQLite's JSON functions refuse.
     1: """
     update entity set result = json_object('result', json_object('tuple', 'Evaluated', 'values',
         json_array(json_extract(result, '$.result'), null)))
@@ -43,13 +44,13 @@ CHANGES = {
 
 
 class DataFolderError(OSError):
-    """The folder cannot be used, read or written; the text names it, says why, and what to do."""
+    """Raised when the folder cannot be used, read or written; the message says why, and what to do."""
 
 
 class DataFolder:
-    """A folder of kept data, locked until `close()`. Safe to use from any thread.
+    """A folder of stored data, locked until ``close()``. Safe to use from any thread.
 
-    :raises DataFolderError: it cannot be made or written, another process has it, or a newer version wrote it.
+    :raises DataFolderError: when it cannot be created or written, another process uses it, or a newer version wrote it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,9 +71,9 @@ class DataFolder:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit what is done in the context, or nothing of it.
+        """Commit all changes of the block, or none if it raises.
 
-        :raises DataFolderError: it cannot be written, for lack of room say.
+        :raises DataFolderError: when the folder cannot be written, for example on a full disk.
         """
         with self._using:
             try:
@@ -82,7 +83,7 @@ class DataFolder:
                 raise self._unusable(error) from error
 
     def columns_of(self, sequence: int) -> Path:
-        """Return where the columns of a data source are, by its place in the order of creation."""
+        """Return the path of a data source's columns, by its place in the order of creation."""
         return self.columns / f"{sequence}.arrow"
 
     def close(self) -> None:
@@ -114,7 +115,7 @@ class DataFolder:
 
 
 def _locked(path: Path) -> IO[str]:
-    """Return the open lock file; the kernel opens the lock with the end of the process, however that comes."""
+    """Return the open lock file; the kernel releases the lock when the process ends, however it ends."""
     lock = (path / "lock").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,9 +127,9 @@ def _locked(path: Path) -> IO[str]:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file that is there wholly, under its name, or not at all.
+    """Write a file in the block; it appears under its name when it is complete, or not at all.
 
-    :raises DataFolderError: it cannot be written.
+    :raises DataFolderError: when it cannot be written.
     """
     unfinished = path.with_suffix(".unfinished")
     try:

@@ -1,4 +1,4 @@
-"""Lists: one filter, an order, and pages that a change between two of them does not disturb."""
+"""The Describe operations: one filter, an order, and pages that stay consistent when entities change between them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Value = str | float
 Key = Callable[["Entity", float], Value]
 
-# A FilterVariable and the value that it looks at; which of them a kind has stands in the service model.
+# FilterVariable → the value of an entity that it compares; the service model says which of them a kind has.
 FILTERS: dict[str, Key] = {
     "CreatedAt": lambda entity, now: entity.lifecycle.created_at,
     "LastUpdatedAt": lambda entity, now: entity.last_updated_at(now),
@@ -53,14 +53,14 @@ COMPARATORS: dict[str, Callable[[Value, Value], bool]] = {
 
 
 class Page(NamedTuple):
-    """One page of a list, and the token of the next one where there is one."""
+    """One page of a list, and the token of the next page if there is one."""
 
     entities: list[Entity]
     next_token: str | None
 
 
 class Query(NamedTuple):
-    """What a Describe request asks for."""
+    """The filter and the order of a Describe request."""
 
     variable: str
     conditions: tuple[tuple[str, Value], ...]
@@ -72,9 +72,9 @@ class Query(NamedTuple):
 
 
 def describe(entities: Iterable[Entity], parameters: Parameters, now: float) -> Page:
-    """Return the page of ``entities`` that a Describe request asks for, as they were at the time ``now``.
+    """Return the page of ``entities`` that a Describe request asks for, as of the time ``now``.
 
-    Without a filter they are sorted by creation; AWS's default order is not known.
+    Without a filter they are sorted by creation; AWS's default order is unknown.
 
     :raises ServiceError: InvalidInputException for comparators without a FilterVariable, a wrong time or token
     """
@@ -105,7 +105,7 @@ def _query(parameters: Parameters) -> Query:
 
 
 def _time(text: str) -> float:
-    """Return a time in epoch seconds or ISO 8601; which of them AWS takes is not known."""
+    """Return a time given in epoch seconds or ISO 8601; which of them AWS accepts is unknown."""
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the service keeps: data sources, models, evaluations, batch predictions, and the models' endpoints."""
+"""The entities of the service: data sources, models with their endpoints, evaluations, batch predictions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ONE_SECOND = 1.0
 
 
 class Kind(NamedTuple):
-    """A kind of entity: AWS's name, its place in ``Durations``, and which members of its Create name its inputs."""
+    """A kind of entity: AWS's name, its field in ``Durations``, and its inputs: (member of Create, kind) each."""
 
     name: str
     duration: str
@@ -31,12 +31,12 @@ class Kind(NamedTuple):
 
     @property
     def id_member(self) -> str:
-        """The member that holds its id."""
+        """The member with the id."""
         return f"{self.name}Id"
 
     @property
     def name_member(self) -> str:
-        """The member of Create and Update that holds its name."""
+        """The member of Create and Update with the name."""
         return f"{self.name}Name"
 
 
@@ -57,7 +57,7 @@ KINDS = {
 
 @dataclass(eq=False)
 class Endpoint:
-    """One lifecycle of a model's realtime endpoint."""
+    """One realtime endpoint of a model, from its Create to its Delete."""
 
     lifecycle: Lifecycle
     peak_requests_per_second: int
@@ -77,7 +77,7 @@ class Endpoint:
         return "NONE" if state == "DELETED" else "UPDATING"
 
     def admit(self, clock: Clock, rate: int) -> bool:
-        """Count one more prediction if it keeps every window of one second within ``rate``; return whether it does."""
+        """Count one more prediction, unless there were ``rate`` in the last second; return whether it was counted."""
         with self.admitting:
             now = clock.now()
             while self.admitted and now - self.admitted[0] >= ONE_SECOND:
@@ -90,7 +90,7 @@ class Endpoint:
 
 @dataclass(eq=False)
 class Entity:
-    """One entity of any kind; ``parameters`` are those of its Create, without secrets."""
+    """One entity of any kind; ``parameters`` are the members of its Create request, without secrets."""
 
     kind: Kind
     id: str
@@ -112,7 +112,8 @@ class Entity:
     def advance_to_now(self, clock: Clock, wait: bool = True) -> None:
         """Bring the lifecycle up to now.
 
-        When the clock is frozen, work that is due is waited for; without ``wait`` everything stays as it is then.
+        On a frozen clock a job that is due by its schedule is waited for, however long it takes; with ``wait`` False
+        the lifecycle stays as it is until the job is done.
         """
         if self.lifecycle.finished_at != NEVER:
             return
@@ -128,7 +129,7 @@ class Entity:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it stays as it is until a request names it: no work, no schedule and no endpoint goes on."""
+        """Whether only a request can still change it: its job is done, and neither it nor its endpoint is scheduled."""
         endpoints = [min(each.lifecycle.finished_at, each.lifecycle.deleted_at) for each in self.endpoints[-1:]]
         return self.job.done() and NEVER not in (self.lifecycle.finished_at, *endpoints)
 
@@ -142,7 +143,7 @@ class Entity:
             self.endpoints[-1].lifecycle.poll(now)
 
     def last_updated_at(self, now: float) -> float:
-        """Return the time of its latest change up to ``now``; that of a finished entity is when it finished."""
+        """Return the time of its latest change up to ``now``; that it finished counts as a change."""
         finished_at = self.lifecycle.finished_at
         return max(self.updated_at, finished_at) if finished_at <= now else self.updated_at
 
@@ -155,14 +156,14 @@ class Entity:
 
     @property
     def failure(self) -> str | None:
-        """Why it fails, once that is known."""
+        """The reason why it fails, once that is known."""
         if self.lifecycle.failure or not self.job.done():
             return self.lifecycle.failure
         error = self.job.exception()
         return None if error is None else str(error)
 
     def endpoint(self, now: float) -> Endpoint | None:
-        """Return the realtime endpoint that stood, or was being made, at the time ``now``."""
+        """Return the realtime endpoint that existed at the time ``now``, in whatever status."""
         for endpoint in reversed(self.endpoints):
             if endpoint.lifecycle.created_at <= now:
                 endpoint.advance_to(now)
@@ -176,7 +177,7 @@ class Entity:
 
 
 def data_location(entity: Entity) -> str:
-    """Return where the records of a data source lie; for databases, where AWS would stage them."""
+    """Return the S3 URI of a data source's records; for databases, where AWS would stage them."""
     spec = data_spec(entity)
     location: str = spec.get("DataLocationS3") or spec["S3StagingLocation"]
     return location
@@ -214,6 +215,6 @@ class Region:
         return entity
 
     def add(self, entity: Entity) -> None:
-        """Keep ``entity``, in the place of a deleted one of the same id."""
+        """Add ``entity``, and remove a deleted one of the same id."""
         self._entities[entity.kind.name].pop(entity.id, None)
         self._entities[entity.kind.name][entity.id] = entity

@@ -1,4 +1,4 @@
-"""Faults on order: what goes wrong, where, how often."""
+"""Faults that tests order: what goes wrong, at which operation, how often."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FaultKind = Literal[
 ]  # fmt: skip
 When = Literal["before", "after"]
 
-# Code, message and HTTP status. AWS's own text: never_enrolled. The others are common to AWS's services.
+# Code, message and HTTP status. The text of never_enrolled is AWS's own; the others are common to AWS's services.
 ERRORS: dict[str, tuple[str, str, int]] = {
     "throttling": ("ThrottlingException", "Rate exceeded", 400),
     "limit_exceeded": ("LimitExceededException", "The request limit was exceeded", 400),
@@ -41,7 +41,7 @@ NEEDS_SECONDS = {"slow", "lag"}
 
 @dataclass(eq=False)
 class Fault:
-    """One line of the table."""
+    """One fault that was ordered; ``left`` is for how many more requests, None for all."""
 
     kind: FaultKind
     operation: str | None
@@ -54,7 +54,7 @@ class Fault:
 
 
 class Interrupted(Exception):
-    """A request gets ``response`` in place of its answer."""
+    """Raised to answer a request with ``response``."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -62,7 +62,7 @@ class Interrupted(Exception):
 
 
 def interruption(fault: Fault) -> ServiceError | Interrupted:
-    """Make what a fault raises."""
+    """Return the exception that a fault raises."""
     if fault.error:
         return fault.error
     is_reset = fault.kind == "reset"
@@ -90,17 +90,17 @@ class Faults:
         message: str | None = None,
         status: int | None = None,
     ) -> None:
-        """Order a fault of ``kind`` for requests to come.
+        """Order a fault for requests to come.
 
         :param kind: ``throttling``, ``limit_exceeded``, ``server_error``, ``expired_token``, ``never_enrolled``;
             ``error``: any ``code``, ``message`` and HTTP ``status`` (the others take these too);
             ``reset``: a TCP reset; ``garbage``: a body that is no JSON; ``slow``: the answer takes ``seconds``
-            longer; ``lag``: Describe answers are ``seconds`` old, in the service's time both
-        :param operation: the only one that it applies to; None for every one
+            longer; ``lag``: the answers of Describe are ``seconds`` old; both in the service's time
+        :param operation: the operation that it applies to; None for all
         :param count: how many requests it applies to; None for all until ``clear()``
         :param probability: of applying to a request, 0..1, drawn from a generator seeded by ``seed``
-        :param when: ``before`` the request takes effect, or ``after`` it has
-        :raises ValueError: for a value that is none of these
+        :param when: ``before`` the request takes effect, or ``after``
+        :raises ValueError: for a value that is not allowed
         """
         if kind == "error" and not code:
             raise ValueError("error needs the code of an AWS error")
@@ -123,7 +123,7 @@ class Faults:
             return iter(list(self._faults))
 
     def draw(self, operation: str, when: When) -> list[Fault]:
-        """Return the faults that apply to one request now, and count them; none after the one that answers it."""
+        """Return the faults that apply to one request, and count them; the first one that answers it is the last."""
         drawn: list[Fault] = []
         if not self._faults:
             return drawn

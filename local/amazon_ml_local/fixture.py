@@ -1,4 +1,4 @@
-"""What the pytest fixture gives: the service on a socket, and its levers."""
+"""The value of the pytest fixture: the service on a socket, and its levers."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AmazonMLLocalFixture:
-    """A served Amazon ML Local.
+    """An Amazon ML Local on a socket.
 
-    ``storage`` holds the test's objects: the service reads what is put there, and S3 clients see it.
-    ``env`` are the environment variables that point a client to it.
+    ``storage`` holds the test's objects, which the service and S3 clients read.
     """
 
     url: str
@@ -46,12 +45,12 @@ class AmazonMLLocalFixture:
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong."""
+        """The faults, to order some."""
         return self.service.faults
 
     @property
     def requests(self) -> RequestLog:
-        """What reached the service."""
+        """The requests that reached the service."""
         return self.service.requests
 
     @property
@@ -60,10 +59,10 @@ class AmazonMLLocalFixture:
         return environment(self.url)
 
     def seed(self, seed: Path | str | Mapping[str, Any]) -> None:
-        """Make the buckets, files, data sources, models and READY endpoints that a seed lists.
+        """Create the buckets, files, data sources, models and READY endpoints that a seed lists.
 
-        :param seed: a YAML or JSON file, or what is in one
-        :raises SeedError: it is none, or the service refuses something of it
+        :param seed: the path of a YAML or JSON file, or the content of one
+        :raises SeedError: when it is not a valid seed, or the service refuses a part of it
         """
         from amazon_ml_local.seeding import make_seed, read_seed
 
@@ -83,7 +82,7 @@ class AmazonMLLocalFixture:
     def client(self, name: str = "machinelearning", **settings: Any) -> BaseClient:
         """Return a boto3 client that calls it over the socket.
 
-        :param name: of the service, Amazon ML unless given; ``s3`` and ``sts`` are on the same socket.
+        :param name: the name of the AWS service; ``s3`` and ``sts`` are on the same socket.
         :param settings: further arguments of boto3's ``client()``; URL, region and dummy keys have defaults.
         """
         import boto3
@@ -97,9 +96,9 @@ class AmazonMLLocalFixture:
 
 
 class FixtureStorage(MemoryStorage):
-    """The objects of a test: in memory until the first request for S3 loads moto, which takes them over.
+    """The objects of a test, in memory until the first request for S3 loads moto, which gets them then.
 
-    What is written before and after is seen by S3 clients; a bucket is made with its first object.
+    S3 clients see what is written before and after. A bucket is created with its first object.
     """
 
     def __init__(self) -> None:
@@ -124,7 +123,7 @@ class FixtureStorage(MemoryStorage):
 
 
 class _ServiceStorage:
-    """What the service sees: the test's buckets while S3 is not loaded, and S3 for all others and from then on."""
+    """The storage of the service: the test's buckets in memory until S3 is loaded, and S3 for everything else."""
 
     def __init__(self, objects: FixtureStorage) -> None:
         self._objects = objects

@@ -1,4 +1,4 @@
-"""When the work of each entity is done: in the order of their creation, in threads of their own."""
+"""Run the job of each entity, in the order of their creation, in background threads."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ THREADS = 4
 
 
 class JobError(Exception):
-    """Work ended without a result; the text is the entity's Message."""
+    """Raised when a job ends without a result; the message becomes the entity's ``Message``."""
 
 
 class Keeper(Protocol):
-    """Who keeps what jobs made."""
+    """Stores the results of jobs."""
 
     def keep(self, entity: Entity, result: Any, error: str | None) -> None:
-        """Keep what an entity's job made, before anybody sees it. Raises DataFolderError."""
+        """Store the result of an entity's job before any answer shows it. Raises DataFolderError."""
 
     def forget(self, entity: Entity) -> None:
         """Remove the content of a deleted entity's result."""
 
 
 class Jobs:
-    """Do the work of entities in the order of their creation, several at a time.
+    """Run the jobs of entities in the order of their creation, several at a time.
 
-    A job waits for those of its inputs, which were started before it: so there is always one that can go on. What a
-    job made is kept until its entity is deleted and no other needs it any more; so is a job that is not done yet.
+    A job waits for the jobs of its inputs. Those were started before it, so there is always one that can run. A job
+    and its result are kept until the entity is deleted and no other job needs them.
 
-    :param databases: URLs for SQLAlchemy by the ``DatabaseName`` of RDS and Redshift data sources
-    :ivar keeper: who keeps what jobs made, if somebody does
+    :param databases: SQLAlchemy URLs by the ``DatabaseName`` of RDS and Redshift data sources
+    :ivar keeper: stores the results of jobs; None if nothing is stored
     """
 
     def __init__(self, storage: Storage, databases: Mapping[str, str]) -> None:
@@ -60,7 +60,7 @@ class Jobs:
         self._lock = threading.RLock()
 
     def start(self, entity: Entity) -> None:
-        """Do the entity's work in the background; its ``job`` holds the result or a JobError."""
+        """Run the entity's job in the background; ``entity.job`` gets the result or a JobError."""
         if entity.lifecycle.failure:
             entity.job.set_exception(JobError(entity.lifecycle.failure))
             return
@@ -72,7 +72,7 @@ class Jobs:
                 threading.Thread(target=self._run_all, name="amazon-ml-local-job", daemon=True).start()
 
     def discard(self, entity: Entity) -> None:
-        """Forget what the job of a deleted entity made, or end the job, as soon as no other job needs it."""
+        """Drop the result of a deleted entity's job, or end the job, as soon as no other job needs it."""
         with self._lock:
             self._unwanted.add(entity)
             self._discard_if_unused(entity)
@@ -145,7 +145,7 @@ class Jobs:
 
 
 def _forget(entity: Entity) -> None:
-    """Keep of what a job made only what Get tells."""
+    """Reduce the result of a job to what Get shows of it."""
     if entity.job.exception() is None and hasattr(entity.job.result(), "without_content"):
         slim: Future[Any] = Future()
         slim.set_result(entity.job.result().without_content())

@@ -1,4 +1,4 @@
-"""Entities, their results and the service's time, kept in a data folder and read from there at the start."""
+"""Store entities, their results and the service's time in a data folder, and load them at the start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from amazon_ml_local.data_folder import DataFolderError, replaced
 from amazon_ml_local.entities import KINDS, Endpoint, Entity
 from amazon_ml_local.jobs import JobError
 from amazon_ml_local.schedule import Lifecycle
-from amazon_ml_local.work import HEAVY_BYTES, Data
+from amazon_ml_local.work import HEAVY_BYTES, DataSourceResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ RESULT = "update entity set result = ?, error = ? where sequence = ?"
 
 
 class KeptEntities:
-    """Keep a state's entities in a folder."""
+    """The entities of a state, stored in a folder."""
 
     def __init__(self, folder: DataFolder, state: State) -> None:
         self.folder, self.state = folder, state
@@ -39,14 +39,14 @@ class KeptEntities:
         self._clock: dict[str, Any] | None = None
 
     def save(self, touched: Iterable[Entity] | None = None) -> None:
-        """Commit what has changed since the last time; when it returns, everything shown so far is on disk.
+        """Commit all changes since the last call, so that everything that answers have shown is on disk.
 
-        :param touched: which of the settled entities may have changed; None for any of them.
-        :raises DataFolderError: it is not.
+        :param touched: the settled entities that may have changed; None for any of them.
+        :raises DataFolderError: when the folder cannot be written.
         """
         with self.state.changing:
             self._unsettled.update(self._all() if touched is None else touched)
-            # Found out before they are compared: one that settles meanwhile is compared once more.
+            # Before the comparison, so that an entity that settles during it is compared once more.
             settled = {entity for entity in self._unsettled if entity.is_settled}
             found = {entity: _fingerprint(entity) for entity in self._unsettled}
             changed = [each for each in found if found[each] != self._saved.get(each.sequence)]
@@ -67,22 +67,22 @@ class KeptEntities:
             yield from chain.from_iterable(map(region.all, KINDS))
 
     def keep(self, entity: Entity, result: Any, error: str | None) -> None:
-        """Commit what an entity's job made, before anybody sees it.
+        """Commit the result of an entity's job, before any answer shows it.
 
-        :raises DataFolderError: it cannot be written.
+        :raises DataFolderError: when the folder cannot be written.
         """
         if self.closed:
             return
         self.save([entity])
         path = self.folder.columns_of(entity.sequence)
-        if isinstance(result, Data):
+        if isinstance(result, DataSourceResult):
             from amazon_ml_local.learning.saving import save_columns
 
             with replaced(path) as file:
                 save_columns(result.table, file)
         with self.folder.transaction() as database:
             kept = database.execute(RESULT, (_dumped(result), error, entity.sequence)).rowcount
-        if not kept:  # it went with a reset
+        if not kept:  # a reset has removed the entity
             path.unlink(missing_ok=True)
 
     def forget(self, entity: Entity) -> None:
@@ -94,7 +94,7 @@ class KeptEntities:
                 database.execute(RESULT, (_dumped(entity.job.result()), None, entity.sequence))
             self.folder.columns_of(entity.sequence).unlink(missing_ok=True)
         except DataFolderError as error:
-            logger.warning("%s %s is deleted, and its content is still kept: %s", entity.kind.name, entity.id, error)
+            logger.warning("%s %s is deleted, but its content is still stored: %s", entity.kind.name, entity.id, error)
 
     def clear(self) -> None:
         """Remove every entity."""
@@ -105,7 +105,7 @@ class KeptEntities:
         self._remove_columns(set())
 
     def load(self) -> None:
-        """Read what is kept into the state, and begin the jobs again that were not done."""
+        """Load the folder into the state, and start the jobs again that were not done."""
         with self.folder.transaction() as database:
             clock = database.execute("select snapshot from clock").fetchone()
             rows = database.execute("select sequence, record, result, error from entity order by sequence").fetchall()
@@ -137,13 +137,13 @@ class KeptEntities:
             made = from_json(json.loads(result)["result"])
             entity.job.set_result(self._data(entity, *made) if entity.kind.name == "DataSource" else made)
 
-    def _data(self, entity: Entity, table: Any, schema: str) -> Data:
+    def _data(self, entity: Entity, table: Any, schema: str) -> DataSourceResult:
         from amazon_ml_local.learning.saving import with_columns
 
-        with suppress(FileNotFoundError):  # those of a deleted entity are gone
+        with suppress(FileNotFoundError):  # a deleted entity has no columns
             file = self.folder.columns_of(entity.sequence).open("rb")
-            return Data(with_columns(table, file, in_memory=table.size_in_bytes < HEAVY_BYTES), schema)
-        return Data(table, schema)
+            return DataSourceResult(with_columns(table, file, in_memory=table.size_in_bytes < HEAVY_BYTES), schema)
+        return DataSourceResult(table, schema)
 
     def _remove_columns(self, wanted: Any) -> None:
         for path in self.folder.columns.iterdir():
@@ -156,12 +156,12 @@ def _dumped(result: Any) -> str | None:
         return None
     from amazon_ml_local.learning.saving import to_json
 
-    made = [result.table, result.schema] if isinstance(result, Data) else result
+    made = [result.table, result.schema] if isinstance(result, DataSourceResult) else result
     return json.dumps({"result": to_json(made)})
 
 
 def _fingerprint(entity: Entity) -> tuple[Any, ...]:
-    """Return what changes in an entity once it is created."""
+    """Return everything of an entity that can change after its creation."""
     lifecycles = [entity.lifecycle, *(endpoint.lifecycle for endpoint in entity.endpoints)]
     return (
         entity.name,

@@ -1,4 +1,4 @@
-"""The 28 operations: what each does to the entities and what it answers."""
+"""The 28 operations: how each changes the entities, and what it answers."""
 
 from __future__ import annotations
 

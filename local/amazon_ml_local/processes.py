@@ -1,4 +1,4 @@
-"""Heavy work in processes of its own, so that it holds up no request and leaves no memory behind."""
+"""Run heavy work in processes of its own, so that it delays no request and its memory is freed with the process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 MOST_PROCESSES = 2
-# Of the memory that is free when a process begins; with more the kernel would choose whom to kill.
+# Of the memory that is free when a process starts; if that ran out, the kernel would kill any process.
 MEMORY_SHARE = 0.9
-# A library's threads cost memory and time that the service needs: each process works alone on its core. What it lets
-# go of goes back to the system at once.
+# No threads of libraries, which cost memory and CPU time that the service needs; freed memory returns to the system at
+# once.
 THRIFT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "ARROW_DEFAULT_MEMORY_POOL": "system",
@@ -36,7 +36,7 @@ THRIFT = {
 class Processes:
     """Run work in processes, at most two at a time.
 
-    :ivar memory: how many bytes a process may take; None for 90 % of what is free when it begins.
+    :ivar memory: how many bytes a process may use; None for 90 % of what is free when it starts.
     """
 
     def __init__(self) -> None:
@@ -48,12 +48,12 @@ class Processes:
         self._closed = False
 
     def run(self, owner: Hashable, name: str, arguments: tuple[Any, ...], log: Callable[[str], None]) -> Any:
-        """Return what a piece of work gives.
+        """Run a function in a process, and return its result.
 
-        :param owner: what `kill()` knows it by.
-        :param name: the work, as `worker.Work` names it.
-        :raises LearningError: as the work raises it, for lack of memory, or when the process was killed.
-        :raises RuntimeError: a defect, with its traceback.
+        :param owner: identifies the work for ``kill()``.
+        :param name: the name of the function, as in ``worker.Work``.
+        :raises LearningError: when the function raises it, memory runs out, or the process is killed.
+        :raises RuntimeError: on a defect, with its traceback.
         """
         with self._slots:
             memory = self.memory or _free_memory()
@@ -69,7 +69,7 @@ class Processes:
                         self._running.pop(owner, None)
 
     def kill(self, owner: Hashable) -> None:
-        """End the work of an owner, and do none for it later."""
+        """End the work of an owner, and refuse any more for it."""
         with self._lock:
             self._killed.add(owner)
             if process := self._running.get(owner):
@@ -95,7 +95,7 @@ class Processes:
                 stdout=subprocess.PIPE,
                 env={**os.environ, **THRIFT, "PYTHONPATH": path},
                 pass_fds=descriptors,
-                start_new_session=True,  # Ctrl-C is the service's business
+                start_new_session=True,  # so that Ctrl-C reaches the service alone
             )
             return self._running[owner]
 
@@ -140,7 +140,7 @@ def _death(code: int) -> str:
 
 
 def _free_memory() -> int | None:
-    """Return 90 % of the memory that is free, of the machine or of the container, as far as the system says."""
+    """Return 90 % of the free memory of the machine or the container; None if the system does not say."""
     found = [_available("/proc/meminfo"), _cgroup_room(Path("/sys/fs/cgroup"))]
     known = [memory for memory in found if memory]
     return int(min(known) * MEMORY_SHARE) if known else None

@@ -1,4 +1,4 @@
-"""AWS's JSON protocol, driven by botocore's service model: requests in, responses out."""
+"""AWS's JSON protocol: parse requests and write responses, by botocore's service model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
-Parameters = dict[str, Any]  # one request's or answer's members, typed by the service model
+Parameters = dict[str, Any]  # the members of a request or an answer, as the service model types them
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MOST_BYTES = 1024 * 1024
@@ -26,7 +26,7 @@ CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request; ``path`` carries the query string too."""
+    """One HTTP request; ``path`` includes the query string."""
 
     method: str
     path: str
@@ -35,12 +35,12 @@ class Request:
     scheme: str = "http"
 
     def header(self, name: str) -> str:
-        """Return a header's value whatever the case of its name, or ``""``."""
+        """Return a header's value by its name in any case; ``""`` if there is none."""
         return self._headers.get(name.lower(), "")
 
     @cached_property
     def credential(self) -> Credential | None:
-        """Who signed it, or None when nobody did."""
+        """The credential of the signature, or None if the request is not signed."""
         found = CREDENTIAL.search(self.header("authorization"))
         return Credential(*found.groups()) if found else None
 
@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """One HTTP response; with ``reset`` the connection is broken off instead."""
+    """One HTTP response; with ``reset`` the connection is reset instead."""
 
     status: int
     headers: Mapping[str, str]
@@ -61,7 +61,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Credential:
-    """Who signed a request, and for which region and service."""
+    """The access key of a signature, and the region and service that it is for."""
 
     access_key: str
     region: str
@@ -79,7 +79,7 @@ def service_model() -> ServiceModel:
 
 @cache
 def operation_model(name: str) -> OperationModel | None:
-    """Return the model of the operation ``name``, or None when the service has none of that name."""
+    """Return the model of the operation ``name``, or None if the service has no such operation."""
     model = service_model()
     return model.operation_model(name) if name in model.operation_names else None
 
@@ -97,7 +97,7 @@ def output_of(operation: OperationModel) -> Shape:
 
 
 def operation_of(request: Request) -> OperationModel:
-    """Return the operation that ``request`` names in its ``X-Amz-Target``.
+    """Return the operation in the ``X-Amz-Target`` of ``request``.
 
     :raises ServiceError: UnknownOperationException
     """
@@ -109,7 +109,7 @@ def operation_of(request: Request) -> OperationModel:
 
 
 def check_envelope(request: Request) -> Credential:
-    """Return who signed ``request``, which must be of the protocol's content type and of bounded size.
+    """Check content type, size and signature header of ``request``, and return its credential.
 
     Signatures are not verified.
 
@@ -149,7 +149,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def without_secrets(shape: Shape, value: Any) -> Any:
-    """Return the members of ``value`` that the model knows, with those it calls sensitive masked."""
+    """Return the members of ``value`` that ``shape`` has, with sensitive ones masked."""
     if shape.metadata.get("sensitive"):
         return "****"
     if shape.type_name == "structure" and isinstance(value, dict):
@@ -159,7 +159,7 @@ def without_secrets(shape: Shape, value: Any) -> Any:
 
 
 def serialise(shape: Shape, value: Any) -> Any:
-    """Return the JSON form of ``value``; members that ``shape`` does not have, or that are None, are left out."""
+    """Return ``value`` as JSON types, without members that ``shape`` does not have or that are None."""
     by_type = SERIALISED.get(shape.type_name, _as_it_is)
     return SERIALISED.get(shape.name, by_type)(shape, value)
 
@@ -178,14 +178,14 @@ def _map(shape: MapShape, value: Parameters) -> Parameters:
 
 
 def _shortest_float32(shape: Shape, value: float) -> float:
-    """Return the float with the fewest digits that is the same 32-bit number."""
+    """Return the float with the fewest digits that rounds to the same 32-bit number."""
     wanted = struct.pack("f", value)
     candidates = (float(f"{value:.{digits}g}") for digits in range(6, 9))
     return next((c for c in candidates if struct.pack("f", c) == wanted), float(f"{value:.9g}"))
 
 
 def _widened_float32(shape: Shape, value: float) -> float:
-    """Return the nearest 32-bit number as a double, as recorded of Predict: 0.47380468249320984."""
+    """Return the nearest 32-bit number as a double, as AWS's Predict was seen to answer: 0.47380468249320984."""
     widened: float = struct.unpack("f", struct.pack("f", value))[0]
     return widened
 
@@ -210,16 +210,16 @@ SERIALISED: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def answer(status: int, body: Parameters) -> Response:
-    """Make the response that carries ``body`` as JSON."""
+    """Return a response with ``body`` as JSON."""
     return raw_answer(status, json.dumps(body, separators=(",", ":")).encode())
 
 
 def raw_answer(status: int, body: bytes, reset: bool = False) -> Response:
-    """Return a response of any body under the protocol's headers."""
+    """Return a response with any bytes as its body, and the protocol's headers."""
     headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": CONTENT_TYPE}
     return Response(status, headers, body, reset)
 
 
 def error_answer(error: ServiceError) -> Response:
-    """Make the response that tells the client of ``error``."""
+    """Return the response for ``error``."""
     return answer(error.status, {"__type": error.code, "message": error.message[:2048]})

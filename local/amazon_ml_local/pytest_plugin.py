@@ -17,9 +17,9 @@ LOOPBACK = "127.0.0.1,localhost"
 
 @pytest.fixture
 def amazon_ml_local(monkeypatch: pytest.MonkeyPatch) -> Iterator[AmazonMLLocalFixture]:
-    """Serve Amazon ML on a socket of its own and point boto3, and so Airflow's AWS hooks, to it.
+    """Serve Amazon ML on a free port, and set the environment variables that point boto3 and Airflow's hooks to it.
 
-    Neither the user's proxies nor the user's profile come between.
+    The user's proxies and profile are ignored.
     """
     from amazon_ml_local.fixture import served
 

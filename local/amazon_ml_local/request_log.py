@@ -1,4 +1,4 @@
-"""What reached the service."""
+"""The log of the requests that reached the service."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Received:
-    """One request that reached the service, and how it was answered; ``at`` is the service's time.
+    """One request that reached the service, and how it was answered.
 
-    ``status`` is that of HTTP, or 0 for a connection that was reset.
+    ``at`` is the service's time, ``status`` the HTTP status, or 0 for a connection that was reset.
     """
 
     operation: str
@@ -28,21 +28,21 @@ class Received:
 
 
 class RequestLog:
-    """The requests received, oldest first; beyond ``keep`` the oldest are forgotten."""
+    """The latest ``keep`` requests, the oldest first."""
 
     def __init__(self, keep: int) -> None:
         self._received: deque[Received] = deque(maxlen=keep)
 
     def add(self, received: Received) -> None:
-        """Remember one more."""
+        """Add a request."""
         self._received.append(received)
 
     def count(self, operation: str) -> int:
-        """Return how many of them called ``operation``."""
+        """Return the number of requests for ``operation``."""
         return sum(received.operation == operation for received in self)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all requests."""
         self._received.clear()
 
     def __iter__(self) -> Iterator[Received]:

@@ -1,4 +1,4 @@
-"""When things start and end: an entity being computed and an endpoint being made live by the same rules."""
+"""Lifecycles: when an entity's job or an endpoint's creation starts and ends by the service's time."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 NEVER = float("inf")
-PENDING_SHARE = 0.2  # of a job's duration; what AWS spends on validating is not known
+PENDING_SHARE = 0.2  # of a duration, in status PENDING; AWS's share is unknown
 
 LifecycleState = Literal["PENDING", "INPROGRESS", "ENDED", "DELETED"]
 
 
 @dataclass
 class Durations:
-    """Seconds of the service's time that each kind of thing takes, from when its inputs are there."""
+    """Seconds of the service's time that each kind of entity takes, from when its inputs are finished."""
 
     data_source: float = 1.0
     ml_model: float = 2.0
@@ -23,9 +23,9 @@ class Durations:
     mount: float = 0.0
 
     def set(self, /, **seconds: float) -> None:
-        """Change some of them.
+        """Set some of the durations.
 
-        :raises ValueError: for a kind that is not here, or a duration that is not 0 or more
+        :raises ValueError: for an unknown kind, or a duration that is not 0 or more
         """
         for kind, value in seconds.items():
             if kind not in vars(self):
@@ -43,9 +43,9 @@ REALISTIC = Durations(
 
 @dataclass(eq=False)
 class Lifecycle:
-    """One lifecycle, from creation to deletion, in the service's time.
+    """The lifecycle of an entity or an endpoint, from creation to deletion, in the service's time.
 
-    It ends when its duration is over or, where ``polls_needed`` is given, at that many Gets.
+    Its work ends after its duration, or with ``polls_needed`` at the Get of that number.
     """
 
     created_at: float
@@ -60,13 +60,13 @@ class Lifecycle:
     late: bool = False
 
     def plan(self, ready_at: float) -> None:
-        """Fix start and end once it is known when the inputs were there."""
+        """Schedule start and end once it is known when the inputs were finished."""
         if self.polls_needed is None and self.due_at == NEVER and ready_at != NEVER:
             self.started_at = ready_at + self.duration * PENDING_SHARE
             self.due_at = ready_at + self.duration
 
     def poll(self, now: float) -> bool:
-        """Count a Get where that matters; return whether it is the one that ends the work."""
+        """Count a Get if ``polls_needed`` is set; return whether it is the Get that ends the work."""
         if self.polls_needed is None:
             return False
         self.polls += 1
@@ -78,11 +78,11 @@ class Lifecycle:
         return True
 
     def end(self, now: float) -> None:
-        """Make the work due ``now``, if it is not due earlier."""
+        """Move the end of the work forward to ``now``, unless it is due earlier."""
         self.started_at, self.due_at = min(self.started_at, now), min(self.due_at, now)
 
     def advance_to(self, now: float, done: bool) -> None:
-        """Set the end when it has come. Work that was not done in time ends when it is first seen done."""
+        """Set the end if it is due and the job is done; a job that is late ends when it is first seen done."""
         if self.finished_at == NEVER and now >= self.due_at:
             if done:
                 self.finished_at = now if self.late else self.due_at
@@ -90,7 +90,7 @@ class Lifecycle:
                 self.late = True
 
     def state_at(self, now: float) -> LifecycleState:
-        """Return what an observer sees at the time ``now``, which may be in the past."""
+        """Return the state at the time ``now``, which may be in the past."""
         if now >= self.deleted_at:
             return "DELETED"
         if now >= self.finished_at:

@@ -1,4 +1,4 @@
-"""What is there from the start: buckets, files, data sources, models and READY endpoints, as a file lists them."""
+"""Seeds: files that list buckets, objects, data sources, models and READY endpoints to create at the start."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ SECTIONS: dict[str, type] = {
     "Region": str, "Buckets": list, "Files": dict, "DataSources": list, "MLModels": list, "RealtimeEndpoints": list
 }  # fmt: skip
 WORDS: dict[Any, str] = {str: "a text", list: "a list", dict: "a mapping"}
-# Members that AWS has as JSON in a text; a seed may have what is in it.
+# Members that are JSON text in the API; a seed may have a mapping instead.
 JSON_TEXTS = ("DataSchema", "DataRearrangement", "Recipe")
 
 
 class SeedError(ValueError):
-    """A seed cannot be followed; the text names the seed, the kind and the id or what else is wrong."""
+    """Raised when a seed is invalid, or a part of it cannot be created; the message names the seed and the part."""
 
 
 @dataclass(frozen=True)
 class Seed:
-    """A seed that was read and checked as far as that goes without a service."""
+    """A seed that was read and checked, as far as that is possible without a service."""
 
     name: str
     region: str
@@ -42,12 +42,12 @@ class Seed:
     realtime_endpoints: list[str]
 
     def plant(self, service: AmazonMLLocal) -> None:
-        """Make the entities, whose work is done when it returns; what is there already stays.
+        """Create the entities and wait for their jobs; entities that exist already stay as they are.
 
-        The files must be in S3 before. The requests that this takes are not remembered, and no time passes by the
-        service's clock.
+        The seed's files must be in S3 before. The requests for this are not logged, and take no time by the service's
+        clock.
 
-        :raises SeedError: the service refuses one, or its work fails.
+        :raises SeedError: when the service refuses an entity, or its job fails.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -79,9 +79,9 @@ class Seed:
 
 
 def read_seed(path: Path) -> Seed:
-    """Return the seed in a file: JSON where its name ends with ``.json``, YAML otherwise.
+    """Return the seed in a file: JSON if its name ends with ``.json``, else YAML.
 
-    :raises SeedError: it cannot be read, or is no seed.
+    :raises SeedError: when the file cannot be read, or is not a valid seed.
     """
     import yaml
 
@@ -96,10 +96,10 @@ def read_seed(path: Path) -> Seed:
 
 
 def make_seed(found: object, folder: Path, name: str = "the seed") -> Seed:
-    """Return the seed that a mapping is.
+    """Return the seed for the content of a seed file.
 
-    :param folder: where the files are whose paths are relative.
-    :raises SeedError: it is none.
+    :param folder: the folder that relative paths start from.
+    :raises SeedError: when it is not a valid seed.
     """
     if not isinstance(found, Mapping):
         raise SeedError(f"{name}: it must be a mapping with some of {', '.join(SECTIONS)}")
@@ -153,7 +153,7 @@ def _text(value: object, what: str) -> str:
 
 
 def _with_texts(value: Any) -> Any:
-    """Return members as AWS has them: JSON as a text."""
+    """Return the members as the API takes them: mappings in place of JSON text are converted."""
     if not isinstance(value, Mapping):
         return value
     return {
@@ -164,7 +164,7 @@ def _with_texts(value: Any) -> Any:
 
 @contextmanager
 def _at_once(service: AmazonMLLocal) -> Iterator[None]:
-    """Make what is created end with its work, whatever the levers, and remember no request."""
+    """End what the block creates as soon as its job is done, whatever the levers say, and log no request."""
     state, requests = service.state, service.requests
     durations, polls = dict(vars(state.durations)), state.polls_needed
     state.durations.set(**dict.fromkeys(durations, 0.0))

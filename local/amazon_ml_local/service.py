@@ -1,4 +1,4 @@
-"""Amazon ML Local itself: a request in, a response out."""
+"""The service: takes a request, returns a response."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ logger = logging.getLogger(__name__)
 class AmazonMLLocal:
     """Amazon Machine Learning without sockets or files of its own. Safe to use from any thread.
 
-    :param storage: where data comes from and results go
+    :param storage: where data files are read and results written
     :param databases: SQLAlchemy URLs by the ``DatabaseName`` of Redshift and RDS data sources
-    :param endpoint_url: what realtime endpoints give as ``EndpointUrl``; None for the URL by which whoever asks comes
-    :param durations: seconds that things take
-    :param data_folder: where everything is kept that it knows, and was kept earlier; None keeps it in memory alone
-    :param keep_requests: how many of the latest requests ``requests`` remembers
+    :param endpoint_url: the ``EndpointUrl`` of realtime endpoints; None for the URL of the request that asks
+    :param durations: seconds that entities and endpoints take
+    :param data_folder: the folder to load everything from and store it in; None stores nothing
+    :param keep_requests: how many of the latest requests ``requests`` keeps
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class AmazonMLLocal:
             self._kept.save()
 
     def handle(self, request: Request) -> Response:
-        """Answer one request."""
+        """Return the response to a request."""
         operation: OperationModel | None = None
         parameters: Parameters = {}
         code: str | None = None
@@ -110,22 +110,22 @@ class AmazonMLLocal:
         return cast("MachineLearningClient", in_process_client(self.handle, name, **settings))
 
     def close(self) -> None:
-        """End all work; what is kept in a folder begins again with the next service there."""
+        """End all jobs; with a data folder the next service there starts them again."""
         if self._kept:
             self._kept.closed = True
         self.state.jobs.close()
 
     def save(self, touched: Iterable[Entity] | None = None) -> None:
-        """Keep all changes, where there is a folder for them.
+        """Store all changes, if there is a data folder.
 
         :param touched: the settled entities that may have changed; None for any
-        :raises DataFolderError: it cannot be written
+        :raises DataFolderError: when the folder cannot be written
         """
         if self._kept:
             self._kept.save(touched)
 
     def reset(self) -> None:
-        """Forget everything: entities, requests, faults and other orders; put the levers back."""
+        """Remove all entities, requests and faults, and set all levers back."""
         self.state.reset()
         self.faults.clear()
         self.requests.clear()
@@ -137,8 +137,8 @@ class AmazonMLLocal:
     def peak_requests_per_second(self) -> int:
         """How many predictions an endpoint takes in any window of one second.
 
-        Set, it holds at once; an endpoint tells the rate that it was created with. A lower one is as if others used
-        the endpoint too.
+        A new rate holds at once, while ``PeakRequestsPerSecond`` of an endpoint stays as it was created. So a lower
+        rate looks as if others used the endpoint too.
         """
         return self.state.peak_requests_per_second
 
@@ -147,7 +147,7 @@ class AmazonMLLocal:
         self.state.peak_requests_per_second = rate
 
     def ready_after_polls(self, polls: int | None) -> None:
-        """End what is created from now on at its ``polls``-th Get, whatever the time; None for by time again.
+        """Let what is created from now on end at its ``polls``-th Get, whatever the time; None for by time again.
 
         An endpoint counts the GetMLModel calls since it was created.
 
@@ -160,7 +160,7 @@ class AmazonMLLocal:
         self.durations.set(mount=seconds)
 
     def fail(self, kind: FailingKind, entity_id: str, message: str = "Told to fail") -> None:
-        """End that entity, or the endpoint of that model, FAILED: the present one and each made later.
+        """Let that entity, or the endpoint of that model, end FAILED: the present one, and all created later.
 
         :raises ValueError: for a kind that cannot fail
         """
@@ -180,7 +180,7 @@ class AmazonMLLocal:
         return protocol.answer(200, protocol.serialise(protocol.output_of(operation), result))
 
     def _apply_faults(self, operation: str, when: When) -> float:
-        """Apply the faults on order; return how many seconds old the answer is to be."""
+        """Apply the faults that were ordered; return how many seconds old the answer must be."""
         lag = 0.0
         for fault in self.faults.draw(operation, when):
             if fault.kind == "slow":

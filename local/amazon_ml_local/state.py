@@ -1,4 +1,4 @@
-"""What operations work on: the state of the service, and one call that passed validation."""
+"""The state of the service, and one call of an operation on it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ FailingKind = Literal["DataSource", "MLModel", "Evaluation", "BatchPrediction", 
 
 
 class State:
-    """The entities of every region, and what decides when they end and how. Safe to use from any thread.
+    """The entities of every region, and the levers that decide when and how they end. Safe to use from any thread.
 
-    :param jobs: where the work of new entities is done
-    :param durations: seconds that things take
+    :param jobs: runs the jobs of new entities
+    :param durations: seconds that entities and endpoints take
     """
 
     def __init__(self, jobs: Jobs, durations: Durations) -> None:
@@ -51,7 +51,7 @@ class State:
         self._rate = rate
 
     def ready_after_polls(self, polls: int | None) -> None:
-        """End what is created from now on at its ``polls``-th Get, whatever the time; None for by time again.
+        """Let what is created from now on end at its ``polls``-th Get, whatever the time; None for by time again.
 
         :raises ValueError: when ``polls`` is less than 1
         """
@@ -60,7 +60,7 @@ class State:
         self.polls_needed = polls
 
     def fail(self, kind: FailingKind, entity_id: str, message: str) -> None:
-        """End that entity, or the endpoint of that model, FAILED: the present one and each made later.
+        """Let that entity, or the endpoint of that model, end FAILED: the present one, and all created later.
 
         :raises ValueError: for a kind that cannot fail
         """
@@ -71,7 +71,7 @@ class State:
             lifecycle.failure = message
 
     def failures(self) -> dict[tuple[str, str], str]:
-        """Return the messages of what is told to fail, by kind and id."""
+        """Return the messages that ``fail()`` has set, by kind and id."""
         return dict(self._failures)
 
     def region(self, name: str) -> Region:
@@ -84,11 +84,11 @@ class State:
         return list(self._regions.items())
 
     def continue_from(self, number: int) -> None:
-        """Count new entities from behind that place in the order of creation."""
+        """Number new entities after this place in the order of creation."""
         self._numbers = itertools.count(number + 1)
 
     def reset(self) -> None:
-        """Forget every entity with its work, and put all levers back, the clock too."""
+        """Remove every entity with its job, and set all levers back, the clock too."""
         with self.changing:
             regions, self._regions = list(self._regions.values()), {}
             self._failures, self._rate, self.polls_needed = {}, 200, None
@@ -99,12 +99,12 @@ class State:
                 self.jobs.discard(entity)
 
     def new_lifecycle(self, kind: str, entity_id: str, duration: float) -> Lifecycle:
-        """Return the lifecycle of what is created now."""
+        """Return the lifecycle of an entity or endpoint that is created now."""
         failure = self._failures.get((kind, entity_id))
         return Lifecycle(self.clock.now(), duration, self.polls_needed, failure)
 
     def start(self, entity: Entity, region: Region) -> None:
-        """Keep a new entity and begin its work."""
+        """Add a new entity and start its job."""
         region.add(entity)
         self.jobs.start(entity)
 
@@ -131,7 +131,7 @@ class State:
 class OperationCall:
     """One request that passed validation.
 
-    :ivar lag: how many seconds old the answer is to be
+    :ivar lag: how many seconds old the answer must be
     :ivar touched: the entities that it shows or changes
     """
 
@@ -160,14 +160,14 @@ class OperationCall:
         return entity
 
     def entity(self, kind: Kind) -> Entity:
-        """Return the entity that the request names.
+        """Return the entity whose id is in the request.
 
         :raises ServiceError: ResourceNotFoundException
         """
         return self.get(kind.name, self.parameters[kind.id_member])
 
     def undeleted(self, kind: Kind, entity_id: str) -> Entity:
-        """Return the entity of that id, which must not be deleted; AWS's answer to that is not known.
+        """Return the entity of that id, which must not be DELETED; AWS's answer in that case is unknown.
 
         :raises ServiceError: ResourceNotFoundException, InvalidInputException
         """

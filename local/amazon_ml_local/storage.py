@@ -1,4 +1,4 @@
-"""Where data files come from and results go: S3, or a dictionary that stands in for it."""
+"""Where data files are read and results written: S3, or a dictionary in its place."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CHUNK_BYTES = 8 * 1024 * 1024
 
 
 class StorageError(Exception):
-    """An object cannot be read or written; the text says which one, why, and what to do."""
+    """Raised when an object cannot be read or written; the message says which one, why, and what to do."""
 
 
 class Storage(Protocol):
-    """What Amazon ML Local asks of a store of objects under s3:// URIs."""
+    """A store of objects under s3:// URIs."""
 
     def read(self, uri: str) -> bytes:
         """Return the object's bytes. Raises StorageError when it is missing or forbidden."""
@@ -37,9 +37,9 @@ class Storage(Protocol):
 
 
 class MemoryStorage:
-    """Keep objects in memory: the store for tests and for the service without S3.
+    """A store in memory, for tests and for the service without S3.
 
-    :param objects: what is there from the start, s3:// URI to bytes.
+    :param objects: the objects at the start, s3:// URI → bytes.
     """
 
     def __init__(self, objects: Mapping[str, bytes] | None = None) -> None:
@@ -69,9 +69,9 @@ class MemoryStorage:
 
 
 class S3Storage:
-    """Keep objects in S3.
+    """A store in S3.
 
-    :param client: makes the boto3 S3 client; called once, when the first object is wanted.
+    :param client: returns a boto3 client of S3; called once, at the first use.
     """
 
     def __init__(self, client: Callable[[], BaseClient]) -> None:
@@ -140,5 +140,5 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def folder(uri: str) -> str:
-    """Return the URI with exactly the slash at its end that makes it a prefix of a folder's objects."""
+    """Return the URI with a slash at its end, which makes it the prefix of a folder's objects."""
     return uri if uri.endswith("/") else uri + "/"

@@ -1,4 +1,4 @@
-"""Tags of entities."""
+"""The operations on tags."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_TAGS = 50  # AWS's guide; the text of AddTags says 10
 
 
 def add(call: OperationCall) -> Parameters:
-    """Add tags, and replace the values of those that are there.
+    """Add tags; a tag that exists gets the new value.
 
     :raises ServiceError: ResourceNotFoundException, InvalidTagException, TagLimitExceededException
     """
@@ -37,7 +37,7 @@ def add(call: OperationCall) -> Parameters:
 
 
 def delete(call: OperationCall) -> Parameters:
-    """Remove tags; keys that are not there are ignored.
+    """Delete tags; unknown keys are ignored.
 
     :raises ServiceError: ResourceNotFoundException
     """

@@ -1,4 +1,8 @@
-"""Check a request against the constraints of botocore's service model, and report every violation at once."""
+"""Check a request against the constraints of botocore's service model, and report every violation at once.
+
+The provider checks arguments by the same model. This module shares no code with it on purpose: a service that tests the
+provider must not repeat its bugs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 
     from amazon_ml_local.protocol import Parameters
 
-# The Unicode classes of the model's patterns in Python's spelling; \w holds every letter and number.
+# The Unicode classes of the model's patterns → Python's; \w contains every letter and number.
 UNICODE_CLASSES = {r"\p{L}": r"\w", r"\p{N}": "", r"\p{Z}": " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"}
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -29,16 +33,16 @@ TYPES: dict[str, tuple[type, ...]] = {
     "list": (list,),
 }
 MEASURED = {"string": "length", "list": "length", "integer": "value"}
-# Public clients of other makers send a bare host name or the local service's own URL here.
+# Not checked, since other public clients send a bare host name or the local service's own URL.
 UNCHECKED = {"VipURL"}
-LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON joins those that make a pair
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # json.loads has joined the pairs already
 SHOWN_CHARACTERS = 128
 
 
 def validate(shape: Shape, parameters: Parameters) -> None:
-    """Do nothing when ``parameters`` keep every constraint of ``shape``; members it does not know are ignored.
+    """Raise ServiceError unless ``parameters`` meet every constraint of ``shape``; unknown members are ignored.
 
-    The wording is that of other AWS services with this protocol; Amazon ML's own is not known.
+    The wording is that of other AWS services with this protocol; Amazon ML's own is unknown.
 
     :raises ServiceError: InvalidInputException, with all violations in one message
     """

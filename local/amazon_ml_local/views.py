@@ -1,4 +1,4 @@
-"""What Get and Describe tell of an entity. The service model picks the members that belong in each answer."""
+"""What Get and Describe show of an entity. The service model selects the members of each answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.entities import Entity
     from amazon_ml_local.learning import BatchCounts, Evaluated, Model
     from amazon_ml_local.protocol import Parameters
-    from amazon_ml_local.work import Data
+    from amazon_ml_local.work import DataSourceResult
 
 LOGS = "/_local/logs/"
 MOST_CHARACTERS = 10_240  # of a Message, by the service model
@@ -21,9 +21,9 @@ CREATED_BY = "arn:aws:iam::123456789012:root"  # moto's account
 
 
 def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Parameters:
-    """Return the members of ``entity`` as they were at the time ``now``; None where there is nothing to tell.
+    """Return the members of ``entity`` as of the time ``now``; those that are None do not appear in answers.
 
-    :param url: where whoever asks reaches realtime endpoints and logs
+    :param url: the URL by which the client reaches realtime endpoints and logs
     """
     lifecycle, status = entity.lifecycle, entity.status(now)
     started, finished = lifecycle.started_at <= now, lifecycle.finished_at <= now
@@ -45,7 +45,7 @@ def view(entity: Entity, now: float, url: str, verbose: bool = False) -> Paramet
 
 
 def _message(entity: Entity, now: float) -> str | None:
-    """Return why an entity, or else its endpoint, is FAILED; AWS has no other place for what an endpoint died of."""
+    """Return why an entity, or else its endpoint, is FAILED: AWS has no other member for an endpoint's failure."""
     if entity.status(now) == "FAILED":
         return (entity.failure or "")[:MOST_CHARACTERS]
     endpoint = entity.endpoint(now)
@@ -54,7 +54,7 @@ def _message(entity: Entity, now: float) -> str | None:
 
 
 def endpoint_info(entity: Entity, now: float, url: str) -> Parameters:
-    """Return a model's RealtimeEndpointInfo as it was at the time ``now``, its endpoint at ``url``."""
+    """Return a model's RealtimeEndpointInfo as of the time ``now``, with the endpoint at ``url``."""
     endpoint = entity.endpoint(now)
     if endpoint is None:
         return {"EndpointStatus": "NONE", "PeakRequestsPerSecond": 0}
@@ -67,11 +67,11 @@ def endpoint_info(entity: Entity, now: float, url: str) -> Parameters:
 
 
 def result(entity: Entity, now: float) -> Any:
-    """Return what the entity's job made, once the entity shows it."""
+    """Return the result of the entity's job; None unless the entity is COMPLETED at the time ``now``."""
     return entity.job.result() if entity.lifecycle.finished_at <= now and not entity.failure else None
 
 
-def _data_source(entity: Entity, now: float, data: Data | None, verbose: bool) -> Parameters:
+def _data_source(entity: Entity, now: float, data: DataSourceResult | None, verbose: bool) -> Parameters:
     spec = data_spec(entity)
     statistics = bool(entity.parameters.get("ComputeStatistics"))
     metadata = {
@@ -98,7 +98,7 @@ def _data_source(entity: Entity, now: float, data: Data | None, verbose: bool) -
     }
 
 
-def _schema(spec: Parameters, data: Data | None) -> str | None:
+def _schema(spec: Parameters, data: DataSourceResult | None) -> str | None:
     return data.schema if data else spec.get("DataSchema")
 
 

@@ -1,4 +1,4 @@
-"""What the job of each kind of entity does: read, train, evaluate or predict, here or in a process."""
+"""The work of each kind of entity: read, train, evaluate or predict, in this process or in one of its own."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from amazon_ml_local.storage import Storage
 
 T = TypeVar("T")
-# Of data; less than this is done before a process has begun, and holds up requests for no longer than they can wait.
+# Bytes of data; less is done in the time in which a process starts, so it needs none.
 HEAVY_BYTES = 8 * 1024 * 1024
 
 
 class Training:
-    """The training of a model, of which one is enough for all entities that ask for the same."""
+    """One training, shared by all entities with the same data, recipe and parameters."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -35,23 +35,23 @@ class Training:
 
 
 @dataclass
-class Data:
-    """What a data source's job made, and what was trained on it."""
+class DataSourceResult:
+    """The result of a data source's job, and the trainings on it."""
 
     table: Table
     schema: str
     trainings: defaultdict[Hashable, Training] = field(default_factory=lambda: defaultdict(Training))
 
-    def without_content(self) -> Data:
-        """Return what is told of a deleted data source."""
-        return Data(self.table.without_columns(), self.schema)
+    def without_content(self) -> DataSourceResult:
+        """Return what Get shows of a deleted data source."""
+        return DataSourceResult(self.table.without_columns(), self.schema)
 
 
 class EntityWork:
     """Do the work of entities.
 
-    :param databases: URLs for SQLAlchemy by the ``DatabaseName`` of RDS and Redshift data sources
-    :ivar heavy_bytes: from how many bytes of data on the work is done in a process of its own
+    :param databases: SQLAlchemy URLs by the ``DatabaseName`` of RDS and Redshift data sources
+    :ivar heavy_bytes: the number of bytes of data from which the work is done in a process of its own
     """
 
     def __init__(self, storage: Storage, databases: Mapping[str, str]) -> None:
@@ -59,26 +59,27 @@ class EntityWork:
         self.processes, self.heavy_bytes = Processes(), HEAVY_BYTES
 
     def do(self, entity: Entity, inputs: list[Any]) -> Any:
-        """Return what the job of an entity makes of those of its inputs.
+        """Return the result of an entity's job.
 
-        :raises LearningError: what keeps the work from being done, for people.
-        :raises StorageError: what S3 refused.
+        :param inputs: the results of its inputs' jobs.
+        :raises LearningError: when data or parameters do not allow it.
+        :raises StorageError: when S3 refuses a call.
         """
         return WORK[entity.kind.name](self, entity, *inputs)
 
     def _is_heavy(self, table: Table) -> bool:
         return table.size_in_bytes >= self.heavy_bytes or table.file is not None
 
-    def read(self, entity: Entity) -> Data:
-        """Return the rows of a data source."""
+    def read(self, entity: Entity) -> DataSourceResult:
+        """Return the rows of a data source, with its schema."""
         spec = data_spec(entity)
         schema = spec.get("DataSchema") or self._text(spec.get("DataSchemaLocationS3") or spec["DataSchemaUri"])
         source: DataSource = {"location_s3": data_location(entity), "schema": schema}
         if "DataRearrangement" in spec:
             source["rearrangement"] = spec["DataRearrangement"]
         if "SelectSqlQuery" in spec:
-            return Data(self._read_query(entity, source), schema)
-        return Data(self._read_files(entity, source), schema)
+            return DataSourceResult(self._read_query(entity, source), schema)
+        return DataSourceResult(self._read_files(entity, source), schema)
 
     def _read_query(self, entity: Entity, source: DataSource) -> Table:
         from amazon_ml_local.learning import read_sql_table
@@ -102,7 +103,7 @@ class EntityWork:
         return table.with_columns(out)
 
     def _fetched(self, uri: str) -> SpooledTemporaryFile[bytes]:
-        """Return a copy of an object, on disk if it is large."""
+        """Return a temporary file with a copy of an object, on disk if it is large."""
         file = SpooledTemporaryFile(max_size=self.heavy_bytes)  # noqa: SIM115 - it lives as long as its reader
         try:
             self.storage.copy(uri, file)
@@ -127,8 +128,8 @@ class EntityWork:
             )
         return self.databases[name]
 
-    def train(self, entity: Entity, data: Data) -> Model:
-        """Return the model that an entity asks for; what was trained once is not trained again."""
+    def train(self, entity: Entity, data: DataSourceResult) -> Model:
+        """Return the model of an entity; the same training is done only once."""
         from amazon_ml_local.learning import train
 
         recipe = entity.parameters.get("Recipe")
@@ -143,14 +144,14 @@ class EntityWork:
             training.model = ref(model)
         return model
 
-    def evaluate(self, entity: Entity, model: Model, data: Data) -> Evaluated:
-        """Return how well a model does on the rows of a data source."""
+    def evaluate(self, entity: Entity, model: Model, data: DataSourceResult) -> Evaluated:
+        """Return the metrics of a model on the rows of a data source."""
         from amazon_ml_local.learning import evaluate
 
         return self._do(entity, data.table, evaluate, (model, data.table, entity.inputs[0].score_threshold))
 
-    def batch_predict(self, entity: Entity, model: Model, data: Data) -> BatchCounts:
-        """Write the predictions for the rows of a data source; return how many they are."""
+    def batch_predict(self, entity: Entity, model: Model, data: DataSourceResult) -> BatchCounts:
+        """Write the predictions for the rows of a data source, and return their number."""
         from amazon_ml_local.learning import predict_rows
 
         arguments = model, data.table, entity.inputs[0].score_threshold, entity.id, entity.parameters["OutputUri"]

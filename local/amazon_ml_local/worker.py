@@ -1,6 +1,6 @@
-"""Do one piece of work in a process of its own: asked for on standard input, answered on standard output.
+"""The process for heavy work: reads one piece of work from standard input, and writes answers to standard output.
 
-The process ends when its standard input does, which the kernel closes with the service, however that ends.
+It ends when its standard input ends, which the kernel closes when the service ends, however that happens.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ NICENESS = 10
 
 
 class Work(NamedTuple):
-    """What is to be done: a function of this module or of `learning` and its arguments, which may hold open files.
+    """A function of this module or of ``learning``, and its arguments, which may include open files.
 
-    :ivar memory: how many bytes the process may take, or None.
+    :ivar memory: how many bytes the process may use; None for no limit.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Work(NamedTuple):
 
 
 class Pickler(pickle.Pickler):
-    """Write open files as their descriptors, and collect those."""
+    """Pickle open files as their descriptors, and collect these, so that the process can inherit them."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self.descriptors: list[int] = []
 
     def persistent_id(self, value: object) -> int | None:
-        """Return the descriptor of an open file, None for anything else."""
+        """Return the descriptor of an open file; None for anything else, which is pickled as usual."""
         if not isinstance(value, (io.IOBase, SpooledTemporaryFile)) or isinstance(value, io.BytesIO):
             return None
         value.flush()
@@ -61,7 +61,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _WithoutPandas(MetaPathFinder):
-    """Hide pandas, which scikit-learn and Arrow import where it is installed: 40 MB that nothing here needs."""
+    """Hide pandas, which scikit-learn and Arrow import if it is installed: 40 MB that nothing here needs."""
 
     def find_spec(self, name: str, path: object, target: object = None) -> None:
         if name == "pandas":
@@ -69,9 +69,9 @@ class _WithoutPandas(MetaPathFinder):
 
 
 def main() -> None:
-    """Do what standard input asks for; answer ("log", line) any number of times, then ("result", …) or ("error", …)."""
+    """Do one piece of work; answer ("log", line) any number of times, then ("result", …) or ("error", …)."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # what a library prints must not mix with the answers
     os.nice(NICENESS)
     sys.meta_path.insert(0, _WithoutPandas())
     work: Work = _Unpickler(sys.stdin.buffer).load()
@@ -100,7 +100,7 @@ def _end_with_the_service() -> None:
 
 
 def _read(files: dict[str, BinaryIO], source: DataSource, out: BinaryIO, log: Log) -> Table:
-    """Return what is known of the rows of CSV files; their columns go to `out`."""
+    """Read CSV files; write the columns of the table to ``out``, and return the table without them."""
     table = learning.make_table(files, source, log=log)
     table.save(out)
     return table.without_columns()

@@ -1,4 +1,4 @@
-"""What Amazon ML Local knows of learning: tables, recipes, models, metrics, batch predictions.
+"""Machine learning: tables, recipes, models, metrics, batch predictions.
 
 Importing it costs nothing: numpy, pyarrow and scikit-learn come with the first name that needs them.
 """

@@ -1,4 +1,4 @@
-"""Predictions for every row of a data source, as files in S3.
+"""Predict for every row of a data source, into files in S3.
 
 Source: Amazon Machine Learning developer guide, "Reading the BatchPrediction Output Files".
 """
@@ -34,14 +34,14 @@ LINES_AT_ONCE = 20_000
 
 
 class BatchCounts(NamedTuple):
-    """How many records a batch prediction had, and how many of them could not be read."""
+    """The number of records of a batch prediction, and of those that could not be read."""
 
     total: int
     invalid: int
 
 
 class Results(NamedTuple):
-    """What a batch prediction makes: its files by URI, the manifest last."""
+    """The results of a batch prediction: its files by URI, the manifest last."""
 
     counts: BatchCounts
     files: dict[str, bytes]
@@ -90,7 +90,7 @@ def scientific(value: float) -> str:
 
 
 def _names(uris: list[str]) -> list[str]:
-    """Return each file's name; with folders between, their names too, so that no result overwrites another."""
+    """Return a name for each file; below the folder that all share, folders are part of it, so that names differ."""
     parts = [uri.split("/") for uri in uris]
     steps = zip(*(folders for *folders, _ in parts), strict=False)
     shared = len(list(takewhile(lambda step: len(set(step)) == 1, steps)))
@@ -103,7 +103,7 @@ def _answer_columns(model: Model) -> Sequence[str]:
 
 
 def _known(model: Model, table: Table) -> dict[str, Texts]:
-    """Return the columns that come from the input: the row's id and its true label, as far as the data has them.
+    """Return the columns that are copied from the input: the row's id and its true label, if the data has them.
 
     A BINARY label is written as 0 or 1 whatever its spelling, so that it compares with the answer (our choice).
     """
@@ -112,7 +112,7 @@ def _known(model: Model, table: Table) -> dict[str, Texts]:
 
 
 def _lines(model: Model, table: Table, threshold: float | None) -> Iterator[str]:
-    """Return the header, then each row's line; a blank one for a row that could not be read."""
+    """Yield the header, then a line for each row, which is blank for a row that could not be read."""
     known = _known(model, table)
     yield _line([*known, *_answer_columns(model)])
     columns = [_column(name, texts, model) for name, texts in known.items()]
@@ -146,7 +146,7 @@ def _line(values: Sequence[str]) -> str:
 
 
 def _compressed(header: str, lines: Iterator[str]) -> bytes:
-    """Return a gzip file without a time in it: the same lines make the same bytes."""
+    """Return a gzip file without a time in its header, so that the same lines give the same bytes."""
     out = BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=COMPRESSION, mtime=0) as file:
         file.write(header.encode())

@@ -22,13 +22,13 @@ Floats: TypeAlias = "NDArray[np.float64]"
 Codes: TypeAlias = "NDArray[np.int32]"
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
-# Spellings of "missing" that Arrow may know beforehand: number() takes none of them for a number either.
+# Texts that Arrow may read as missing numbers; number() does not read them as numbers either.
 MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "Null", "null", "None", "none", "?", "-"]
 BLOCK = 65_536
 
 
 class Distinct:
-    """The distinct texts of a column, made into Python's strings only while they are looked at."""
+    """The distinct texts of a column; they become Python strings only during an iteration."""
 
     def __init__(self, texts: pa.StringArray) -> None:
         self._texts = texts
@@ -42,7 +42,7 @@ class Distinct:
 
 
 class Texts(NamedTuple):
-    """A column of texts: each distinct text once, and the place among them of each row's."""
+    """A column of texts: the distinct texts, and for each row the place of its text among them."""
 
     values: Distinct
     codes: Codes
@@ -51,7 +51,7 @@ class Texts(NamedTuple):
 class Columns:
     """Read records into columns, piece by piece.
 
-    A number's text is kept too where it is to be shown again: for the target and the row's id.
+    The target and the row's id are kept as texts even if they are numbers, since results show them as they were.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -76,7 +76,7 @@ class Columns:
             numbers.append(np.concatenate(list(map(_numbers, table[name].chunks))))
 
     def finish(self, taken: NDArray[np.bool_] | None) -> pa.Table:
-        """Return the columns of the rows that are taken, all where None, as Table keeps them."""
+        """Return the columns of the rows that are taken, of all if ``taken`` is None, in the form of ``Table``."""
         columns = {}
         for name in self.schema.kinds:
             if name in self._texts:
@@ -89,7 +89,7 @@ class Columns:
         return pa.table(columns)
 
     def _read(self, body: bytes) -> pa.Table:
-        """Return a piece as Arrow reads it; a column in which not all is a number comes as texts."""
+        """Return a piece as Arrow reads it; a numeric column with something that is no number is read as texts."""
         while True:
             types = dict.fromkeys(self.schema.kinds, TEXT)
             types |= {name: pa.float64() for name in self._numbers if name not in self._mixed}
@@ -109,7 +109,7 @@ class Columns:
 
 
 def numbers_of(texts: pa.DictionaryArray) -> Floats:
-    """Return the numbers that texts show, NaN where a text shows none."""
+    """Return texts as numbers, NaN for a text that is none."""
     shown = np.fromiter(map(number, Distinct(texts.dictionary)), np.float64, len(texts.dictionary))
     codes: Codes = texts.indices.to_numpy()
     return shown[codes] if len(shown) else np.empty(0)

@@ -1,4 +1,4 @@
-"""How predictions compare with the truth, counted: what the page of an evaluation shows."""
+"""Count how predictions compare with the true values, for the page of an evaluation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OUTLIERS = 0.5  # percent of the residuals at either end, which the outermost ba
 
 
 class AtThreshold(NamedTuple):
-    """What becomes of the records of a BINARY evaluation at one score threshold."""
+    """The numbers of right and wrong answers of a BINARY evaluation at one score threshold."""
 
     true_positives: int
     false_positives: int
@@ -29,7 +29,7 @@ class AtThreshold(NamedTuple):
 
     @property
     def measures(self) -> dict[str, float | None]:
-        """Return AWS's measures at the threshold, None where there is nothing to divide by."""
+        """Return AWS's measures at the threshold; None for a ratio with a denominator of 0."""
         right, positive = self.true_positives, self.true_positives + self.false_negatives
         negative = self.false_positives + self.true_negatives
         return {
@@ -42,27 +42,27 @@ class AtThreshold(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """How many records have which score, in steps of a thousandth: those of the true label 0, and of 1."""
+    """The number of records at each score, in steps of a thousandth, of the true label 0 and of 1."""
 
     zeros: list[int]
     ones: list[int]
 
     def at(self, threshold: float) -> AtThreshold:
-        """Return what becomes of the records at a threshold of whole thousandths."""
+        """Return the numbers of right and wrong answers at a threshold in whole thousandths."""
         step = round(threshold * STEPS)
         right, wrong = sum(self.ones[step:]), sum(self.zeros[step:])
         return AtThreshold(right, wrong, sum(self.ones) - right, sum(self.zeros) - wrong)
 
 
 class Confusion(NamedTuple):
-    """How many records of each true label have which answer; a last row is for labels that the model has not seen."""
+    """The number of records by true label (rows) and answer (columns); the last row is for labels new to the model."""
 
     labels: list[str]
     rows: list[list[int]]
 
 
 class Residuals(NamedTuple):
-    """How far the true values lie above the predicted ones: counts between edges, the outermost with all beyond."""
+    """A histogram of the true values less the predicted ones; the outermost bars include everything beyond."""
 
     edges: list[float]
     counts: list[int]

@@ -1,8 +1,8 @@
-"""The one error that the learning half raises on what people hand it."""
+"""The error for data, schemas, recipes and parameters that cannot be used."""
 
 
 class LearningError(ValueError):
-    """Data, schema, recipe or parameters cannot be used; the text is the Message of the FAILED entity.
+    """Raised when data, schema, recipe or parameters cannot be used; the message becomes the entity's ``Message``.
 
     It says what is wrong, where (file, line, column, name), and what to do about it.
     """

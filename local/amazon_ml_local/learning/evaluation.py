@@ -1,4 +1,4 @@
-"""How well a model does on rows whose target is known."""
+"""Evaluate a model on rows whose target is known."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 class Evaluated(NamedTuple):
-    """What an evaluation finds: AWS's metric by its name, and counts; those are None where they were not kept."""
+    """The result of an evaluation: AWS's metric by its name, and counts, None in one that an old version stored."""
 
     metrics: dict[str, str]
     counts: Counts | None
 
 
 def evaluate(model: Model, table: Table, threshold: float | None = None, log: Log = silent) -> Evaluated:
-    """Return AWS's metric of the model on the table's rows that have a target, and how predictions and truth compare.
+    """Return AWS's metric of the model on the table's rows that have a target, and the counts for its page.
 
     BinaryAUC: area under the ROC curve. RegressionRMSE: root of the mean squared error. MulticlassAvgFScore: mean of
     the classes' F1, a class that only the table has counting as one (0), as it would for a wrong answer.
 
     :param threshold: has no influence on these metrics.
-    :raises LearningError: the table has no target, or not enough of it.
+    :raises LearningError: when the table has no target, or only one class of it.
     """
     truth = read_truth(table, model.target, model.model_type)
     known = ~np.isnan(truth.values)

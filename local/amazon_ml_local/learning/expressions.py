@@ -18,7 +18,7 @@ TOKEN = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)"|([^\s,'"()\\]+)|([(),]))""")
 
 
 class Function(NamedTuple):
-    """What a function of the language takes and gives."""
+    """A function of the recipe language: the kinds that it takes and returns, its number of inputs, its parameter."""
 
     takes: tuple[Kind, ...] = ()
     gives: Kind | None = None  # None: what it took
@@ -42,31 +42,31 @@ GROUPING = ("group", "group_remove")
 
 @dataclass(frozen=True)
 class Name:
-    """A variable, a group or an assignment, as it stands in a recipe."""
+    """The name of a variable, a group or an assignment in a recipe."""
 
     name: str
 
 
 class Unquoted(Name):
-    """What stands without quotes though it begins with no letter: it can only be a function's parameter."""
+    """A word without quotes that does not begin with a letter: only a function's parameter may be one."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """A function of the language applied to something, as it stands in a recipe."""
+class FunctionCall:
+    """A call of a function in a recipe."""
 
     function: str
     arguments: tuple[Expression, ...]
     parameter: int | None = None
 
 
-Expression: TypeAlias = Name | Call
+Expression: TypeAlias = Name | FunctionCall
 
 
 def parse_expression(where: str, line: object) -> Expression:
-    """Return the expression that a line of a recipe holds; `where` names the line in the error.
+    """Return the expression in a line of a recipe; ``where`` names the line in errors.
 
-    Raises LearningError with the column at which the line is wrong.
+    Raises LearningError with the column of the error.
     """
     if not isinstance(line, str):
         raise LearningError(f"The recipe's {where} must be a string, not {line!r}.")
@@ -100,19 +100,19 @@ class _Parser:
             raise self._wrong("expected ',' or ')'")
         return self._call(name, arguments)
 
-    def _call(self, name: str, arguments: list[Expression]) -> Call:
+    def _call(self, name: str, arguments: list[Expression]) -> FunctionCall:
         if name in GROUPING:
-            return Call(name, tuple(map(self._named, arguments)))
+            return FunctionCall(name, tuple(map(self._named, arguments)))
         if name not in FUNCTIONS:
             raise self._wrong(f"{name!r} is no function; known are {', '.join([*GROUPING, *FUNCTIONS])}")
         function = FUNCTIONS[name]
         parameter = self._parameter(name, arguments.pop(), function.parameter) if function.parameter else None
         if not function.least_inputs <= len(arguments) <= function.most_inputs:
             raise self._wrong(f"{name} has the wrong number of arguments")
-        return Call(name, tuple(map(self._named, arguments)), parameter)
+        return FunctionCall(name, tuple(map(self._named, arguments)), parameter)
 
     def _named(self, expression: Expression) -> Expression:
-        """Return the expression, which must not be an unquoted name that begins with no letter."""
+        """Return the expression, or raise LearningError if it is ``Unquoted``."""
         if isinstance(expression, Unquoted):
             raise self._wrong(f"the name {expression.name!r} needs quotes, since it does not begin with a letter")
         return expression

@@ -1,4 +1,4 @@
-"""What a learner sees of a row: one number per pattern that the recipe's outputs showed in training."""
+"""The features of a row: one number for each pattern that the recipe's outputs had in the training rows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 
 from amazon_ml_local.learning.steps import (
     Cartesian,
-    Data,
     Normalize,
     NumberStep,
     NumberVariable,
     QuantileBin,
     Rewrite,
+    TableRows,
     WordStep,
     WordVariable,
 )
@@ -36,21 +36,24 @@ if TYPE_CHECKING:
 
 
 class Single(NamedTuple):
-    """At most one feature a row: its place, and its value, which is 0 where the row lacks it."""
+    """At most one feature for each row: its place, and its value, which is 0 if the row has none."""
 
     places: int | NDArray[np.int32]
     values: float | Floats
 
 
 class Bags(NamedTuple):
-    """Any number of features a row, all of value 1: the places by distinct value, and the value of each row."""
+    """Any number of features for each row, all with the value 1.
+
+    ``places`` and ``starts`` are the places of features of each distinct value, ``codes`` the value of each row.
+    """
 
     places: NDArray[np.int32]
     starts: NDArray[np.intp]
     codes: Integers
 
     def matrix(self, width: int) -> csr_matrix:
-        """Return a row of the features for each row of data."""
+        """Return the features as a sparse matrix, a row for each row of data."""
         from scipy.sparse import csr_matrix
 
         distinct = csr_matrix(
@@ -60,13 +63,13 @@ class Bags(NamedTuple):
 
 
 class Features:
-    """All outputs of a recipe side by side, each pattern that the training rows show in a place of its own.
+    """The features of all outputs of a recipe; each pattern of the training rows has a place of its own.
 
     :param terms: the recipe's outputs.
-    :param data: the training rows. What they do not show is later ignored, as are missing values.
+    :param data: the training rows. Patterns that they do not have are ignored in later rows, as missing values are.
     """
 
-    def __init__(self, terms: Sequence[Term], data: Data) -> None:
+    def __init__(self, terms: Sequence[Term], data: TableRows) -> None:
         self.blocks: list[Number | Vocabulary] = []
         self.width = 0
         steps = _Steps(data)
@@ -81,11 +84,11 @@ class Features:
 
     @property
     def names(self) -> list[str]:
-        """Return the pattern of each place: a word, or nothing for a number."""
+        """Return the pattern of each place: a word, or an empty text for a number."""
         return [name for block in self.blocks for name in block.names]
 
-    def matrix(self, data: Data) -> Matrix:
-        """Return one row of features per row of data: an array where most features of a row are there, else sparse."""
+    def matrix(self, data: TableRows) -> Matrix:
+        """Return the features of all rows: as an array if most features of a row are not 0, else as a sparse matrix."""
         blocks = [block for block in self.blocks if block.names]
         return self._dense(blocks, data) if 2 * len(blocks) >= self.width else self._sparse(blocks, data)
 
@@ -97,7 +100,7 @@ class Features:
             block.row(record, places, values)
         return places, values
 
-    def _dense(self, blocks: Sequence[Number | Vocabulary], data: Data) -> Floats:
+    def _dense(self, blocks: Sequence[Number | Vocabulary], data: TableRows) -> Floats:
         matrix = np.zeros((len(data), self.width))
         for block in blocks:
             entry = block.entries(data)
@@ -109,8 +112,8 @@ class Features:
                 matrix[np.arange(len(data)), entry.places] = entry.values
         return matrix
 
-    def _sparse(self, blocks: Sequence[Number | Vocabulary], data: Data) -> csr_matrix:
-        """Return the features block by block: not all of them need be in memory twice."""
+    def _sparse(self, blocks: Sequence[Number | Vocabulary], data: TableRows) -> csr_matrix:
+        """Return the features, filled in block by block so that they are never in memory twice."""
         from scipy.sparse import csr_matrix
 
         rows, width = len(data), 0
@@ -129,9 +132,9 @@ class Features:
 
 
 class _Steps:
-    """Make the steps that lead to terms, each once."""
+    """Create the steps that compute terms; terms share the steps that they have in common."""
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: TableRows) -> None:
         self._data = data
         self._numbers: dict[Term, NumberStep] = {}
         self._words: dict[Term, WordStep] = {}
@@ -162,15 +165,15 @@ class _Steps:
 
 
 class Number:
-    """Show the learner a number as the recipe leaves it; a missing one as the mean of the training rows."""
+    """One feature for a number; a missing number becomes the mean of the training rows."""
 
-    def __init__(self, step: NumberStep, data: Data, place: int) -> None:
+    def __init__(self, step: NumberStep, data: TableRows, place: int) -> None:
         numbers = step.column(data)
         present = numbers[~np.isnan(numbers)]
         self.step, self.place, self.names = step, place, [""]
         self.mean = float(present.mean()) if present.size else 0.0
 
-    def entries(self, data: Data) -> Single:
+    def entries(self, data: TableRows) -> Single:
         return Single(self.place, np.nan_to_num(self.step.column(data), nan=self.mean))
 
     def row(self, record: Mapping[str, str], places: list[int], values: list[float]) -> None:
@@ -180,9 +183,9 @@ class Number:
 
 
 class Vocabulary:
-    """Show the learner a 1 for each word that a row has, however often."""
+    """A feature for each word of the training rows: 1 if a row has the word, however often."""
 
-    def __init__(self, step: WordStep, data: Data, first: int) -> None:
+    def __init__(self, step: WordStep, data: TableRows, first: int) -> None:
         values, codes = step.column(data)
         present = np.bincount(codes, minlength=len(values)) > 0
         words = chain.from_iterable(compress(values, present.tolist()))
@@ -193,7 +196,7 @@ class Vocabulary:
     def names(self) -> list[str]:
         return list(self.places)
 
-    def entries(self, data: Data) -> Single | Bags:
+    def entries(self, data: TableRows) -> Single | Bags:
         values, codes = self.step.column(data)
         places, starts = array("i"), array("q", [0])
         for words in values:

@@ -1,11 +1,12 @@
-"""How a model learns: stochastic gradient descent from scikit-learn over the recipe's features.
+"""Learn by stochastic gradient descent from scikit-learn over the recipe's features.
 
-AWS names the learners: logistic, multinomial logistic and linear regression by SGD. BINARY and REGRESSION take
-SGDClassifier and SGDRegressor: five of them, as a recorded log of AWS has it, at a hundredth to a hundred times the
-steady rate, which falls with the root of the number of steps. The one with the least loss on every tenth row, which
-they do not see, sets the rate at which all rows are learned; how AWS chooses is not known. MULTICLASS takes
-LogisticRegression's SAGA, a stochastic gradient method too, because SGDClassifier knows one class against the rest
-only; SAGA sets its rate itself and always draws rows at random, so sgd.shuffleType does not matter to it.
+AWS documents logistic, multinomial logistic and linear regression with SGD. BINARY and REGRESSION use SGDClassifier and
+SGDRegressor. Five learners are tried, as in a recorded log of AWS, with 0.01 to 100 times the steady rate, which falls
+with the root of the number of steps. Every tenth row is held back from them. The rate with the least loss on those rows
+is then used to learn from all rows; how AWS chooses is unknown.
+
+MULTICLASS uses LogisticRegression's SAGA, also a stochastic gradient method, because SGDClassifier only compares one
+class with the rest. SAGA sets its rate itself and always draws rows at random, so it ignores sgd.shuffleType.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 SEED = 0
 RATES = (0.01, 0.1, 1.0, 10.0, 100.0)
-# With fewer rows than this there are too few to hold some back: learners are judged on what they have seen.
+# With fewer rows than this none are held back: the learners are compared on the rows that they have learned from.
 FEW_ROWS, HELD_BACK = 200, 10
 # Below it the inverse overflows.
 LEAST = 1e-300
@@ -40,7 +41,7 @@ FILTERS = Lock()
 
 
 class Rows(NamedTuple):
-    """What is learned from: features, targets and weights of the training rows."""
+    """The features, targets and weights of the training rows."""
 
     matrix: Matrix
     values: Floats
@@ -48,7 +49,7 @@ class Rows(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """What a learner makes small: scikit-learn's name of it, its value, and its greatest second derivative."""
+    """The loss that a learner minimizes: scikit-learn's name, the function, and its greatest second derivative."""
 
     name: str
     value: Callable[[Floats, Floats], Floats]
@@ -75,7 +76,7 @@ def _logistic(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
 
 
 def _best(learner: Callable[..., Any], loss: Loss, rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
-    """Return what is learned at the best of several rates; weights of 0 if none of them stays finite."""
+    """Return the weights learned at the best of several rates; weights of 0 if they overflow at every rate."""
     steady = steady_rate(rows.matrix, loss.curvature, settings.l2)
     holds_back = len(rows.values) >= FEW_ROWS
     judged = np.arange(0, len(rows.values), HELD_BACK if holds_back else 1)
@@ -96,7 +97,7 @@ def _best(learner: Callable[..., Any], loss: Loss, rows: Rows, settings: Trainin
 
 
 def _fit(learner: Any, rows: Rows) -> Learned | None:
-    """Return what a learner finds, or None when its weights grow beyond all bounds."""
+    """Return the weights that a learner finds, or None if they overflow."""
     try:
         learner.fit(rows.matrix, rows.values, sample_weight=rows.weights)
     except ValueError as error:
@@ -127,7 +128,8 @@ def _multinomial(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
         random_state=SEED,
         **_mixed_penalty(LogisticRegression),
     )
-    # To stop at sgd.maxPasses is what was asked for. The filters are the process's own, so one change at a time.
+    # The warning would say that learning stopped at sgd.maxPasses, as it should. Filters belong to the process: the
+    # lock allows one change at a time.
     with FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         learner.fit(rows.matrix, rows.values, sample_weight=rows.weights)
@@ -140,7 +142,7 @@ def _multinomial(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
 
 
 def _mixed_penalty(learner: Any) -> dict[str, str]:
-    """Return what lets `l1_ratio` count: scikit-learn before 1.8 heeds it with this penalty alone, later without."""
+    """Return the argument with which ``l1_ratio`` has an effect: scikit-learn before 1.8 needs this penalty for it."""
     default = inspect.signature(learner).parameters.get("penalty")
     return {"penalty": "elasticnet"} if default and default.default == "l2" else {}
 

@@ -1,7 +1,10 @@
-"""From a CSV file to records: one line each, as AWS's developer guide asks ("Input File Format Requirements").
+"""Read the records of a CSV file: one line each, by AWS's developer guide ("Input File Format Requirements").
 
-Lines are found, judged and put into one plain form here, by numpy over pieces of a file; Arrow reads that form. Only a
-line that numpy cannot judge (a stray quote, another number of values) goes through Python's csv module.
+numpy finds and checks the lines in pieces of the file, and Arrow reads them. Only a line that looks irregular (a stray
+quote, another number of values) goes through Python's csv module, and is rewritten for Arrow.
+
+The provider reads CSV too. This module shares no code with it on purpose: a service that tests the provider must not
+repeat its bugs.
 """
 
 from __future__ import annotations
@@ -37,8 +40,8 @@ AROUND_QUOTES = np.frombuffer(b'\n,"', np.uint8)
 class Records(NamedTuple):
     """The records of a piece of a file.
 
-    :ivar body: the readable ones as CSV that every reader reads alike.
-    :ivar offsets: where in the file each record begins, readable or not.
+    :ivar body: the readable records as CSV, in a form that Arrow and Python read alike.
+    :ivar offsets: the offset in the file of each record, readable or not.
     :ivar readable: which of them are readable.
     """
 
@@ -50,7 +53,7 @@ class Records(NamedTuple):
 class LineReader:
     """Read the records of one CSV file, and count those that cannot be read.
 
-    :param width: how many values a record must have.
+    :param width: the number of values that a record must have.
     """
 
     def __init__(self, uri: str, file: IO[bytes], has_header: bool, width: int) -> None:
@@ -59,9 +62,9 @@ class LineReader:
         self._first_wrong: tuple[int, str] = (0, "")
 
     def __iter__(self) -> Iterator[Records]:
-        """Return the records piece by piece.
+        """Yield the records piece by piece.
 
-        :raises LearningError: the file is no UTF-8 text, or too many records are unreadable.
+        :raises LearningError: when the file is not UTF-8 text, or too many records are unreadable.
         """
         header = self.has_header
         for start, piece in _pieces(self.file):
@@ -119,14 +122,14 @@ class LineReader:
         )
 
     def _line_number(self, offset: int) -> int:
-        """Return the number of the line that holds a byte, counted from one."""
+        """Return the number, from 1, of the line with the byte at this offset."""
         self.file.seek(0)
         before = self.file.read(offset)
         return before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n") + 1
 
 
 def _pieces(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Return whole lines of a file, some megabytes at a time, and where they begin; each ends with a line's end."""
+    """Yield whole lines of a file, some megabytes at a time, with their offset; the last line gets a line end too."""
     start, rest = 0, b""
     while block := file.read(PIECE_BYTES):
         if start == 0 and not rest and block.startswith(BYTE_ORDER_MARK):
@@ -143,7 +146,10 @@ def _pieces(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _without_header(body: bytes) -> tuple[bytes, bool]:
-    """Return the lines with the first that is not blank made blank, and whether that one is still to come."""
+    """Return the lines without the header, which is the first that is not blank, and whether the header is yet to come.
+
+    Its bytes become blank lines, so that offsets stay the same.
+    """
     starts, ends = _lines(body)
     for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
         if body[first:end].decode().strip():
@@ -152,7 +158,7 @@ def _without_header(body: bytes) -> tuple[bytes, bool]:
 
 
 def _lines(body: bytes) -> tuple[Places, Places]:
-    """Return where the lines that are not empty begin and end."""
+    """Return the starts and the ends of the lines that are not empty."""
     ends = np.flatnonzero(np.frombuffer(body, np.uint8) == NEWLINE)
     starts = np.concatenate(([0], ends[:-1] + 1))
     filled = ends > starts
@@ -160,7 +166,11 @@ def _lines(body: bytes) -> tuple[Places, Places]:
 
 
 def _irregular(body: bytes, starts: Places, ends: Places, width: int) -> Flags:
-    """Return which lines need a closer look: for their quotes, their number of values, their size or a blank."""
+    """Return which lines need Python's csv module: for a quote, the number of values, the size or a leading blank.
+
+    Quotes are paired across the piece after the lines with an odd number of them are set aside; then a comma is inside
+    quotes if it follows an odd number of them.
+    """
     text = np.frombuffer(body, np.uint8)
     commas = np.flatnonzero(text == COMMA)
     irregular = (ends - starts > MOST_BYTES) | (text[starts] <= BLANK)
@@ -179,12 +189,12 @@ def _irregular(body: bytes, starts: Places, ends: Places, width: int) -> Flags:
 
 
 def _between(places: Places, starts: Places, ends: Places) -> Places:
-    """Return how many of the places each line holds."""
+    """Return for each line how many of the places are in it."""
     return np.searchsorted(places, ends) - np.searchsorted(places, starts)
 
 
 def _values(line: bytes) -> list[str]:
-    """Return a line's values; none if a quote in it is broken. No value reaches over a line's end."""
+    """Return the values of a line; none if a quote in it is not closed."""
     try:
         return next(csv.reader([line.decode()], strict=True))
     except csv.Error:

@@ -1,4 +1,4 @@
-"""The log of a job: what it did, and how long that took."""
+"""The log of a job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Log: TypeAlias = Callable[[str], None]
 
 
 class JobLog:
-    """Keep lines of text, each with the seconds since the job began."""
+    """Collect lines of text, each with the seconds since the job began."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

@@ -1,4 +1,4 @@
-"""A trained model: one weight per pattern and class, and how they make a prediction."""
+"""A trained model: weights by pattern and class, from which it predicts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypedDict
 
 import numpy as np
 
-from amazon_ml_local.learning.steps import Data
+from amazon_ml_local.learning.steps import TableRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ class Prediction(TypedDict, total=False):
 
 
 class Learned(NamedTuple):
-    """What a learner found: weights by feature and class, and intercepts by class."""
+    """The result of a learner: weights by feature and class, and intercepts by class."""
 
     weights: Floats
     intercepts: Floats
@@ -63,13 +63,12 @@ class Model:
         self.recipe = recipe
         self.training_parameters = training_parameters
         self.size_in_bytes = size_in_bytes
-        self.default_threshold = 0.5 if model_type == "BINARY" else None
         self.features = features
         self.weights = np.ascontiguousarray(learned.weights)
         self.intercepts = learned.intercepts
 
     def without_content(self) -> Model:
-        """Return what is told of a deleted model."""
+        """Return what Get shows of a deleted model."""
         slim = copy(self)
         for name in ("features", "weights", "intercepts"):
             vars(slim).pop(name, None)
@@ -87,7 +86,7 @@ class Model:
         return self.explain(self._scores(raw[np.newaxis])[0].tolist(), threshold)
 
     def explain(self, scores: Sequence[float], threshold: float | None = None) -> Prediction:
-        """Return the prediction that scores amount to."""
+        """Return the prediction for the scores of one record."""
         prediction = Prediction(details={"PredictiveModelType": self.model_type, "Algorithm": "SGD"})
         match self.model_type:
             case "REGRESSION":
@@ -106,9 +105,9 @@ class Model:
         return np.concatenate(list(self.scores_by_block(table)))
 
     def scores_by_block(self, table: Table) -> Iterator[NDArray[np.float32]]:
-        """Return the scores of some rows after the other, so that they need not all be in memory."""
+        """Yield the scores of all rows in blocks, so that not all features are in memory at once."""
         for first in range(0, max(len(table), 1), BLOCK_ROWS):
-            matrix = self.features.matrix(Data(table, slice(first, first + BLOCK_ROWS)))
+            matrix = self.features.matrix(TableRows(table, slice(first, first + BLOCK_ROWS)))
             yield self._scores(matrix @ self.weights + self.intercepts)
 
     def _scores(self, raw: NDArray[np.float64]) -> NDArray[np.float32]:

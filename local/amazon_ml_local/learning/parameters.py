@@ -1,4 +1,4 @@
-"""The training parameters of a model: algorithm and sgd.*"""
+"""The training parameters of a model: ``algorithm`` and ``sgd.*``."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def parse_parameters(parameters: Mapping[str, str]) -> TrainingParameters:
 
 
 def validate_training_parameters(parameters: Mapping[str, str]) -> None:
-    """Refuse training parameters that are unknown or out of range. Raises LearningError, a ValueError."""
+    """Raise LearningError, a ValueError, for training parameters that are unknown or out of range."""
     parse_parameters(parameters)
 
 

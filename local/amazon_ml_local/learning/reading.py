@@ -1,4 +1,4 @@
-"""From CSV files in S3 to the table of a data source."""
+"""Read CSV files in S3 into the table of a data source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_table(source: DataSource, storage: Storage, log: Log = silent) -> Table
     """Return the rows of a data source whose files are in S3.
 
     :param source: needs `location_s3` (a file, or a folder of files) and `schema` or `schema_location_s3`.
-    :raises LearningError: what is wrong with location, schema, rearrangement or data, and where.
+    :raises LearningError: when location, schema, rearrangement or data cannot be used.
     """
     files = {uri: BytesIO(_read(storage, uri)) for uri in data_files(source["location_s3"], storage)}
     return make_table(files, {**source, "schema": schema_text(source, storage)}, log=log)
@@ -63,10 +63,10 @@ def schema_text(source: DataSource, storage: Storage) -> str:
 def make_table(
     files: Mapping[str, IO[bytes]], source: DataSource, has_header: bool | None = None, log: Log = silent
 ) -> Table:
-    """Return the rows that a data source takes of these CSV files, by URI.
+    """Return the rows of a data source from its CSV files, given by URI.
 
-    :param source: needs `schema`, and heeds `rearrangement`.
-    :param has_header: whether each file begins with one; None asks the schema.
+    :param source: needs `schema`, may have `rearrangement`.
+    :param has_header: whether each file begins with a header; None means by the schema.
     """
     schema, split = parse_schema(source["schema"]), parse_rearrangement(source.get("rearrangement"))
     header = schema.has_header if has_header is None else has_header

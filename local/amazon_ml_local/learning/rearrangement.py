@@ -1,4 +1,4 @@
-"""Which rows of the data a data source takes: DataRearrangement."""
+"""DataRearrangement: which rows of its files a data source takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEMBERS = {"percentBegin", "percentEnd", "complement", "strategy", "strategyPara
 
 @dataclass(frozen=True)
 class Split:
-    """A share of the rows, from `begin` to `end` percent, or all but it."""
+    """A share of the rows, from `begin` to `end` percent, or with `complement` all other rows."""
 
     begin: int = 0
     end: int = 100
@@ -29,8 +29,8 @@ class Split:
     def takes(self, offsets: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return for each row, given by its byte offset, whether it belongs to the share.
 
-        Sequential: by the row's place. Random: AWS draws a number between 0 and 100 from the seed and the byte
-        offset; how is unknown, so the rows chosen here are others than AWS's, but the same every time.
+        Sequential: by the row's place. Random: AWS draws a number between 0 and 100 from the seed and the byte offset.
+        How is unknown, so other rows are chosen here than by AWS, but the same ones every time.
         """
         import numpy as np
 
@@ -63,7 +63,7 @@ def parse_rearrangement(text: str | None) -> Split:
 
 
 def validate_rearrangement(text: str) -> None:
-    """Refuse a DataRearrangement that cannot be used. Raises LearningError, a ValueError."""
+    """Raise LearningError, a ValueError, for a DataRearrangement that cannot be used."""
     parse_rearrangement(text)
 
 

@@ -1,4 +1,4 @@
-"""Which variables a model learns from and how each is transformed: the recipe.
+"""Recipes: which variables a model learns from, and how each is transformed.
 
 Source: Amazon Machine Learning developer guide, "Recipe Format Reference" and "Data Transformations Reference".
 """
@@ -11,7 +11,7 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, NamedTuple
 
 from amazon_ml_local.learning.errors import LearningError
-from amazon_ml_local.learning.expressions import FUNCTIONS, Call, Expression, Name, parse_expression
+from amazon_ml_local.learning.expressions import FUNCTIONS, Expression, FunctionCall, Name, parse_expression
 from amazon_ml_local.learning.schema import KINDS, json_object
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MOST_DEEP = 16
 
 @dataclass(frozen=True)
 class Term:
-    """One variable, or one transformation of terms: an output of the recipe with all groups resolved."""
+    """One variable, or a function of other terms, with all groups and assignments resolved."""
 
     function: str
     kind: Kind
@@ -38,7 +38,7 @@ class Term:
 
 
 class Recipe(NamedTuple):
-    """A recipe as parsed, names unresolved."""
+    """A parsed recipe, whose names are not resolved yet."""
 
     groups: dict[str, Expression]
     assignments: dict[str, Expression]
@@ -46,7 +46,7 @@ class Recipe(NamedTuple):
 
 
 def parse_recipe(text: str) -> Recipe:
-    """Return the recipe that a text describes. Raises LearningError, saying which line of it is wrong and where."""
+    """Return the recipe in a JSON text. Raises LearningError, naming the line and the column of an error."""
     document = json_object(text, "The recipe")
     if unknown := sorted(set(document) - set(SECTIONS)):
         raise LearningError(f"The recipe has unknown sections: {', '.join(unknown)}. Known: {', '.join(SECTIONS)}.")
@@ -65,7 +65,7 @@ def parse_recipe(text: str) -> Recipe:
 
 
 def validate_recipe(text: str) -> None:
-    """Refuse a recipe whose JSON or expressions are malformed. Raises LearningError, a ValueError."""
+    """Raise LearningError, a ValueError, for a recipe whose JSON or expressions are malformed."""
     parse_recipe(text)
 
 
@@ -89,7 +89,7 @@ def resolve(recipe: Recipe, inputs: Mapping[str, Kind]) -> list[Term]:
 
 
 def default_recipe(inputs: Mapping[str, Kind], rows: int) -> str:
-    """Return the recipe that is used when none is given: numeric variables binned, all else as it is.
+    """Return the recipe for a model without one: numeric variables in bins, all others as they are.
 
     The numbers of bins are those of the recipes that AWS generated (public examples: groups NUMERIC_VARS_QB_10 to
     _500). How AWS chose among them is unknown; here each of more than 10 bins holds at least 200 of the training rows.
@@ -126,7 +126,7 @@ def _terms(expression: Expression, known: Mapping[str, list[Term]]) -> list[Term
     return terms
 
 
-def _apply(call: Call, inputs: tuple[Term, ...]) -> Term:
+def _apply(call: FunctionCall, inputs: tuple[Term, ...]) -> Term:
     function = FUNCTIONS[call.function]
     for term in inputs:
         if term.kind not in function.takes:

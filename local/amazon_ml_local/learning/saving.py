@@ -1,4 +1,4 @@
-"""Models, tables and counts as JSON and files: the same to the bit when they are read again, and no code among them."""
+"""Save models, tables and counts as JSON and files, and load them the same to the bit; unlike pickle, without code."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NOT_SAVED = ("_columns", "_file")
 
 
 def to_json(value: Any) -> Any:
-    """Return what `from_json` makes an equal value of, in JSON's types.
+    """Return a value in JSON's types, from which `from_json` makes an equal one.
 
     :raises TypeError: for an object of a class that is not in CLASSES.
     """
@@ -107,14 +107,14 @@ def _known(value: object) -> str:
 
 
 def _state(value: object) -> dict[str, Any]:
-    """Return the attributes; columns go to a file, and what was computed from the others is computed again."""
+    """Return the attributes of an object, without columns, which go to a file, and without cached properties."""
     computed = {name for name in vars(value) if hasattr(getattr(type(value), name, None), "func")}
     state = {name: item for name, item in vars(value).items() if name not in computed}
     return state | dict.fromkeys(set(NOT_SAVED) & state.keys())
 
 
 def with_columns(table: Table, file: BinaryIO, in_memory: bool) -> Table:
-    """Return a table with the columns that `save_columns` wrote to a file, read at once or when they are used."""
+    """Return a table with the columns from a file of `save_columns`, read now if ``in_memory``, else when used."""
     import pyarrow as pa
 
     if not in_memory:

@@ -1,4 +1,4 @@
-"""What the columns of a data file are: the schema of a data source."""
+"""The schema of a data source: the columns of its data files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SYNONYMS = {
 
 @dataclass(frozen=True)
 class Schema:
-    """The attributes of a data source in the order of its columns, and what each is for."""
+    """The attributes of a data source in the order of its columns, and which of them have a special role."""
 
     kinds: Mapping[str, Kind]
     target: str | None = None
@@ -59,7 +59,7 @@ class Schema:
 
 
 def parse_schema(text: str) -> Schema:
-    """Return the schema that a JSON text describes, in the present or the older spelling.
+    """Return the schema in a JSON text, with AWS's present or older names of members.
 
     Raises LearningError for what AWS's developer guide forbids ("Creating a Data Schema for Amazon ML").
     """
@@ -91,12 +91,12 @@ def parse_schema(text: str) -> Schema:
 
 
 def validate_schema(text: str) -> None:
-    """Refuse a schema that AWS would refuse at once. Raises LearningError, a ValueError."""
+    """Raise LearningError, a ValueError, for a schema that AWS would refuse at once."""
     parse_schema(text)
 
 
 def json_object(text: str, what: str) -> dict[str, object]:
-    """Return the object that a JSON text holds; `what` begins the message. Raises LearningError."""
+    """Return the object in a JSON text. Raises LearningError, whose message begins with `what`."""
     try:
         document = json.loads(text)
     except ValueError as error:
@@ -111,7 +111,7 @@ def json_object(text: str, what: str) -> dict[str, object]:
 
 
 def _lone_surrogate(document: object) -> str | None:
-    """Return the path of a text that no file and no digest can take; None where there is none."""
+    """Return the path of a text with a lone surrogate, which cannot be encoded as UTF-8; None if there is none."""
     left: list[tuple[str, object]] = [("", document)]
     while left:
         path, value = left.pop()

@@ -1,6 +1,6 @@
-"""The rows of a data source, from a query on a database that stands in for Redshift or RDS.
+"""Read the rows of a data source by a query on a local database in place of Redshift or RDS.
 
-The query may only read, whoever sent it: it is one statement, a subquery of ours, in a read-only transaction.
+Whatever the query is, it can only read: it runs as one statement, as a subquery of ours, in a read-only transaction.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read_sql_table(source: DataSource, storage: Storage, log: Log = silent) -> T
 
     :param source: needs `query`, `database_url` (SQLAlchemy's form) and `schema` or `schema_location_s3`; a
         `location_s3` is the name under which batch predictions report these rows.
-    :raises LearningError: what is wrong with the query, the schema or the data; never with a password in it.
+    :raises LearningError: when query, schema or data cannot be used; the message contains no password.
     """
     source = {**source, "schema": schema_text(source, storage)}
     file = BytesIO()
@@ -71,10 +71,10 @@ def _select(database_url: str, query: str) -> Rows:
 
 
 def _subquery(query: str) -> str:
-    """Return the query as a part of a SELECT, which nothing but a query can be.
+    """Return a SELECT with the query as its subquery: no other kind of statement can be one.
 
-    Quotes and comments differ between databases, so what is in them is not looked at: a semicolon anywhere but at the
-    end is refused.
+    A semicolon anywhere but at the end is refused, also within quotes and comments, since their syntax differs between
+    databases.
     """
     statement = query.strip().removesuffix(";")
     if ";" in statement:
@@ -121,7 +121,7 @@ READERS: Mapping[str, Callable[[URL, str], Rows]] = {
 
 
 def _without_password(message: str, url: URL) -> str:
-    """Return the message with every spelling of the URL's password blotted out."""
+    """Return the message with the URL's password replaced, however it is quoted."""
     for password in filter(None, (str(url.password or ""), str(url.query.get("password", "")))):
         for spelling in (password, quote(password), quote_plus(password)):
             message = message.replace(spelling, "***")

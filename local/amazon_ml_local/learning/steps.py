@@ -1,6 +1,6 @@
-"""The recipe's functions at work: from text to numbers and words, for a table and for one record.
+"""The steps of a recipe: from text to numbers and words, for a table and for one record.
 
-Whole columns go through numpy; one record goes through plain Python, which is faster for so little. Both give the same.
+Whole columns go through numpy, one record goes through plain Python, which is faster for so little. Results are equal.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST_PAIRS = 100_000
 
 
 class Values(Protocol):
-    """The distinct values of a column, each made when it is looked at, which may happen more than once."""
+    """The distinct values of a column, computed during each iteration."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -41,8 +41,8 @@ class Values(Protocol):
         """Return them in order."""
 
 
-class Made:
-    """The values that a function makes of other columns' values."""
+class Computed:
+    """The values that a function computes from other columns' values."""
 
     def __init__(self, make: Callable[..., Words], *sources: Values | Distinct | list[Any]) -> None:
         self._make, self._sources = make, sources
@@ -55,14 +55,14 @@ class Made:
 
 
 class Column(NamedTuple):
-    """Words by row: each distinct list of words once, and the place among them of each row's."""
+    """A column of words: the distinct lists of words, and for each row the place of its list among them."""
 
     values: Values
     codes: Integers
 
 
-class Data:
-    """Some rows of a table. A variable that it lacks is missing in every row.
+class TableRows:
+    """Rows of a table; a variable that the table lacks is missing in every row.
 
     :param rows: which of the table's readable rows; None takes all.
     """
@@ -82,7 +82,7 @@ class Data:
         return numbers
 
     def text_variable(self, name: str) -> tuple[Distinct | list[str], Integers]:
-        """Return a variable's distinct texts and the place of each row's, empty where missing."""
+        """Return a variable's distinct texts, and for each row the place of its text; a missing text is empty."""
         if name not in self.table.schema.kinds:
             return [""], np.zeros(len(self), np.intp)
         texts = self.table.texts(name)
@@ -90,9 +90,9 @@ class Data:
 
 
 class NumberStep(Protocol):
-    """A step on the way from text to features that gives a number."""
+    """A step whose result is a number for each row."""
 
-    def column(self, data: Data) -> Floats:
+    def column(self, data: TableRows) -> Floats:
         """Return the numbers of all rows."""
 
     def row(self, record: Mapping[str, str]) -> float:
@@ -100,9 +100,9 @@ class NumberStep(Protocol):
 
 
 class WordStep(Protocol):
-    """A step on the way from text to features that gives words."""
+    """A step whose result is words for each row."""
 
-    def column(self, data: Data) -> Column:
+    def column(self, data: TableRows) -> Column:
         """Return the words of all rows."""
 
     def row(self, record: Mapping[str, str]) -> Words:
@@ -115,7 +115,7 @@ class NumberVariable:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def column(self, data: Data) -> Floats:
+    def column(self, data: TableRows) -> Floats:
         return data.number_variable(self.name)
 
     def row(self, record: Mapping[str, str]) -> float:
@@ -128,23 +128,23 @@ class WordVariable:
     def __init__(self, name: str, kind: Kind) -> None:
         self.name, self.read = name, READ[kind]
 
-    def column(self, data: Data) -> Column:
+    def column(self, data: TableRows) -> Column:
         texts, codes = data.text_variable(self.name)
-        return Column(Made(self.read, texts), codes)
+        return Column(Computed(self.read, texts), codes)
 
     def row(self, record: Mapping[str, str]) -> Words:
         return self.read(record.get(self.name, ""))
 
 
 class Rewrite:
-    """Make other words of one step's words."""
+    """Compute words from the words of another step."""
 
     def __init__(self, term: Term, source: WordStep) -> None:
         self.make, self.size, self.source = WORDS[term.function], term.parameter or 0, source
 
-    def column(self, data: Data) -> Column:
+    def column(self, data: TableRows) -> Column:
         values, codes = self.source.column(data)
-        return Column(Made(lambda words: self.make(words, self.size), values), codes)
+        return Column(Computed(lambda words: self.make(words, self.size), values), codes)
 
     def row(self, record: Mapping[str, str]) -> Words:
         return self.make(self.source.row(record), self.size)
@@ -156,12 +156,12 @@ class Cartesian:
     def __init__(self, sources: Sequence[WordStep]) -> None:
         self.sources = sources
 
-    def column(self, data: Data) -> Column:
+    def column(self, data: TableRows) -> Column:
         columns = [source.column(data) for source in self.sources]
         rows, codes = np.unique([column.codes for column in columns], axis=1, return_inverse=True)
         made = [list(column.values) for column in columns]
         sources = [[values[code] for code in row] for values, row in zip(made, rows.tolist(), strict=True)]
-        return Column(Made(_pairs, *sources), codes.reshape(-1))
+        return Column(Computed(_pairs, *sources), codes.reshape(-1))
 
     def row(self, record: Mapping[str, str]) -> Words:
         return _pairs(*(source.row(record) for source in self.sources))
@@ -170,13 +170,13 @@ class Cartesian:
 class Normalize:
     """Shift and scale numbers to the mean 0 and variance 1 that they have over the training rows."""
 
-    def __init__(self, source: NumberStep, data: Data) -> None:
+    def __init__(self, source: NumberStep, data: TableRows) -> None:
         present = _present(source.column(data))
         self.source = source
         self.mean = float(present.mean()) if present.size else 0.0
         self.deviation = (float(present.std()) if present.size else 0.0) or 1.0
 
-    def column(self, data: Data) -> Floats:
+    def column(self, data: TableRows) -> Floats:
         return (self.source.column(data) - self.mean) / self.deviation
 
     def row(self, record: Mapping[str, str]) -> float:
@@ -189,13 +189,13 @@ class QuantileBin:
     A bin's word is its number, from 0 for the least values.
     """
 
-    def __init__(self, source: NumberStep, bins: int, data: Data) -> None:
+    def __init__(self, source: NumberStep, bins: int, data: TableRows) -> None:
         present = np.sort(_present(source.column(data)))
         places = np.linspace(0, len(present) - 1, bins + 1)[1:-1]
         edges = np.unique(np.interp(places, np.arange(len(present)), present)) if present.size else present
         self.source, self.edges = source, edges.tolist()
 
-    def column(self, data: Data) -> Column:
+    def column(self, data: TableRows) -> Column:
         numbers, missing = self.source.column(data), len(self.edges) + 1
         codes = np.searchsorted(self.edges, numbers, side="right").astype(np.int32)
         codes[np.isnan(numbers)] = missing

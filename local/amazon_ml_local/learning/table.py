@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DataSource(TypedDict, total=False):
-    """Where the rows are: AWS's members of a data source, flattened."""
+    """The members of a data source that say where its rows are, flattened."""
 
     location_s3: str
     schema: str
@@ -36,12 +36,11 @@ class File:
 class Table:
     """The rows of a data source that its rearrangement takes, in the files' order.
 
-    Rows are counted with those that could not be read (another number of values than attributes, a broken quote);
-    columns have the readable ones alone. The columns are in memory or, when `save()` was called, in an unnamed
-    temporary file that is mapped into memory while a column is looked at; it ends with the last process that has it
-    open.
+    The number of rows includes unreadable ones (another number of values than attributes, an unclosed quote); columns
+    hold the readable rows only. The columns are in memory, or after `save()` in an unnamed temporary file that is
+    mapped into memory while a column is used. The file ends with the last process that has it open.
 
-    :ivar unreadable: the places of the rows that could not be read.
+    :ivar unreadable: the places of the unreadable rows.
     """
 
     schema: Schema
@@ -105,15 +104,15 @@ class Table:
         return replace(self, _columns=None, _file=file)
 
     def without_columns(self) -> Table:
-        """Return what is known of the rows."""
+        """Return this table without its columns."""
         return replace(self, _columns=None, _file=None)
 
     def __getstate__(self) -> dict[str, object]:
-        """Return what another process of this machine needs: columns in a file are not copied."""
+        """Return the state for another process of this machine; columns in a file are not copied."""
         return {**vars(self), "_columns": None} if self._file else vars(self)
 
     def _opened(self) -> pa.Table:
-        """Return the columns. Those in a file are mapped anew, and only for as long as the caller looks at them."""
+        """Return the columns; those in a file are mapped into memory for as long as the caller uses them."""
         import pyarrow as pa
 
         if self._columns is not None:

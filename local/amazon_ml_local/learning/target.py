@@ -1,4 +1,4 @@
-"""What a table says of a model's target."""
+"""Read the true values of a model's target from a table."""
 
 from __future__ import annotations
 

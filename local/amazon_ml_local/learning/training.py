@@ -1,4 +1,4 @@
-"""From a table to a model."""
+"""Train a model on a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from amazon_ml_local.learning.log import silent
 from amazon_ml_local.learning.model import Model, ModelType
 from amazon_ml_local.learning.parameters import DEFAULTS, parse_parameters
 from amazon_ml_local.learning.recipe import default_recipe, parse_recipe, resolve
-from amazon_ml_local.learning.steps import Data
+from amazon_ml_local.learning.steps import TableRows
 from amazon_ml_local.learning.target import read_truth
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ def train(
     parameters: Mapping[str, str] | None = None,
     log: Log = silent,
 ) -> Model:
-    """Return a model that learned to predict the table's target. The same input gives the same model.
+    """Return a model trained to predict the table's target; the same input gives the same model.
 
     :param recipe: the recipe's JSON; None uses the default one.
     :param parameters: training parameters as AWS spells them, all strings.
-    :raises LearningError: what keeps the model from being trained, and what to do.
+    :raises LearningError: when table, recipe or parameters cannot be used.
     """
     target = _target(table, model_type)
     labels, values = read_truth(table, target, model_type)
@@ -55,7 +55,7 @@ def train(
     inputs = table.schema.inputs
     recipe = recipe or default_recipe(inputs, known.size)
     settings = parse_parameters(parameters or {})
-    data = Data(table, None if known.size == len(table) else known)
+    data = TableRows(table, None if known.size == len(table) else known)
     features = Features(resolve(parse_recipe(recipe), inputs), data)
     if not features.width:
         raise LearningError("The recipe's outputs have no value in any record: nothing to learn from.")
@@ -80,8 +80,8 @@ def _target(table: Table, model_type: ModelType) -> str:
     return target
 
 
-def _row_weights(table: Table, data: Data) -> Floats:
-    """Return each row's weight as a share of the greatest, with which no step overshoots."""
+def _row_weights(table: Table, data: TableRows) -> Floats:
+    """Return each row's weight as a share of the greatest weight, so that no step of SGD overshoots."""
     name = table.schema.row_weight
     if name is None:
         return np.ones(len(data))
@@ -107,7 +107,7 @@ def _check_classes(classes: Sequence[str]) -> None:
 
 
 def _trim(weights: Floats, most: int) -> int:
-    """Forget the patterns that matter least until the model fits; return its size in bytes.
+    """Set the weights of the least important patterns to 0 until the model fits; return its size in bytes.
 
     AWS counts "patterns" and cuts those that "least affect the quality"; 96 bytes a parameter are recorded.
     """

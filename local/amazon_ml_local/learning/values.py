@@ -1,4 +1,4 @@
-"""From text to values: numbers, and words and what recipes make of them."""
+"""Convert text to numbers and words, and words by the functions of recipes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST = 1e150
 
 
 def number(text: str) -> float:
-    """Return the number that a text shows, NaN if it shows none that can be reckoned with."""
+    """Return a text as a number; NaN if it is none, or too large to compute with."""
     try:
         value = float(text)
     except ValueError:
@@ -44,7 +44,7 @@ def ngrams(words: Words, size: int) -> Words:
 
 
 def sparse_bigrams(words: Words, size: int) -> Words:
-    """Return each word with each of the `size` - 1 words after it, an underscore more for every word between."""
+    """Return pairs of each word with each of the `size` - 1 words after it; each word between adds an underscore."""
     return [
         word + "_" * distance + words[place + distance]
         for place, word in enumerate(words)
@@ -53,7 +53,7 @@ def sparse_bigrams(words: Words, size: int) -> Words:
 
 
 def without_punctuation(words: Words) -> Words:
-    """Return the words without punctuation before and after them; what is nothing else disappears."""
+    """Return the words without punctuation at their ends; words of nothing else are dropped."""
     return [bare for word in words if (bare := word.strip(string.punctuation))]
 
 

@@ -13,7 +13,7 @@ from amazon_ml_local.learning.batch import scientific
 from amazon_ml_local.learning.features import Features
 from amazon_ml_local.learning.learners import Learned
 from amazon_ml_local.learning.recipe import parse_recipe, resolve
-from amazon_ml_local.learning.steps import Data
+from amazon_ml_local.learning.steps import TableRows
 from amazon_ml_local.storage import MemoryStorage, StorageError
 from tests.helpers.tables import schema, table
 
@@ -23,7 +23,7 @@ RESULT = "s3://out/deep/batch-prediction/result/bp-1-{}.gz"
 
 def known(model_type: str, labels: list[str]) -> Model:
     """Return a model of known scores: x for REGRESSION, else its logistic function for the second class."""
-    data = Data(table("-1\n1\n", {"x": "NUMERIC"}))
+    data = TableRows(table("-1\n1\n", {"x": "NUMERIC"}))
     features = Features(resolve(parse_recipe('{"outputs": ["x"]}'), {"x": "NUMERIC"}), data)
     weights = np.array([[0.0, 1.0] if model_type == "MULTICLASS" else [1.0]])
     return Model(model_type, "y", labels, features, Learned(weights, np.zeros(weights.shape[1])), "", {}, 0)

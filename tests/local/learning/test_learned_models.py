@@ -55,7 +55,6 @@ def test_binary_answers_one_score_under_its_label():
     assert score == float(np.float32(score)) > 0.5 > low["predictedScores"]["0"]
     assert high["details"] == {"PredictiveModelType": "BINARY", "Algorithm": "SGD"}
     assert "predictedValue" not in high
-    assert model.default_threshold == 0.5
     assert model.predict({"x": "20"}, score)["predictedLabel"] == "1"
     assert model.predict({"x": "20"}, score + 1e-6)["predictedScores"] == {"0": score}
     assert model.predict({"x": "0"}, 0.0)["predictedLabel"] == "1"
@@ -68,7 +67,6 @@ def test_regression_answers_a_value():
     answer = model.predict({"x": "30"})
     assert answer["predictedValue"] == pytest.approx(83, rel=0.02)
     assert set(answer) == {"predictedValue", "details"}
-    assert model.default_threshold is None
 
 
 def test_multiclass_answers_all_scores():

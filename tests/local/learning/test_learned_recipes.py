@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from amazon_ml_local.learning import LearningError, train, validate_recipe
 from amazon_ml_local.learning.features import Features
 from amazon_ml_local.learning.recipe import default_recipe, parse_recipe, resolve
-from amazon_ml_local.learning.steps import Data
+from amazon_ml_local.learning.steps import TableRows
 from tests.helpers.tables import cells, table
 
 ATTRIBUTES = {"t": "TEXT", "u": "TEXT", "c": "CATEGORICAL", "n": "NUMERIC", "m": "NUMERIC", "b": "BINARY"}
@@ -23,10 +23,10 @@ ROWS = [
 ]
 
 
-def features(recipe: str | dict[str, object]) -> tuple[Features, Data]:
+def features(recipe: str | dict[str, object]) -> tuple[Features, TableRows]:
     """Return a recipe at work on the rows above; a bare expression is its one output."""
     document = recipe if isinstance(recipe, dict) else {"outputs": [recipe]}
-    data = Data(table("\n".join(ROWS), ATTRIBUTES))
+    data = TableRows(table("\n".join(ROWS), ATTRIBUTES))
     return Features(resolve(parse_recipe(json.dumps(document)), data.table.schema.inputs), data), data
 
 
