@@ -1,4 +1,4 @@
-"""What is around the service: HTTP on a socket, its levers over HTTP, and the rest of AWS on the same port."""
+"""Serve over HTTP: the service, its levers, its pages, and the rest of AWS on the same port."""
 
 from __future__ import annotations
 

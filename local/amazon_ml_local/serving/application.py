@@ -1,4 +1,4 @@
-"""Everything that one port serves: Amazon ML, its control API and pages, and moto for the rest of AWS."""
+"""The application on one port: Amazon ML, its control API and pages, and moto for the rest of AWS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORM = "application/x-www-form-urlencoded"  # what query services such as STS se
 
 
 class Application:
-    """Pass each request to whom it is for, unless a web page may have sent it.
+    """Route each request to the part that answers it, unless a web page may have sent it.
 
     :param allowed_hosts: names and addresses, beyond those of loopback, by which it may be called; ``*.NAME`` admits
         every name below NAME
@@ -37,7 +37,7 @@ class Application:
         self._guard = Guard(allowed_hosts)
 
     def handle(self, request: Request) -> Response:
-        """Answer one request; without headers by which browsers would let pages of other origins read the answer."""
+        """Return the response to a request, without headers that let web pages of other origins read it."""
         response = self._guard.check(request) or self._answer(request)
         headers = {name: value for name, value in response.headers.items() if not name.lower().startswith(CORS)}
         return replace(response, headers=headers)

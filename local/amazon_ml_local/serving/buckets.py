@@ -27,7 +27,7 @@ DELETE_BUCKET = (
 
 
 class KeptBuckets:
-    """Keep what moto's S3 holds.
+    """Store the buckets and objects of moto's S3.
 
     A write is committed before it is answered; then all objects of its bucket are compared with those committed.
     """
@@ -37,7 +37,7 @@ class KeptBuckets:
         self._committed: dict[str, Objects] = {}
 
     def restore(self) -> None:
-        """Put what is kept into moto."""
+        """Load the stored buckets and objects into moto."""
         moto = _moto()
         with self._folder.transaction() as database:
             for name, region, created in database.execute("select name, region, created from bucket").fetchall():
@@ -57,7 +57,7 @@ class KeptBuckets:
         self._committed[bucket][key] = found, dict(found.metadata)
 
     def keep(self, request: Request) -> None:
-        """Commit what a request has changed.
+        """Commit the changes that a request has made.
 
         :raises DataFolderError: it cannot be written
         """
@@ -116,13 +116,13 @@ def _write(database: sqlite3.Connection, bucket: str, key: str, found: Any, meta
 
 
 def _objects(bucket: Any) -> Objects:
-    """Return the latest versions by key, without those that are deleted."""
+    """Return the latest version of each object by key, without deleted ones."""
     found = ((key, bucket.keys.get(key)) for key in list(bucket.keys))
     return {key: (one, dict(one.metadata)) for key, one in found if hasattr(one, "metadata")}
 
 
 def _moto() -> Any:
-    """Return moto's S3 of its account."""
+    """Return moto's S3 backend of its account."""
     from moto.core.models import DEFAULT_ACCOUNT_ID
     from moto.s3.models import s3_backends
 

@@ -17,7 +17,7 @@ OF_CHUNKS = frozenset({HASH, ENCODING, "content-length", "x-amz-trailer", "x-amz
 
 
 def plain(request: Request) -> Request:
-    """Return a request with its body in one piece, and what stood behind the chunks among its headers.
+    """Return a request with its body in one piece, and the trailers after the chunks among its headers.
 
     :raises ValueError: the chunks are broken
     """
@@ -34,7 +34,7 @@ def plain(request: Request) -> Request:
 
 
 def _joined(body: bytes) -> tuple[bytes, dict[str, str]]:
-    """Return what is in the chunks, and the headers behind the last one, signatures apart."""
+    """Return the content of the chunks, and the trailers after the last one, without signatures."""
     joined, view = BytesIO(), memoryview(body)
     place = 0
     while True:

@@ -29,7 +29,7 @@ _writing = threading.RLock()
 
 
 def send_s3(request: Request, send: Send) -> Response:
-    """Pass a request of S3 on; no write comes between a conditional write's check and the write itself."""
+    """Pass on a request for S3; no other write comes between the check of a conditional write and the write itself."""
     if request.method in ("GET", "HEAD"):
         return send(request)
     query = parse_qs(urlsplit(request.path).query, keep_blank_values=True)
@@ -44,7 +44,7 @@ def send_s3(request: Request, send: Send) -> Response:
 
 
 def _refusal(request: Request, send: Send) -> Response | None:
-    """Return why a write's conditions do not hold, None when they do."""
+    """Return the refusal of a write whose conditions are not met, or None if they are."""
     match, none_match = (request.header(name) for name in CONDITIONS)
     if none_match not in ("", "*") or (match and none_match):
         return _error(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
@@ -59,7 +59,7 @@ def _refusal(request: Request, send: Send) -> Response | None:
 
 
 def _read(request: Request, method: str) -> Request:
-    """Return a request that reads the object that another one writes."""
+    """Return a request that reads the object which ``request`` writes."""
     headers = {name: value for name, value in request.headers.items() if name.lower() not in NOT_SENT_ON}
     return replace(request, method=method, path=urlsplit(request.path).path, headers=headers, body=b"")
 

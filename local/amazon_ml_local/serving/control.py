@@ -27,7 +27,7 @@ FAILURE = {"kind": (str,), "id": (str,), "message": (str,)}
 
 
 class ControlError(ValueError):
-    """A request to the control API that cannot be followed."""
+    """Raised for a request to the control API that is not allowed; the message says why."""
 
     def __init__(self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class Control:
         }
 
     def handle(self, request: Request) -> Response:
-        """Answer one request: 200 with the state that it asks for or leaves behind, or 4xx with why not."""
+        """Return the response to a request: 200 with the state after it, or 4xx with the reason."""
         try:
             if request.method == "GET" and request.path.startswith(LOGS):
                 return self._log(request.path.removeprefix(LOGS))
@@ -73,7 +73,7 @@ class Control:
         return _json(HTTPStatus.OK, state_of(self.service) if result is None else result)
 
     def _log(self, number: str) -> Response:
-        """Return the log of a job, to which its entity's LogUri leads."""
+        """Return the log of a job, which is what its entity's LogUri opens."""
         entity = self.service.state.numbered(int(number)) if number.isdecimal() else None
         if entity is None:
             raise ControlError(f"no job {number}: its entity is not there any more", HTTPStatus.NOT_FOUND)
@@ -123,7 +123,7 @@ class Control:
 
 
 def state_of(service: AmazonMLLocal) -> Parameters:
-    """Return how the levers stand."""
+    """Return the settings of all levers."""
     clock = {"now": service.clock.now(), "frozen": service.clock.frozen, "speed": service.clock.speed}
     faults = [{name: getattr(fault, name) for name in SHOWN_OF_FAULTS} for fault in service.faults]
     failures = [

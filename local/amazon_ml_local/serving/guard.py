@@ -1,4 +1,4 @@
-"""Keep web pages out: any page that a developer has open can send requests to this machine.
+"""Refuse requests from web pages: any page that a developer has open can send requests to this machine.
 
 What tells them from programs are three headers that no page can leave out or choose: the Host that it calls, and the
 Origin and Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/) by which its browser says where it comes from.
@@ -38,15 +38,18 @@ class Guard:
         self._allowed = (*LOOPBACK_NAMES, *(name.lower() for name in allowed_hosts))
 
     def check(self, request: Request) -> Response | None:
-        """Return the refusal of a request that a web page may have sent, or None for one that may pass."""
+        """Return the refusal of a request that a web page may have sent, or None if it may pass."""
         reason = self._wrong_host(request) or _foreign_page(request)
         return refusal(request, ServiceError("AccessDeniedException", reason, 403)) if reason else None
 
     def _wrong_host(self, request: Request) -> str | None:
-        """Return why the host is wrong: a name that somebody directs to this machine makes their page of our origin."""
+        """Return why the host is not allowed, or None if it is.
+
+        With any name that points to this machine, its owner's page would have the same origin as this service.
+        """
         hosts, allowed = [request.header("host")], self._allowed
         if target := ABSOLUTE_TARGET.match(request.path):
-            # boto 2 takes the service for its proxy. A page cannot: its browser names a host there to proxies alone.
+            # boto 2 uses the service as a proxy. A page cannot: a browser sends an absolute URL to a proxy only.
             hosts, allowed = [*hosts, target[1]], (*allowed, *AWS_NAMES)
         wrong = [host for host in hosts if not _is_among(host, allowed)]
         if not wrong:
@@ -75,7 +78,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _foreign_page(request: Request) -> str | None:
-    """Return what shows that a page of another origin sent this, or None."""
+    """Return the header that shows that a page of another origin sent this, or None."""
     own, origin = request.header("host").strip().lower(), request.header("origin")
     site = request.header("sec-fetch-site").lower()
     if origin and origin.lower() not in (f"http://{own}", f"https://{own}"):
@@ -86,6 +89,6 @@ def _foreign_page(request: Request) -> str | None:
 
 
 def _follows_a_link(request: Request) -> bool:
-    """Return whether this opens a page of the service in a tab: the page with the link cannot read it."""
+    """Return whether this request opens a page of the service in a tab, which the page with the link cannot read."""
     is_top_level = (request.header("sec-fetch-mode"), request.header("sec-fetch-dest")) == ("navigate", "document")
     return request.method in ("GET", "HEAD") and is_top_level and bool(PAGES.fullmatch(request.path))

@@ -30,7 +30,7 @@ NO_MOTO = (
     "Amazon ML Local serves S3, STS and the rest of AWS by moto, which is not installed: "
     "pip install 'amazon-ml-local[s3]'. For S3 alone, start it with --s3-endpoint-url."
 )
-# Not 503: SDKs would try again.
+# Not 503, which SDKs would retry.
 NOT_IMPLEMENTED = 501
 # moto's page fetches its scripts from other hosts.
 MOTO_PAGES = ("/moto-api", "/moto-api/lib.js", "/moto-api/data.json")
@@ -38,7 +38,7 @@ NO_PAGES = "The pages of moto are not served here. An AWS SDK or the aws CLI tel
 
 
 class OtherServices:
-    """Answer what is not for Amazon ML.
+    """Answer the requests that are not for Amazon ML.
 
     :param s3_endpoint_url: where S3 is instead, if not here
     :param buckets: S3 buckets that are there from the start
@@ -62,7 +62,7 @@ class OtherServices:
             self._fill()
 
     def handle(self, request: Request) -> Response:
-        """Answer one request."""
+        """Return the response to a request."""
         credential = request.credential
         name = credential.service if credential else "?"
         if self._elsewhere and name == "s3":
@@ -95,7 +95,7 @@ class OtherServices:
         return response
 
     def s3_client(self) -> BaseClient:
-        """Return a boto3 client of the S3 that is here or elsewhere."""
+        """Return a boto3 client of the S3 on this port, or of the one that was configured instead."""
         if self._elsewhere is None:
             from amazon_ml_local.client import in_process_client
 
@@ -107,7 +107,7 @@ class OtherServices:
         return client
 
     def reset(self) -> None:
-        """Empty moto, and forget what is kept of it; an S3 elsewhere stays as it is.
+        """Empty moto and what is stored of it; another S3 stays as it is.
 
         :raises DataFolderError: what is kept cannot be changed
         """
@@ -124,11 +124,11 @@ class OtherServices:
 
     @property
     def loaded(self) -> bool:
-        """Whether moto is there, which the first request for it loads."""
+        """Whether moto is loaded; the first request for it loads it."""
         return self._app is not None
 
     def put(self, objects: Mapping[str, bytes], buckets: Sequence[str] = ()) -> None:
-        """Put objects into S3, with the buckets that they need and others.
+        """Put objects into S3, and create their buckets and others.
 
         :raises StorageError: what S3 refused
         """
@@ -187,7 +187,7 @@ def _call(app: Callable[..., Any], request: Request) -> Response:
 
 
 def _environ(request: Request) -> dict[str, Any]:
-    """Return the request as WSGI has it."""
+    """Return the request as a WSGI environment."""
     url = urlsplit(request.path)
     host, _, port = (request.header("host") or "localhost").partition(":")
     headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}

@@ -1,4 +1,4 @@
-"""A request that nobody here answers, refused in a shape that its client can read."""
+"""Refuse a request in the format that its client expects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def refusal(request: Request, error: ServiceError) -> Response:
-    """Return why not, in JSON to clients that name a target or use the levers, in XML to those of S3 and the rest."""
+    """Return the response for an error: JSON for requests with a target or to the control API, else XML as of S3."""
     if request.header("x-amz-target") or request.path.startswith("/_local"):
         return error_answer(error)
     body = f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"

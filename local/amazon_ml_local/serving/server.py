@@ -1,4 +1,4 @@
-"""Requests on a socket: HTTP/1.1 with keep-alive, a thread for each connection."""
+"""An HTTP/1.1 server with keep-alive and a thread for each connection."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length"}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads requests from one connection and writes an answer to each."""
+    """Read requests from one connection, and write a response to each."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -38,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
     server: _HTTPServer
 
     def handle_one_request(self) -> None:
-        """Answer the next request of the connection; until it is read the connection counts as silent."""
+        """Answer the next request of the connection, which counts as silent until the request is read."""
         self.server.listen_to(self.connection)
         super().handle_one_request()
 
@@ -73,12 +73,12 @@ class Handler(BaseHTTPRequestHandler):
             return error_answer(ServiceError("InternalServerException", "An internal error occurred", 500))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse what is no proper HTTP in AWS's shape, and end the connection."""
+        """Refuse a request that is not valid HTTP in AWS's format, and end the connection."""
         self.close_connection = True
         self._write(error_answer(ServiceError("BadRequestException", message or "Not a proper request", code)))
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep the standard library's lines for debugging."""
+        """Log the standard library's lines at the level DEBUG."""
         logger.debug(format, *args)
 
     def _body(self) -> bytes:
@@ -100,7 +100,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.rfile.read(size)
 
     def _write(self, response: Response) -> None:
-        """Send head and body in one write: apart, delayed acknowledgement costs the client 40 ms."""
+        """Send head and body in one write: in two, delayed acknowledgement would cost the client 40 ms."""
         has_body = getattr(self, "command", None) != "HEAD"
         lines = [f"HTTP/1.1 {response.status} {self.responses.get(response.status, ('',))[0]}"]
         lines += [f"{name}: {value}" for name, value in response.headers.items() if name.lower() not in HOP_BY_HOP]
@@ -111,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
 
     @staticmethod
     def _length(response: Response) -> str:
-        """Return the length of the body; a HEAD is answered with that of the body it did not send."""
+        """Return the length of the body; for HEAD, that of the body which is not sent."""
         given = {name.lower(): value for name, value in response.headers.items()}
         return str(len(response.body)) if response.body else given.get("content-length", "0")
 
@@ -133,11 +133,11 @@ class _HTTPServer(ThreadingHTTPServer):
         super().__init__(address, Handler)
 
     def server_bind(self) -> None:
-        """Bind without looking up the host's name, which HTTPServer does and which may take seconds."""
+        """Bind without the lookup of the host's name in HTTPServer, which may take seconds."""
         TCPServer.server_bind(self)
 
     def listen_to(self, connection: socket.socket) -> None:
-        """Count a connection as silent; of too many, end the one that has been so the longest."""
+        """Count a connection as silent; if there are too many, end the one that has been silent the longest."""
         self.silent.pop(connection, None)
         self.silent[connection] = None
         if self.closed:
@@ -148,14 +148,14 @@ class _HTTPServer(ThreadingHTTPServer):
             _end(oldest)
 
     def server_close(self) -> None:
-        """Stop listening, and end the connections that are kept alive."""
+        """Stop listening, and end open connections."""
         super().server_close()
         self.closed = True
         for connection in list(self.silent):
             _end(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Log a connection that broke; that is the client's business."""
+        """Log a broken connection for debugging only, since clients may end connections at any time."""
         logger.debug("connection from %s broke", client_address, exc_info=True)
 
 
@@ -165,7 +165,7 @@ def _end(connection: socket.socket) -> None:
 
 
 class Server:
-    """Answer requests on a socket from the moment of making until ``close()``.
+    """Answer requests on a socket from its creation until ``close()``.
 
     :param port: 0 takes a free one
     """

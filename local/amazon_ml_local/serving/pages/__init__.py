@@ -1,4 +1,4 @@
-"""Pages for a browser: what the service knows, to look at. They change nothing, and need no script."""
+"""Pages for a browser that show the entities of the service. They change nothing, and need no script."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CHARTS_KEPT = 64
 
 
 class PageError(Exception):
-    """There is no such page; the text says what is missing."""
+    """Raised when a page does not exist; the message says what is missing."""
 
     def __init__(self, message: str, status: HTTPStatus = HTTPStatus.NOT_FOUND) -> None:
         super().__init__(message)
@@ -42,15 +42,15 @@ class PageError(Exception):
 
 
 class Pages:
-    """Answer the requests of browsers for pages."""
+    """Answer requests for pages."""
 
     def __init__(self, service: AmazonMLLocal) -> None:
         self.service = service
-        self._drawing = Processes()  # of its own: it waits for no training, and loads nothing into the service
+        self._drawing = Processes()  # its own, so that charts wait for no training
         self._chart = lru_cache(CHARTS_KEPT)(self._drawn)
 
     def handle(self, request: Request) -> Response | None:
-        """Answer a request for a page; None for one that is for something else."""
+        """Return the response to a request for a page; None for a request for anything else."""
         if request.method not in ("GET", "HEAD") or request.credential:
             return None
         url = urlsplit(request.path)

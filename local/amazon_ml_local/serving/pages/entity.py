@@ -1,4 +1,4 @@
-"""The page of an entity: what Get tells of it, what is made of it, and its log."""
+"""The page of an entity: its members, the entities that use it, and its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluation found, as AWS's console has it: scores and a threshold, a confusion matrix, residuals."""
+"""The results of an evaluation, as in AWS's console: scores and a threshold, a confusion matrix, or residuals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_COUNTS = "An earlier version evaluated this and kept no more than the metric.
 
 
 def evaluation_sections(entity: Entity, region: str, found: Evaluated, threshold: float | None) -> list[Element]:
-    """Return what an evaluation's page shows beside the metric."""
+    """Return the sections of an evaluation's page that follow the metric."""
     if found.counts is None:
         return [section("Records", element("p", NO_COUNTS, class_="quiet"))]
     parts = PARTS[entity.inputs[0].parameters["MLModelType"]]
@@ -33,7 +33,7 @@ def evaluation_sections(entity: Entity, region: str, found: Evaluated, threshold
 
 
 def shown_threshold(entity: Entity, threshold: float | None) -> float:
-    """Return the score threshold that an evaluation is shown with: the model's if none is given; whole thousandths."""
+    """Return the score threshold to show an evaluation with, in whole thousandths; if it is None, the model's."""
     of_model = entity.inputs[0].score_threshold
     return round(threshold if threshold is not None else 0.5 if of_model is None else of_model, 3)
 

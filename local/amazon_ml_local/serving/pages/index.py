@@ -1,4 +1,4 @@
-"""The page at the root: what there is, what is on order, and what came."""
+"""The page at the root: the entities, the levers and faults, and the latest requests."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _requests(service: AmazonMLLocal, now: float) -> Element:
 
 
 def _request(received: Received, now: float) -> list[Child]:
-    """Return what is shown of a request: its records are people's, and stay out."""
+    """Return the cells for a request, without records of Predict, which are people's data."""
     ids = [str(value) for member, value in received.parameters.items() if member.endswith("Id")]
     answer = f"{received.status} {received.error_code or ''}" if received.status else "connection reset"
     return [received.operation, ", ".join(ids), answer, age(now - received.at), received.region or ""]

@@ -1,4 +1,4 @@
-"""Make HTML of elements. The standard library writes it, and escapes every text and attribute."""
+"""Build HTML from elements of the standard library, which escapes every text and attribute."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def element(tag: str, *children: Child, **attributes: str) -> Element:
-    """Return an element; an attribute's name may end in ``_`` where it is a word of Python's."""
+    """Return an element; an attribute whose name is a Python keyword ends in ``_``."""
     made = Element(tag, {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()})
     for child in children:
         if not isinstance(child, str):
@@ -47,12 +47,12 @@ def document(title: str, *children: Child) -> bytes:
 
 
 def section(title: str, *children: Child) -> Element:
-    """Return a part of a page with its heading."""
+    """Return a section of a page with its heading."""
     return element("section", element("h2", title), *children)
 
 
 def table(label: str, headings: Sequence[str], rows: Iterable[Sequence[Child]], class_: str = "") -> Element:
-    """Return a table whose first column names the rows; where it is too wide, it scrolls by keyboard too."""
+    """Return a table whose first column is the headers of the rows; a wide table scrolls, also by keyboard."""
     head = element("tr", *(element("th", heading, scope="col") for heading in headings))
     body = [
         element("tr", element("th", first, scope="row"), *(element("td", cell) for cell in others))
@@ -65,7 +65,7 @@ def table(label: str, headings: Sequence[str], rows: Iterable[Sequence[Child]], 
 
 
 def facts(values: Mapping[str, Child]) -> Element:
-    """Return names with their values."""
+    """Return a list of names with their values."""
     return element(
         "dl", *(child for name, value in values.items() for child in (element("dt", name), element("dd", value)))
     )
@@ -77,20 +77,20 @@ def link(kind: str, entity_id: str, region: str) -> Element:
 
 
 def address(kind: str, entity_id: str, region: str, more: str = "") -> str:
-    """Return where the page of an entity is."""
+    """Return the path of an entity's page."""
     return f"/_local/{kind}/{quote(entity_id, safe='')}{more}?region={quote(region, safe='')}"
 
 
 def status(text: str) -> Element:
-    """Return a status as a word and a colour."""
+    """Return a status as a word in a colour."""
     return element("span", text, class_=f"status {text.lower()}")
 
 
 def time_text(seconds: float) -> str:
-    """Return a moment of the service's time."""
+    """Return a time of the service as text."""
     return f"{datetime.fromtimestamp(min(seconds, LATEST), UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def age(seconds: float) -> str:
-    """Return how long something has been, by its largest unit."""
+    """Return an age in its largest unit, as text."""
     return next((f"{seconds / unit:,.1f} {name}" for unit, name in UNITS if seconds >= unit), f"{seconds:.0f} s")
