@@ -174,7 +174,7 @@ class Claim:
         self.register.write(self.owner)
 
     def release(self) -> None:
-        """Give up the claim on an endpoint that this task uses, if others with a claim on it remain to delete it."""
+        """Drop the claim on an endpoint that another task created, if a task that may delete it still has a claim."""
         if self.held and self.owner.state == "using":
             others = [owner for owner in self.register.read() if owner.key != self.owner.key and not owner.leaving]
             if any(owner.at == self.owner.at for owner in others):

@@ -71,7 +71,7 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
 
     @property
     def has_delete_task(self) -> bool:
-        """Whether a task of the Dag deletes the endpoint that this one creates."""
+        """Return whether a task of the Dag deletes the endpoint that this one creates."""
         tasks = self.dag.tasks if self.get_dag() else []
         deletes = [getattr(task, "partial_kwargs", vars(task)).get("created_by") for task in tasks]
         return self.task_id in deletes

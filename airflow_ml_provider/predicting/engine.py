@@ -150,6 +150,7 @@ class Engine:
             self._idle.release()
 
     def _answer(self, call: _Call, slot: Slot) -> None:
+        """Make a call and set its future; any error but a refused record ends all other calls too."""
         try:
             call.answer.set_result(self._predict_with_retries(call.body, slot))
         except RefusedRecord as refused:

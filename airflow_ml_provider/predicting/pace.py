@@ -1,4 +1,4 @@
-"""Give each call a time: evenly spaced, never more a second than the limit, and fewer after throttling."""
+"""Assign a time to each call: evenly spaced, never more a second than the limit, and fewer after throttling."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Slot:
 
 
 class Pace:
-    """Give slots to calls of any thread: at most ``limit`` in any second; slots that nobody takes are lost.
+    """Assign slots to calls of any thread: at most ``limit`` in any second; slots that nobody takes are lost.
 
     The service counts calls when they arrive, which may be later than they were meant to be sent. A call that was sent
     late, or whose answer took longer than the fastest ones, may have arrived late: it delays the call that comes

@@ -32,7 +32,7 @@ class _Template:
 
 
 def _template(url: str, region: str, headers: Mapping[str, str], credentials: ReadOnlyCredentials) -> _Template:
-    """Let botocore sign an empty request, and cut off what depends on the body: hash and signature."""
+    """Return botocore's signature of an empty request without the parts that depend on the body."""
     auth = SigV4Auth(credentials, SERVICE, region)
     request = AWSRequest("POST", url, dict(headers))
     auth.add_auth(request)

@@ -65,11 +65,12 @@ def divide(
 def _rates(rate: int, rows: Sequence[int]) -> list[int]:
     """Divide a rate in proportion to the rows, so that all workers end together.
 
-    Each gets at least 1, and the sum is the rate.
+    Each gets 1, and a share of the rest. The rest is divided at the running totals of the rows, so that rounding neither
+    adds to the sum nor takes from it.
     """
-    left = rate - len(rows)
-    upto = [left * done // sum(rows) for done in accumulate(rows, initial=0)]
-    return [1 + end - begin for begin, end in pairwise(upto)]
+    rest = rate - len(rows)
+    ends = [rest * total // sum(rows) for total in accumulate(rows, initial=0)]
+    return [1 + end - begin for begin, end in pairwise(ends)]
 
 
 def _share_uri(output_uri: str, number: int) -> str:

@@ -26,7 +26,7 @@ class PendingWait:
 
     @property
     def is_hung(self) -> bool:
-        """Whether a poll is still running; a round goes on without one that takes long."""
+        """Return whether a poll is still running; a round goes on without one that takes long."""
         return self.poll is not None and not self.poll.done()
 
     def end(self, outcome: Outcome | None) -> None:

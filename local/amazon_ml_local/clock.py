@@ -21,7 +21,7 @@ class Clock:
 
     @property
     def frozen(self) -> bool:
-        """Whether time stands still."""
+        """Return whether time stands still."""
         return self._frozen
 
     @property
@@ -61,7 +61,7 @@ class Clock:
         self._change(speed=speed)
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` of the service's time pass: advance a frozen clock, wait for a running one."""
+        """Wait for ``seconds`` of the service's time; a frozen clock is advanced instead."""
         with self._changed:
             until = self._now() + seconds
             while (left := until - self._now()) > 0:

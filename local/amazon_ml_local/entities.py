@@ -129,7 +129,7 @@ class Entity:
 
     @property
     def is_settled(self) -> bool:
-        """Whether only a request can still change it: its job is done, and neither it nor its endpoint is scheduled."""
+        """Return whether only a request can change it: its job is done, and no end of it or its endpoint is due."""
         endpoints = [min(each.lifecycle.finished_at, each.lifecycle.deleted_at) for each in self.endpoints[-1:]]
         return self.job.done() and NEVER not in (self.lifecycle.finished_at, *endpoints)
 

@@ -45,7 +45,7 @@ class AmazonMLLocalFixture:
 
     @property
     def faults(self) -> Faults:
-        """The faults, to order some."""
+        """The faults that requests meet; ``faults.add()`` orders one."""
         return self.service.faults
 
     @property

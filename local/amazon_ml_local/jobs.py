@@ -89,6 +89,7 @@ class Jobs:
             self._run(entity)
 
     def _next(self) -> Entity | None:
+        """Return the next entity that waits; None ends the thread that asks."""
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()

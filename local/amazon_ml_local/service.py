@@ -135,7 +135,7 @@ class AmazonMLLocal:
 
     @property
     def peak_requests_per_second(self) -> int:
-        """How many predictions an endpoint takes in any window of one second.
+        """The number of predictions that an endpoint takes in any window of one second.
 
         A new rate holds at once, while ``PeakRequestsPerSecond`` of an endpoint stays as it was created. So a lower
         rate looks as if others used the endpoint too.
@@ -147,7 +147,7 @@ class AmazonMLLocal:
         self.state.peak_requests_per_second = rate
 
     def ready_after_polls(self, polls: int | None) -> None:
-        """Let what is created from now on end at its ``polls``-th Get, whatever the time; None for by time again.
+        """Set that what is created from now on ends at its ``polls``-th Get, whatever the time; None for by time again.
 
         An endpoint counts the GetMLModel calls since it was created.
 
@@ -160,7 +160,7 @@ class AmazonMLLocal:
         self.durations.set(mount=seconds)
 
     def fail(self, kind: FailingKind, entity_id: str, message: str = "Told to fail") -> None:
-        """Let that entity, or the endpoint of that model, end FAILED: the present one, and all created later.
+        """Set that an entity, or the endpoint of a model, ends FAILED: the present one, and all created later.
 
         :raises ValueError: for a kind that cannot fail
         """

@@ -41,7 +41,7 @@ class State:
 
     @property
     def peak_requests_per_second(self) -> int:
-        """How many predictions an endpoint takes in any window of one second."""
+        """The number of predictions that an endpoint takes in any window of one second."""
         return self._rate
 
     @peak_requests_per_second.setter
@@ -51,7 +51,7 @@ class State:
         self._rate = rate
 
     def ready_after_polls(self, polls: int | None) -> None:
-        """Let what is created from now on end at its ``polls``-th Get, whatever the time; None for by time again.
+        """Set that what is created from now on ends at its ``polls``-th Get, whatever the time; None for by time again.
 
         :raises ValueError: when ``polls`` is less than 1
         """
@@ -60,7 +60,7 @@ class State:
         self.polls_needed = polls
 
     def fail(self, kind: FailingKind, entity_id: str, message: str) -> None:
-        """Let that entity, or the endpoint of that model, end FAILED: the present one, and all created later.
+        """Set that an entity, or the endpoint of a model, ends FAILED: the present one, and all created later.
 
         :raises ValueError: for a kind that cannot fail
         """

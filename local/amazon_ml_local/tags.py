@@ -58,6 +58,7 @@ def describe(call: OperationCall) -> Parameters:
 
 
 def _entity(call: OperationCall, changes: bool) -> Entity:
+    """Return the entity that the request names; tags of a DELETED one can be read, but not changed."""
     kind, entity_id = KINDS[call.parameters["ResourceType"]], call.parameters["ResourceId"]
     return call.undeleted(kind, entity_id) if changes else call.get(kind.name, entity_id)
 

@@ -133,6 +133,7 @@ def _column(name: str, texts: Texts, model: Model) -> Iterator[str]:
 
 
 def _answer(model: Model, threshold: float | None) -> Callable[[list[float]], str]:
+    """Return a function from the scores of a row to the columns of its answer, as CSV."""
     least = 0.5 if threshold is None else threshold
     if model.model_type == "BINARY":
         return lambda scores: f"{'1' if scores[0] >= least else '0'},{scientific(scores[0])}"

@@ -75,7 +75,7 @@ class LineReader:
                 body, header = _without_header(body)
             if body and not body.isspace():
                 yield self._records(start, body)
-        self._judge()
+        self._raise_if_too_many_wrong()
 
     def _records(self, start: int, body: bytes) -> Records:
         starts, ends = _lines(body)
@@ -112,7 +112,7 @@ class LineReader:
             self._first_wrong = offset, what if len(line) <= MOST_BYTES else too_long
         self.wrong += 1
 
-    def _judge(self) -> None:
+    def _raise_if_too_many_wrong(self) -> None:
         if self.wrong <= min(MOST_INVALID, MOST_INVALID_SHARE * self.total):
             return
         offset, what = self._first_wrong

@@ -47,6 +47,7 @@ def _numbers(table: Table, target: str) -> Truth:
 
 
 def _classes(table: Table, target: str, is_binary: bool) -> Truth:
+    """Return the class of each row; BINARY labels become "0" and "1", and texts that are no label are missing."""
     texts, codes = table.texts(target)
     present, first = np.unique(codes, return_index=True)
     names = ["".join(binary(text)) for text in texts] if is_binary else list(texts)

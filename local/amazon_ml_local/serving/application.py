@@ -66,6 +66,10 @@ def environment(url: str, s3_endpoint_url: str | None = None) -> dict[str, str]:
 
 
 def _is_amazon_ml(request: Request) -> bool:
+    """Return whether a request is for Amazon ML, by its target or its signature.
+
+    An unsigned POST without a target is too, so that it gets Amazon ML's own error.
+    """
     target, credential = request.header("x-amz-target"), request.credential
     if target.startswith("AmazonML_"):
         return True

@@ -124,7 +124,7 @@ class OtherServices:
 
     @property
     def loaded(self) -> bool:
-        """Whether moto is loaded; the first request for it loads it."""
+        """Return whether moto is loaded; the first request for it loads it."""
         return self._app is not None
 
     def put(self, objects: Mapping[str, bytes], buckets: Sequence[str] = ()) -> None:
