@@ -1,7 +1,7 @@
 """Predict at a realtime endpoint: for a few records, or for files of them in S3, with one worker or many.
 
-Long and in one module, as most of it is the arguments of four operators, and the module that defines a class is its public
-path: serialized Dags and the reference name it.
+Long and in one module, as most of it is the arguments of four operators, and the module that defines a class is its
+public path: serialized Dags and the reference name it.
 """
 
 from __future__ import annotations

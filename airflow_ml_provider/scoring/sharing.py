@@ -65,8 +65,8 @@ def divide(
 def _rates(rate: int, rows: Sequence[int]) -> list[int]:
     """Divide a rate in proportion to the rows, so that all workers end together.
 
-    Each gets 1, and a share of the rest. The rest is divided at the running totals of the rows, so that rounding neither
-    adds to the sum nor takes from it.
+    Each gets 1, and a share of the rest. The rest is divided at the running totals of the rows, so that rounding does
+    not change the sum.
     """
     rest = rate - len(rows)
     ends = [rest * total // sum(rows) for total in accumulate(rows, initial=0)]
