@@ -43,11 +43,11 @@ install: $(VENV)/installed  ## Make the environment: .venv, or .venv-3.0.6 with 
 
 .PHONY: demo
 demo: install  ## Train, deploy, wait, predict and take down on this machine, through Airflow
-	@exec $(BIN)/python scripts/demo.py
+	@exec $(BIN)/python -m scripts.demo
 
 .PHONY: up
 up: install  ## Run Airflow with its UI on PORT beside Amazon ML Local on SERVICE_PORT, until Ctrl-C
-	@exec $(BIN)/python scripts/up.py $(addprefix --port ,$(PORT)) $(addprefix --service-port ,$(SERVICE_PORT))
+	@exec $(BIN)/python -m scripts.up $(addprefix --port ,$(PORT)) $(addprefix --service-port ,$(SERVICE_PORT))
 
 .PHONY: test
 test: install  ## Run the tests; AIRFLOW=3.0.6 runs them there, as with every target below
@@ -102,9 +102,8 @@ lint: install  ## Check the style with ruff, and the workflow against its schema
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 .PHONY: types
-types: install  ## Check the types with mypy, strictly
+types: install  ## Check the types of all code but the Dags' with mypy, strictly
 	$(BIN)/mypy
-	$(BIN)/mypy tests/typed.py
 
 .PHONY: browser
 browser:  ## Install Chromium where neither it nor Chrome is there (Debian)
@@ -113,7 +112,7 @@ browser:  ## Install Chromium where neither it nor Chrome is there (Debian)
 
 .PHONY: picture
 picture: install browser  ## Make the pictures of Airflow's UI for the docs anew, from a `make up` that runs on PORT
-	$(BIN)/python scripts/picture.py $(addprefix http://127.0.0.1:,$(PORT))
+	$(BIN)/python -m scripts.picture $(addprefix http://127.0.0.1:,$(PORT))
 
 .PHONY: docs
 docs: install  ## Make the docs site in build/docs; a warning is an error
@@ -132,15 +131,15 @@ build: install  ## Build both wheels and sdists into dist/, and check what they 
 
 .PHONY: check-wheels
 check-wheels: build  ## Install the wheels, and resolve them under Airflow's official constraints
-	$(BIN)/python scripts/check_wheel.py
+	$(BIN)/python -m scripts.check_wheel
 
 .PHONY: lock
 lock: install  ## Compile the locks in requirements/ anew
-	$(BIN)/python scripts/lock.py
+	$(BIN)/python -m scripts.lock
 
 .PHONY: environments
 environments:  ## Print the table of environments as JSON
-	@python3 scripts/environments.py
+	@python3 -m scripts.environments
 
 .PHONY: help
 help:  ## Show this help

@@ -15,14 +15,18 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 from measuring.memory import peak_mb
 
 ROWS, REPEATS, CLASSES = 1_000_000, 3, 10
 MOST_SECONDS, MOST_MB = 20.0, 1000.0
 BUCKET = "benchmark"
-KINDS = {"BINARY": "BINARY", "MULTICLASS": "CATEGORICAL", "REGRESSION": "NUMERIC"}
+KINDS: dict[Any, str] = {"BINARY": "BINARY", "MULTICLASS": "CATEGORICAL", "REGRESSION": "NUMERIC"}
 HEADER = """| models | report, s | CPU s | MB | script, s | CPU s | MB | times the script's CPU | metrics |
 |---|---|---|---|---|---|---|---|---|"""
 CASES = (("BINARY", 1), ("BINARY", 2), ("MULTICLASS", 1), ("REGRESSION", 1))
@@ -47,7 +51,7 @@ def serve() -> None:
                     {"attributeName": "y", "attributeType": kind},
                 ],
             }
-            data = {"DataLocationS3": f"s3://data/{type}.csv", "DataSchema": json.dumps(schema)}
+            data: Any = {"DataLocationS3": f"s3://data/{type}.csv", "DataSchema": json.dumps(schema)}
             client.create_data_source_from_s3(DataSourceId=f"ds-{type}", DataSpec=data, ComputeStatistics=True)
             client.create_ml_model(MLModelId=type, MLModelType=type, TrainingDataSourceId=f"ds-{type}")
         service.clock.advance(3600)
@@ -68,7 +72,7 @@ def put_predictions() -> None:
     for number in (1, 2):
         scores = np.clip(random.normal(0.35 + 0.3 * truth, 0.1 + 0.1 * number), 0, 1).astype(np.float32).astype(float)
         labels = (scores >= 0.5).astype(int)
-        rows = zip(ids, truth.tolist(), labels.tolist(), scores.tolist(), strict=True)
+        rows: Iterable[tuple[Any, ...]] = zip(ids, truth.tolist(), labels.tolist(), scores.tolist(), strict=True)
         put(s3, f"BINARY-{number}.csv", "id,y,predictedLabel,predictedScore", rows)
     true = random.integers(0, CLASSES, ROWS)
     predicted = np.where(random.random(ROWS) < 0.8, true, random.integers(0, CLASSES, ROWS))
@@ -84,17 +88,17 @@ def put_predictions() -> None:
     put(s3, "REGRESSION-1.csv", "id,y,predictedValue", rows)
 
 
-def put(s3, key, header, rows) -> None:
+def put(s3: S3Client, key: str, header: Any, rows: Any) -> None:
     """Put one object."""
     body = "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n"
     s3.put_object(Bucket=BUCKET, Key=key, Body=body.encode())
 
 
-def report(type: str, models: int) -> dict[str, float]:
+def report(type: str, models: int) -> Any:
     """Run the operator."""
     from airflow_ml_provider.operators.evaluation_report import MachineLearningEvaluationReportOperator
 
-    other = {"other_predictions_uri": f"s3://{BUCKET}/{type}-2.csv", "other_ml_model_id": type}
+    other: dict[str, Any] = {"other_predictions_uri": f"s3://{BUCKET}/{type}-2.csv", "other_ml_model_id": type}
     operator = MachineLearningEvaluationReportOperator(
         task_id="report",
         output_uri=f"s3://{BUCKET}/report.html",
@@ -180,6 +184,8 @@ def main() -> int:
     server = subprocess.Popen(
         [sys.executable, __file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    assert server.stdin
+    assert server.stdout
     try:
         os.environ.update(
             AWS_ENDPOINT_URL=server.stdout.readline().strip(),

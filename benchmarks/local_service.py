@@ -32,7 +32,7 @@ TURNS = 5
 TURN_SECONDS = 1.0
 MODELS = 2_000
 ROWS = 41_000
-KEYS = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
+KEYS: dict[str, Any] = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
 SCHEMA = {
     "version": "1.0",
     "targetAttributeName": "y",
@@ -151,7 +151,7 @@ def start_up() -> tuple[float, float]:
 def fill(url: str) -> str:
     """Make many models of one data source, COMPLETED, one of them with an endpoint; return the endpoint's URL."""
     client = boto3.client("machinelearning", endpoint_url=url, **KEYS)
-    spec = {"DataLocationS3": "s3://data/train.csv", "DataSchema": json.dumps(SCHEMA)}
+    spec: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchema": json.dumps(SCHEMA)}
     client.create_data_source_from_s3(DataSourceId="ds", DataSpec=spec, ComputeStatistics=True)
     for number in range(MODELS):
         client.create_ml_model(MLModelId=f"ml-{number}", MLModelType="BINARY", TrainingDataSourceId="ds")
@@ -166,7 +166,7 @@ def fill(url: str) -> str:
 def while_training(url: str) -> tuple[float, float]:
     """Train a large model, and meanwhile ask for another: the median and the slowest answer in milliseconds."""
     client = boto3.client("machinelearning", endpoint_url=url, **KEYS)
-    spec = {"DataLocationS3": "s3://data/large.csv", "DataSchema": json.dumps(LARGE_SCHEMA)}
+    spec: Any = {"DataLocationS3": "s3://data/large.csv", "DataSchema": json.dumps(LARGE_SCHEMA)}
     client.create_data_source_from_s3(DataSourceId="large", DataSpec=spec, ComputeStatistics=True)
     client.create_ml_model(MLModelId="large", MLModelType="BINARY", TrainingDataSourceId="large")
     call, milliseconds, status = ml_call(url, "GetMLModel", MLModelId="large"), [], ""
@@ -220,7 +220,7 @@ def compare(url: str, endpoint: str, moto: str) -> None:
         )
     )
     signed = {"Authorization": SIGNED.format("s3")}
-    record = {"MLModelId": "ml-0", "Record": {"x": "30"}, "PredictEndpoint": endpoint}
+    record: dict[str, Any] = {"MLModelId": "ml-0", "Record": {"x": "30"}, "PredictEndpoint": endpoint}
     calls: dict[str, Callable[[], Any]] = {
         "http   moto s3 get-object": http_call(moto, "GET", "/bucket/key", b"", signed),
         "http   ours GetMLModel": ml_call(url, "GetMLModel", MLModelId="ml-0"),

@@ -67,7 +67,7 @@ def measure(python: Path, modules: list[str]) -> tuple[float, float, bool]:
 
 def compare(environment: Environment) -> None:
     """Print the rows of an environment."""
-    compile_package = [environment.interpreter, "-m", "compileall", "-qq", PACKAGE_FOLDER]  # as pip does
+    compile_package = [str(environment.interpreter), "-m", "compileall", "-qq", PACKAGE_FOLDER]  # as pip does
     subprocess.run(compile_package, check=True)
     peer = 0.0
     for subject, modules in SUBJECTS.items():

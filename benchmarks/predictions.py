@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from measuring.memory import peak_mb
 from peers.environment import python_with
@@ -40,7 +40,7 @@ class Result(NamedTuple):
 
 
 @cache
-def hook():
+def hook() -> Any:
     """Make our hook, once."""
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
@@ -55,7 +55,7 @@ def ours(rows: int, limit: int) -> None:
 
 
 @cache
-def boto3_client():
+def boto3_client() -> Any:
     """Make a client, once, that does not give up on throttling, with room for 16 threads."""
     import boto3
     from botocore.config import Config
@@ -158,7 +158,7 @@ def remember(rows: int) -> None:
     from airflow_ml_provider.predicting.wire import Wire
 
     numbers = count()
-    Wire.predict = lambda self, body: {
+    Wire.predict = lambda self, body: {  # type: ignore[method-assign] # no call leaves the process
         "predictedLabel": "1",
         "predictedScores": {"1": next(numbers) / 1e7},
         "details": {"PredictiveModelType": "BINARY", "Algorithm": "SGD"},
@@ -206,6 +206,8 @@ def main() -> None:
         stdout=subprocess.PIPE,
         text=True,
     ) as server:
+        assert server.stdin
+        assert server.stdout
         os.environ["AWS_ENDPOINT_URL"] = server.stdout.readline().strip()
         if options.only != "memory":
             rates(options.seconds)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 COLUMNS = 20
 SOURCES = 3
 SMALL_ROWS = 180_000  # 27 MB
-KEYS = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
+KEYS: dict[str, Any] = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
 MEGABYTE = 2**20
 
 
@@ -147,7 +147,7 @@ class Service:
     def train(self, name: str, body: bytes, schema: str) -> None:
         """Create a data source and a model."""
         self.s3.put_object(Bucket="bench", Key=f"{name}.csv", Body=body)
-        spec = {"DataLocationS3": f"s3://bench/{name}.csv", "DataSchema": schema}
+        spec: Any = {"DataLocationS3": f"s3://bench/{name}.csv", "DataSchema": schema}
         self.ml.create_data_source_from_s3(DataSourceId=name, DataSpec=spec, ComputeStatistics=True)
         self.ready("get_data_source", DataSourceId=name)
         self.ml.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId=name)

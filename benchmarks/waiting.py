@@ -21,6 +21,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from peers.environment import python_with
 
@@ -51,21 +52,24 @@ def environment(url: str, credentials: str) -> dict[str, str]:
     }
 
 
-def run(kind: str, count: int, credentials: str) -> dict:
+def run(kind: str, count: int, credentials: str) -> dict[str, Any]:
     """Run one scenario against a service of its own."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-m", "waits.service", str(count)], cwd=HERE, **pipes) as service:
+        assert service.stdin
+        assert service.stdout
         url = service.stdout.readline().strip()
         python = sys.executable if kind == "ours" else peer_python()
         command = [python, "-m", "waits.process", kind, str(count), url]
-        pipe = {"stdout": subprocess.PIPE, "text": True}
+        pipe: Any = {"stdout": subprocess.PIPE, "text": True}
         try:
             result = subprocess.run(command, cwd=HERE, env=environment(url, credentials), timeout=900, **pipe)
         finally:
             service.stdin.close()
     if result.returncode:
         sys.exit(f"{kind}, {count} waits: it failed, see above")
-    return json.loads(result.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return found
 
 
 def main() -> None:

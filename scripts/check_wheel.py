@@ -13,7 +13,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from environments import CONSTRAINTS, REQUIREMENTS, ROOT, Environment, read_environments
+from scripts.environments import CONSTRAINTS, REQUIREMENTS, ROOT, Environment, read_environments
 
 BIN = Path(sys.executable).parent
 DIST = ROOT / "dist"
@@ -61,7 +61,17 @@ def resolve(environment: Environment, wanted: str) -> set[str]:
 
     :raises SystemExit: with what the resolver says
     """
-    command = [BIN / "uv", "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--find-links", DIST, "-"]
+    command: list[str | Path] = [
+        BIN / "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--no-annotate",
+        "--no-header",
+        "--find-links",
+        DIST,
+        "-",
+    ]
     command += ["--python-version", environment.python, "--constraint", CONSTRAINTS / f"{environment.lock}.txt"]
     resolved = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
     if resolved.returncode:
@@ -98,7 +108,7 @@ def check_page(environments: dict[str, Environment]) -> None:
 def install(folder: Path, *arguments: str | Path) -> Path:
     """Make an environment of its own with what uv's arguments name, and return its folder of commands."""
     subprocess.run([BIN / "uv", "venv", "--quiet", "--python", sys.executable, folder], check=True)
-    command = [BIN / "uv", "pip", "install", "--quiet", "--find-links", DIST, *arguments]
+    command: list[str | Path] = [BIN / "uv", "pip", "install", "--quiet", "--find-links", DIST, *arguments]
     subprocess.run(command, check=True, env=os.environ | {"VIRTUAL_ENV": str(folder)})
     return folder / "bin"
 
@@ -108,7 +118,7 @@ def check_provider(folder: Path) -> None:
     lock = REQUIREMENTS / f"{ENVIRONMENTS[0].lock}.txt"
     commands = install(folder / "venv", "--constraint", lock, wheel("airflow_ml_provider"))
     airflow = {"PATH": f"{commands}:{os.environ['PATH']}", "AIRFLOW_HOME": str(folder / "airflow")}
-    command = [commands / "airflow", "providers", "get", "airflow-ml-provider", "--output", "json"]
+    command: list[str | Path] = [commands / "airflow", "providers", "get", "airflow-ml-provider", "--output", "json"]
     found = subprocess.run(command, check=True, env=airflow, cwd=folder, capture_output=True, text=True)
     if "airflow-ml-provider" not in found.stdout:
         raise SystemExit(f"airflow providers get does not know the provider: {found.stdout} {found.stderr}")
@@ -132,7 +142,7 @@ def check_testing(folder: Path) -> None:
     commands = install(folder / "venv", "--constraint", lock, ours, "pytest")
     shutil.copytree(ROOT / "docs" / "testing", folder / "project", ignore=shutil.ignore_patterns("__pycache__"))
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "AWS_", "PYTHON"))}
-    command = [commands / "python", "-m", "pytest", "-q", "tests"]
+    command: list[str | Path] = [commands / "python", "-m", "pytest", "-q", "tests"]
     subprocess.run(command, check=True, cwd=folder / "project", env=kept)
 
 

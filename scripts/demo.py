@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypedDict
+from typing import Any, TypedDict
 
-from processes import BIN, ROOT, Processes, airflow_environment, free_port, only_one, start_local_service
 from rich.console import Console
 
 from airflow_ml_provider.prices import PRICE_PER_10_MB, PRICE_PER_PREDICTION
+from scripts.processes import BIN, ROOT, Processes, airflow_environment, free_port, only_one, start_local_service
 
 HOME = ROOT / ".demo"
 DAG_ID = "realtime_endpoint"
@@ -64,7 +64,7 @@ class Compared(TypedDict):
 class Found(TypedDict):
     """What the Dag's tasks gave to XCom."""
 
-    predict: list[dict[str, dict[str, float] | str]]
+    predict: list[dict[str, Any]]
     sample: dict[str, list[str]]
     compare: Compared
     delete_endpoint: dict[str, str]
@@ -112,7 +112,7 @@ def run_dag(processes: Processes, env: dict[str, str], progress: Progress) -> Fo
     command = [sys.executable, str(ROOT / "scripts" / "run_dag.py"), DAG_ID, json.dumps({"bucket": BUCKET})]
     process = processes.start(AIRFLOW_LOG, *command, *Found.__annotations__, env=env, stdout=subprocess.PIPE)
     progress.begin(READING)
-    ended: dict[str, object] = {}
+    ended: dict[str, Any] = {}
     for line in process.stdout or ():
         event = json.loads(line)
         if "run" in event:
@@ -123,7 +123,8 @@ def run_dag(processes: Processes, env: dict[str, str], progress: Progress) -> Fo
             show(event, progress)
     progress.status.stop()
     if ended.get("run") == "success":
-        return ended["xcoms"]
+        found: Found = ended["xcoms"]
+        return found
     if not ended:
         progress.error(processes.tail(AIRFLOW_LOG))
     raise SystemExit(f"The Dag run has failed; Airflow's log is {processes.logs / AIRFLOW_LOG}.log")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from environments import CONSTRAINTS, REQUIREMENTS, ROOT, Environment, read_environments
+from scripts.environments import CONSTRAINTS, REQUIREMENTS, ROOT, Environment, read_environments
 
 UV = Path(sys.executable).parent / "uv"
 OURS = ("airflow-ml-provider", "amazon-ml-local")

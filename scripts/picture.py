@@ -6,11 +6,11 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from browser import chromium
-from processes import ROOT
+from scripts.browser import chromium
+from scripts.processes import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, ViewportSize
 
 IMAGES = ROOT / "docs" / "images"
 DAG_ID = "deploy_and_predict"
@@ -18,7 +18,7 @@ TASKS = 4
 RUNNING = "predict_s3"  # the Dag that has an endpoint up for longest
 REPORT = "endpoints_report"
 REPORTS = 20  # at most, until one shows the endpoint
-SIZE = {"width": 1000, "height": 360}
+SIZE: ViewportSize = {"width": 1000, "height": 360}
 MILLISECONDS = 180_000  # for a step of the tour, the run included
 
 

@@ -207,7 +207,8 @@ class Processes:
 
 def _with_children(pid: int) -> list[psutil.Process]:
     try:
-        return [process := psutil.Process(pid), *process.children(recursive=True)]
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
 

@@ -1,4 +1,4 @@
-"""Make the pictures of evaluation reports in docs/images, with Chromium: python scripts/report_pictures.py.
+"""Make the pictures of evaluation reports in docs/images, with Chromium: python -m scripts.report_pictures.
 
 The models are scikit-learn's, and the data those that it bundles.
 """

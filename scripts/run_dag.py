@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TextIO
+from pathlib import Path
+from typing import Any, TextIO
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.listeners import hookimpl
 from airflow.sdk.listener import get_listener_manager
-from processes import ROOT
+
+DAGS = Path(__file__).parent.parent / "dags"
 
 
 class Reporter:
@@ -28,15 +30,15 @@ class Reporter:
         print(json.dumps(event), file=self.stream, flush=True)
 
     @hookimpl
-    def on_task_instance_running(self, task_instance) -> None:
+    def on_task_instance_running(self, task_instance: Any) -> None:
         self.report(task=task_instance.task_id, state="running")
 
     @hookimpl
-    def on_task_instance_success(self, task_instance) -> None:
+    def on_task_instance_success(self, task_instance: Any) -> None:
         self.report(task=task_instance.task_id, state="success")
 
     @hookimpl
-    def on_task_instance_failed(self, task_instance, error) -> None:
+    def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
         kind = f"{type(error).__name__}: " if isinstance(error, BaseException) else ""
         self.report(task=task_instance.task_id, state="failed", error=f"{kind}{error}")
 
@@ -49,11 +51,11 @@ def main() -> None:
     dag_id, conf, *wanted = sys.argv[1:]
     reporter = Reporter(os.fdopen(os.dup(1), "w"))
     os.dup2(2, 1)
-    sys.path.append(str(ROOT / "dags"))  # as Airflow's Dag processor and its workers do
-    bag = DagBag(str(ROOT / "dags" / f"{dag_id}.py"))
+    sys.path.append(str(DAGS))  # as Airflow's Dag processor and its workers do
+    bag = DagBag(str(DAGS / f"{dag_id}.py"))
     if bag.import_errors:
         raise SystemExit("\n".join(bag.import_errors.values()))
-    get_listener_manager().add_listener(reporter)
+    get_listener_manager().add_listener(reporter)  # type: ignore[no-untyped-call] # Airflow's
     dag = bag.get_dag(dag_id)
     for task in dag.tasks:
         if hasattr(task, "waiter_delay"):

@@ -6,12 +6,14 @@ import json
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
 
 if TYPE_CHECKING:
     from mypy_boto3_machinelearning import MachineLearningClient
+    from mypy_boto3_machinelearning.type_defs import S3DataSpecTypeDef
 
 BUCKET = "amazon-ml-demo"
 MODELS = ("ml-churn", "ml-1", "their-model")
@@ -62,14 +64,19 @@ def schema() -> dict[str, object]:
     }
 
 
+def model_status(client: MachineLearningClient, name: str) -> str:
+    """Return the status of a model."""
+    return client.get_ml_model(MLModelId=name)["Status"]
+
+
 def make_models(client: MachineLearningClient) -> None:
     """Train the models, and deploy one of them."""
-    location = {"DataLocationS3": f"s3://{BUCKET}/customers.csv", "DataSchema": json.dumps(schema())}
+    location: S3DataSpecTypeDef = {"DataLocationS3": f"s3://{BUCKET}/customers.csv", "DataSchema": json.dumps(schema())}
     client.create_data_source_from_s3(DataSourceId="customers", DataSpec=location, ComputeStatistics=True)
     for name in MODELS:
         client.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId="customers")
     for name in MODELS:
-        wait_for("COMPLETED", lambda name=name: client.get_ml_model(MLModelId=name)["Status"])
+        wait_for("COMPLETED", partial(model_status, client, name))
     client.create_realtime_endpoint(MLModelId=WITH_ENDPOINT)
     wait_for("READY", lambda: client.get_ml_model(MLModelId=WITH_ENDPOINT)["EndpointInfo"]["EndpointStatus"])
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from processes import BIN, ROOT, Processes, airflow_environment, check_port, only_one, start_local_service
+from scripts.processes import BIN, ROOT, Processes, airflow_environment, check_port, only_one, start_local_service
 
 HOME = ROOT / ".up"
 # The log servers would listen on all interfaces; on one machine the logs are read as files.

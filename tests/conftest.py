@@ -33,12 +33,12 @@ for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_MACHINE_LEARNING", "AWS_PROFI
     os.environ.pop(name, None)
 
 import pytest  # noqa: E402 - pytest's plugins read the environment too
-import trustme  # noqa: E402 - as above
 
 pytest.register_assert_rewrite("tests.helpers")  # what they assert says what it saw, as in a test
 
 from airflow_ml_provider.clock import CLOCK  # noqa: E402 - it is Airflow's settings that come first
 from tests.helpers import training  # noqa: E402 - as above
+from tests.helpers.gates import Authority  # noqa: E402 - as above
 from tests.helpers.paced import Paced  # noqa: E402 - as above
 from tests.helpers.polling import until  # noqa: E402 - as above
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def botocore_data() -> Iterator[None]:
-    """Let all sessions of boto3 share one loader: each would read the services' models from disk again."""
+    """Share one loader among all sessions of boto3: each would read the services' models from disk again."""
     from functools import cache
 
     from botocore import session
@@ -148,16 +148,13 @@ def at_next_sleep(service_clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Call
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> trustme.CA:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """A certificate authority that nobody trusts by default."""
-    authority = trustme.CA()
-    authority.bundle = str(tmp_path_factory.mktemp("authority") / "ca.pem")
-    authority.cert_pem.write_to_path(authority.bundle)
-    return authority
+    return Authority(str(tmp_path_factory.mktemp("authority") / "ca.pem"))
 
 
 @pytest.fixture
-def context(authority: trustme.CA) -> ssl.SSLContext:
+def context(authority: Authority) -> ssl.SSLContext:
     """The server's side of TLS, with a certificate for localhost."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)

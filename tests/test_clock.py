@@ -9,7 +9,7 @@ from airflow_ml_provider.clock import CLOCK
 
 
 @pytest.fixture
-def clocks(monkeypatch):
+def clocks(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """The machine's two clocks, for the test to set."""
     clocks = {"now": 5000.0, "wall": 1_700_000_000.0}
     monkeypatch.setattr(CLOCK, "now", lambda: clocks["now"])
@@ -17,7 +17,7 @@ def clocks(monkeypatch):
     return clocks
 
 
-def test_a_deadline_goes_to_another_process_by_the_wall_clock(clocks):
+def test_a_deadline_goes_to_another_process_by_the_wall_clock(clocks: dict[str, float]) -> None:
     """What is monotonic in one process means nothing in another, nor after a restart of the machine."""
     wait = waiting.Wait("ml_model_completed", "ml-1", "us-east-1", 5600.0, 30, 5000.0)
     state = wait.to_json()
@@ -29,7 +29,7 @@ def test_a_deadline_goes_to_another_process_by_the_wall_clock(clocks):
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_setting_the_clock_changes_no_wait_that_a_process_lives_through(clocks, hours):
+def test_setting_the_clock_changes_no_wait_that_a_process_lives_through(clocks: dict[str, float], hours: int) -> None:
     """A wait that is written down afterwards has as much time left as before."""
     wait = waiting.Wait.from_json(waiting.Wait("ml_model_completed", "ml-1", "us-east-1", 5600.0, 30, 5000.0).to_json())
     clocks.update(now=5100.0, wall=clocks["wall"] + 100 + hours * 3600)

@@ -9,6 +9,7 @@ import json
 import pkgutil
 import pydoc
 import re
+from typing import Any
 
 import airflow.triggers.base
 import jmespath
@@ -83,7 +84,7 @@ FLAGS = {
 
 
 BY_OPERATION = [found for found in OPERATORS if hasattr(found, "operation")]
-TRIGGERS = classes("triggers", airflow.triggers.base.BaseTrigger)
+TRIGGERS: list[type[Any]] = classes("triggers", airflow.triggers.base.BaseTrigger)
 WAIT = {"waiter": "ml_model_completed", "resource_id": "ml-1", "region": "eu-west-1"}
 TRIGGER_ARGUMENTS = {
     "wait": Wait(**WAIT, deadline=2.0, delay=1.0, started=1.0).to_json(),
@@ -92,7 +93,7 @@ TRIGGER_ARGUMENTS = {
 }
 
 
-def aws_arguments(found):
+def aws_arguments(found: Any) -> dict[str, Any]:
     """Return an operator's arguments by the service model → (shape, whether it is required)."""
     operation = found.operation
     return {
@@ -101,7 +102,7 @@ def aws_arguments(found):
     }
 
 
-def made(found):
+def made(found: Any) -> Any:
     """Construct an operator or a sensor with a template for each of its own arguments."""
     required = {
         name: f"{{{{ {name} }}}}"
@@ -111,7 +112,7 @@ def made(found):
     return found(task_id="task", **required, **AWS_ARGUMENTS)
 
 
-def test_every_operation_has_its_operator_or_is_left_to_the_hook():
+def test_every_operation_has_its_operator_or_is_left_to_the_hook() -> None:
     """23 operations have an operator, named after the operation, and 5 are left to the hook: together all 28."""
     operations = {found.operation for found in BY_OPERATION}
     assert len(BY_OPERATION) == len(operations) == 23
@@ -120,15 +121,15 @@ def test_every_operation_has_its_operator_or_is_left_to_the_hook():
     assert len(operations) + len(LEFT_TO_THE_HOOK) == 28
 
 
-def test_the_service_has_39_arguments_in_all():
+def test_the_service_has_39_arguments_in_all() -> None:
     """Flattened, the members of the operators' requests are so many names, and none collides with Airflow's."""
     every = {name for found in BY_OPERATION for name in arguments(found.operation)}
     assert len(every) == 39
-    assert not every & set(inspect.signature(MachineLearningBase.__mro__[1].__init__).parameters)
+    assert not every & set(inspect.signature(vars(MachineLearningBase.__mro__[1])["__init__"]).parameters)
 
 
 @pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)
-def test_an_operators_own_arguments_are_the_operations_members(found):
+def test_an_operators_own_arguments_are_the_operations_members(found: Any) -> None:
     """Own arguments = the operation's members in snake case, and flags of behaviour that are listed here."""
     operation = found.operation
     added = {name for key, name in ADDED if key == operation} | FLAGS.get(operation, set())
@@ -136,7 +137,7 @@ def test_an_operators_own_arguments_are_the_operations_members(found):
 
 
 @pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)
-def test_required_members_are_required_arguments(found):
+def test_required_members_are_required_arguments(found: Any) -> None:
     """Required = required, but for the exceptions that are listed with their reasons."""
     own = own_arguments(found)
     for name, (_, required) in aws_arguments(found).items():
@@ -144,14 +145,14 @@ def test_required_members_are_required_arguments(found):
 
 
 @pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)
-def test_template_fields_are_the_members_and_the_aws_arguments(found):
+def test_template_fields_are_the_members_and_the_aws_arguments(found: Any) -> None:
     """Every AWS member, aws_conn_id, region_name and verify are templated; flags of behaviour are not."""
     added = {name for key, name in ADDED if key == found.operation}
     assert set(found.template_fields) == set(aws_arguments(found)) | added | set(AWS_FIELDS)
 
 
 @pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
-def test_every_argument_is_documented_typed_and_an_attribute(found):
+def test_every_argument_is_documented_typed_and_an_attribute(found: Any) -> None:
     """IDE, mypy, the Registry and the renderer see each argument: ``:param``, annotation, attribute as given."""
     task = made(found)
     for name, parameter in own_arguments(found).items():
@@ -164,12 +165,14 @@ def test_every_argument_is_documented_typed_and_an_attribute(found):
         assert not own or "(templated)" in " ".join(documented(found, name).split()), name
 
 
-def documented(found, name):
-    return re.search(rf":param {name}:(.*?)(?=:param|$)", found.__doc__, re.DOTALL)[1]
+def documented(found: Any, name: str) -> Any:
+    described = re.search(rf":param {name}:(.*?)(?=:param|$)", found.__doc__ or "", re.DOTALL)
+    assert described
+    return described[1]
 
 
 @pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
-def test_the_signature_has_every_argument(found):
+def test_the_signature_has_every_argument(found: Any) -> None:
     """``inspect.signature`` and ``help`` show what each base takes too, Airflow's among them."""
     shown = inspect.signature(found).parameters
     for base in found.__mro__[:-1]:
@@ -177,11 +180,11 @@ def test_the_signature_has_every_argument(found):
         assert {one.name for one in own if one.kind is one.KEYWORD_ONLY} <= set(shown)
     assert shown["task_id"].default is inspect.Parameter.empty
     assert {"aws_conn_id", "retries", "trigger_rule"} <= set(shown)
-    assert "retries" in pydoc.plaintext.document(found).partition("\n\n")[0]
+    assert "retries" in pydoc.TextDoc().document(found).partition("\n\n")[0]
 
 
 @pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
-def test_the_aws_arguments_survive_to_the_hook(found):
+def test_the_aws_arguments_survive_to_the_hook(found: Any) -> None:
     """Connection, region, verify and botocore's configuration reach the hook as they were given."""
     hook = made(found).hook
     assert (hook.aws_conn_id, hook._region_name, hook._verify) == ("my_aws", "eu-west-1", False)
@@ -189,7 +192,7 @@ def test_the_aws_arguments_survive_to_the_hook(found):
 
 
 @pytest.mark.parametrize("found", TRIGGERS, ids=class_name)
-def test_the_aws_arguments_survive_the_trigger(found, monkeypatch):
+def test_the_aws_arguments_survive_the_trigger(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Serialized and made anew, a trigger makes its hook with the same AWS arguments; it keeps its other ones too."""
     monkeypatch.setenv("AIRFLOW_CONN_MY_AWS", json.dumps({"conn_type": "aws"}))
     required = {name for name, given in own_arguments(found).items() if given.default is given.empty}
@@ -203,13 +206,13 @@ def test_the_aws_arguments_survive_the_trigger(found, monkeypatch):
 
 
 @pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
-def test_region_is_refused(found):
+def test_region_is_refused(found: Any) -> None:
     """``region=`` would be lost silently in the amazon provider; here it is an error that names region_name."""
     with pytest.raises(TypeError, match="region is no argument; use region_name"):
         found(task_id="task", **dict.fromkeys(own_arguments(found), "x"), region="eu-west-1")
 
 
-def test_every_kind_of_thing_has_a_sensor():
+def test_every_kind_of_thing_has_a_sensor() -> None:
     """Five kinds, five sensors."""
     assert {f"MachineLearning{name}Sensor" for name in RESOURCES} == {found.__name__ for found in SENSORS}
 
@@ -217,7 +220,7 @@ def test_every_kind_of_thing_has_a_sensor():
 WAITERS_JSON = json.loads(WAITERS_FILE.read_text())["waiters"]
 
 
-def test_the_waiters_file_and_the_table_of_waiters_agree():
+def test_the_waiters_file_and_the_table_of_waiters_agree() -> None:
     """Each waiter polls the Get of its resource; none is missing in either place."""
     assert {name: waiter["operation"] for name, waiter in WAITERS_JSON.items()} == {
         name: resource.get for name, resource in WAITERS.items()
@@ -225,16 +228,16 @@ def test_the_waiters_file_and_the_table_of_waiters_agree():
     assert set(service_model().operation_names) >= {waiter["operation"] for waiter in WAITERS_JSON.values()}
 
 
-def enum_at(operation, path):
+def enum_at(operation: str, path: str) -> set[Any]:
     """Return the values that a member of an answer may have."""
-    shape = operation_model(operation).output_shape
+    shape: Any = operation_model(operation).output_shape
     for member in path.split("."):
         shape = shape.members[member]
     return set(shape.enum)
 
 
 @pytest.mark.parametrize("name", WAITERS_JSON)
-def test_acceptors_name_values_of_the_enum_and_cover_it(name):
+def test_acceptors_name_values_of_the_enum_and_cover_it(name: Any) -> None:
     """An acceptor expects only what the service documents, and together they decide every documented status."""
     waiter, resource = WAITERS_JSON[name], WAITERS[name]
     expected: dict[str, set[str]] = {}
@@ -249,7 +252,7 @@ def test_acceptors_name_values_of_the_enum_and_cover_it(name):
 
 
 @pytest.mark.parametrize("name", WAITERS_JSON)
-def test_error_acceptors_name_errors_of_the_operation(name):
+def test_error_acceptors_name_errors_of_the_operation(name: Any) -> None:
     """An error that decides a wait is one that the operation declares; ``argument`` keeps the amazon hook from a
     KeyError."""
     waiter = WAITERS_JSON[name]
@@ -261,7 +264,7 @@ def test_error_acceptors_name_errors_of_the_operation(name):
 
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
-def test_resources_name_what_the_service_has(resource):
+def test_resources_name_what_the_service_has(resource: Any) -> None:
     """Operations and members in the table of resources exist."""
     get, describe = operation_model(resource.get), operation_model(resource.describe)
     assert resource.id_member in get.input_shape.members
@@ -271,7 +274,7 @@ def test_resources_name_what_the_service_has(resource):
 
 
 @pytest.mark.parametrize("section", ["hooks", "operators", "sensors", "triggers"])
-def test_provider_info_lists_every_module(section):
+def test_provider_info_lists_every_module(section: str) -> None:
     """Each module with something for users is listed; each that is listed can be imported."""
     package = importlib.import_module(f"airflow_ml_provider.{section}")
     found = {f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)}
@@ -280,7 +283,7 @@ def test_provider_info_lists_every_module(section):
         importlib.import_module(name)
 
 
-def test_every_link_of_an_operator_is_in_provider_info():
+def test_every_link_of_an_operator_is_in_provider_info() -> None:
     """Airflow 2.11 drops a link that is not listed; each has a name and an XCom key of its own."""
     paths = {f"{link.__module__}.{link.__qualname__}" for link in LINKS}
     used = {type(link) for found in OPERATORS for link in found.operator_extra_links}
@@ -289,14 +292,14 @@ def test_every_link_of_an_operator_is_in_provider_info():
     assert len({link.name for link in LINKS}) == len({link.key for link in LINKS}) == len(LINKS)
 
 
-def test_provider_info_is_what_airflow_accepts():
+def test_provider_info_is_what_airflow_accepts() -> None:
     """Name and description are all that Airflow's schema asks for; the name has dashes, or every command fails."""
     assert INFO["package-name"] == "airflow-ml-provider"
     assert {"name", "description"} <= set(INFO)
 
 
 @pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)
-def test_results_name_members_of_the_answer(found):
+def test_results_name_members_of_the_answer(found: Any) -> None:
     """What an operator returns out of an answer is a member of that answer."""
     members = set(operation_model(found.operation).output_shape.members)
     if issubclass(found, MachineLearningOperator) and hasattr(found, "id_member"):

@@ -6,6 +6,7 @@ import ast
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,30 +19,30 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
 MARKED = re.compile(r" *# \[START (\w+)\]\n(.*?)\n *# \[END \1\]\n", re.DOTALL)
 
 
-def marked(path):
+def marked(path: Path) -> dict[str, Any]:
     """Return what stands between the markers of a Dag file, by name."""
     return {name: textwrap.dedent(code).strip() for name, code in MARKED.findall(path.read_text())}
 
 
-def name(path):
+def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_snippets_are_what_the_dags_have(page):
+def test_snippets_are_what_the_dags_have(page: Any) -> None:
     """A snippet under ``<!-- dags/file.py marker -->`` is what stands there; pages import from Airflow 3's SDK."""
     for snippet in SNIPPET.finditer(page.read_text()):
         code = marked(ROOT / snippet["file"])[snippet["name"]].replace("airflow_ml_provider.compat", "airflow.sdk")
         assert snippet["code"].strip() == code, snippet["name"]
 
 
-def test_the_testing_page_shows_its_project():
+def test_the_testing_page_shows_its_project() -> None:
     """Each file of the project in docs/testing stands in docs/testing.md, word for word."""
     shown = {found["file"]: found["code"] for found in WHOLE.finditer((ROOT / "docs" / "testing.md").read_text())}
     assert shown == {name(path): path.read_text() for path in (ROOT / "docs" / "testing").rglob("*.py")}
 
 
-def test_every_marker_is_shown():
+def test_every_marker_is_shown() -> None:
     """What is marked in a Dag is in a document, and each document says so in the same way."""
     text = "".join(page.read_text() for page in PAGES)
     shown = {(found["file"], found["name"]) for found in SNIPPET.finditer(text)}
@@ -51,7 +52,7 @@ def test_every_marker_is_shown():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_to_files(page):
+def test_links_lead_to_files(page: Any) -> None:
     """A relative link names a file that is there."""
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target
@@ -64,13 +65,13 @@ def purposes() -> dict[str, str]:
     return {name(path): text.split("\n")[0] for path, text in docstrings.items() if text}
 
 
-def test_the_module_table_is_complete():
+def test_the_module_table_is_complete() -> None:
     """CONTRIBUTING.md lists every module with the purpose that its docstring states, and no other."""
     rows = re.findall(r"^\| `(.*\.py)` \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
     assert dict(rows) == purposes()
 
 
-def test_answers_name_what_is_there():
+def test_answers_name_what_is_there() -> None:
     """Each file that the table of questions names exists, and each function or class in that row is defined in one."""
     text = (ROOT / "CONTRIBUTING.md").read_text().split("## Where it happens")[1].split("##")[0]
     for row in re.findall(r"^\| [A-Z].*\? \| (.*) \|$", text, re.MULTILINE):
@@ -83,14 +84,14 @@ def test_answers_name_what_is_there():
                 assert any(re.search(definition, source) for source in sources), symbol
 
 
-def test_readme_names_every_command():
+def test_readme_names_every_command() -> None:
     """Each make target that has a description is one that the Makefile defines, and the README's commands are there."""
     targets = set(re.findall(r"^([a-z0-9.-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     pages = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     assert set(re.findall(r"\bmake ((?:test|demo|up|help|lock|bench|install)[a-z0-9.-]*)", pages)) <= targets
 
 
-def test_every_class_is_in_the_reference():
+def test_every_class_is_in_the_reference() -> None:
     """Each module with operators, sensors, triggers for users and the hook is read by the reference page."""
     text = (ROOT / "docs" / "reference.md").read_text()
     folders = [ROOT / "airflow_ml_provider" / folder for folder in ("operators", "sensors", "hooks")]
@@ -106,7 +107,7 @@ def test_every_class_is_in_the_reference():
         assert path.stem in shared or f"automodule:: {module}\n" in text, module
 
 
-def test_leaving_names_what_there_is():
+def test_leaving_names_what_there_is() -> None:
     """Each class that the page names exists: ours, and the amazon provider's."""
     from importlib import import_module
 

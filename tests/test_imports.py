@@ -41,7 +41,7 @@ def run(code: str) -> str:
     return result.stdout.splitlines()[-1]
 
 
-def test_operators_and_sensors_load_nothing_heavy():
+def test_operators_and_sensors_load_nothing_heavy() -> None:
     """No boto3, no hook and no trigger base before a task runs, beyond what Airflow's own bases load."""
     code = f"""
 import importlib, sys
@@ -56,7 +56,7 @@ print(sorted(set({HEAVY!r}) & (set(sys.modules) - before)))
     assert run(code) == "[]"
 
 
-def test_boto_is_not_loaded_at_all():
+def test_boto_is_not_loaded_at_all() -> None:
     """After importing every operator and sensor neither boto3 nor botocore is there."""
     code = f"""
 import importlib, sys
@@ -68,6 +68,6 @@ print(sorted({{"boto3", "botocore"}} & set(sys.modules)))
 
 
 @pytest.mark.parametrize("module", ["airflow_ml_provider", "amazon_ml_local"])
-def test_root_and_local_load_no_airflow(module):
+def test_root_and_local_load_no_airflow(module: str) -> None:
     """The root imports nothing of Airflow, and Amazon ML Local runs without it."""
     assert run(f"import sys, {module}\nprint('airflow' in sys.modules)") == "False"

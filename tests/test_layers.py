@@ -50,7 +50,7 @@ def layer(name: str, order: list[str]) -> int:
 
 
 @pytest.mark.parametrize("package", SOURCES)
-def test_imports_run_down_the_layers(package):
+def test_imports_run_down_the_layers(package: str) -> None:
     """A module imports from its own layer and from lower ones, late and typed imports included."""
     order, known = layers(package), modules(package)
     upward = [
@@ -63,13 +63,13 @@ def test_imports_run_down_the_layers(package):
 
 
 @pytest.mark.parametrize("package", SOURCES)
-def test_no_modules_import_each_other_in_a_circle(package):
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
     """The imports of a package have an order, late and typed ones included; graphlib names a circle."""
     known = modules(package)
     TopologicalSorter({name: imports(path, known) - {name} for name, path in known.items()}).prepare()
 
 
 @pytest.mark.parametrize("package", SOURCES)
-def test_every_layer_exists(package):
+def test_every_layer_exists(package: str) -> None:
     """Each name in the list is a module or a package."""
     assert set(layers(package)) <= set(modules(package))

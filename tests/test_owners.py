@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,11 +15,11 @@ AT = "2026-11-24T10:00:05.123000+00:00"
 RUN = "scheduled__2026-11-24T00:00:00+00:00"
 
 
-def endpoint(created_at):
+def endpoint(created_at: Any) -> dict[str, Any]:
     return {"MLModelId": "ml-1", "EndpointStatus": "READY", "CreatedAt": created_at}
 
 
-def test_a_tag_is_readable():
+def test_a_tag_is_readable() -> None:
     """Who reads it in AWS's console sees the state, the time, Dag, task, run and map index."""
     tag = replace(owner_of("deploy", "group.create", RUN, 3), state="created", at=AT).to_tag()
     assert re.fullmatch("airflow-endpoint:[0-9a-f]{16}:3", tag["Key"])
@@ -28,14 +29,14 @@ def test_a_tag_is_readable():
 @pytest.mark.parametrize("state", ["creating", "created", "using"])
 @pytest.mark.parametrize("leaving", [False, True])
 @pytest.mark.parametrize("map_index", [-1, 0, 1023])
-def test_it_is_read_back_as_it_was(state, leaving, map_index):
+def test_it_is_read_back_as_it_was(state: str, leaving: bool, map_index: int) -> None:
     """Nothing that decides about an endpoint is lost in a tag."""
     owner = replace(owner_of("deploy", "create", RUN, map_index), state=state, at=AT, leaving=leaving)
     assert parse(owner.to_tag()) == owner
 
 
 @pytest.mark.parametrize("name", ["x" * 250, "überprüfung", "a~b c%d=e\n", "日本語"])
-def test_any_name_makes_a_tag_that_aws_takes(name):
+def test_any_name_makes_a_tag_that_aws_takes(name: str) -> None:
     """The service model says how long keys and values may be, and which characters they may hold."""
     owner = replace(owner_of(name, name, name, 1023), state="creating", at=AT, again=99999, leaving=True)
     for member, text in owner.to_tag().items():
@@ -45,7 +46,7 @@ def test_any_name_makes_a_tag_that_aws_takes(name):
     assert parse(owner.to_tag()) == owner
 
 
-def test_the_key_tells_names_apart_that_look_alike():
+def test_the_key_tells_names_apart_that_look_alike() -> None:
     """Names that are cut or changed for the value make keys of their own."""
     assert len({owner_of(*names).key for names in (("a~", "t", "r"), ("a-", "t", "r"), ("a", "-t", "r"))}) == 3
     assert owner_of("d", "t", "r", 0).key == key_of("d", "t", "r") + ":0"
@@ -62,7 +63,7 @@ def test_the_key_tells_names_apart_that_look_alike():
         {"Key": "airflow-endpoint:0", "Value": None},
     ],
 )
-def test_other_tags_are_no_claims(tag):
+def test_other_tags_are_no_claims(tag: dict[str, Any]) -> None:
     """A tag of somebody else, or one that somebody has changed, is nobody's claim."""
     assert parse(tag) is None
 
@@ -82,12 +83,12 @@ def test_other_tags_are_no_claims(tag):
         ("creating", "", None, False),
     ],
 )
-def test_which_endpoint_a_claim_covers(state, at, created_at, covered):
+def test_which_endpoint_a_claim_covers(state: str, at: str, created_at: str | None, covered: bool) -> None:
     """The one of its CreatedAt, in any time zone; before Create's answer is known, one created within a call's time."""
     assert Owner("key", state=state, at=at).covers(endpoint(created_at)) is covered
 
 
-def test_times_in_tags_are_utc():
+def test_times_in_tags_are_utc() -> None:
     """botocore's times have the offset of the worker's own time zone."""
     assert in_utc("2026-11-24T12:00:05.123000+02:00") == AT
     assert in_utc("2026-11-24T12:00:05.123000+02:00", after=-1) == "2026-11-24T10:00:04.123000+00:00"

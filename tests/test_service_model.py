@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from airflow_ml_provider.values import convert
 S3 = {"data_source_id": "ds", "data_location_s3": "s3://b/k", "data_schema": "{}"}
 
 
-def test_flattened_members_go_back_where_they_belong():
+def test_flattened_members_go_back_where_they_belong() -> None:
     """The members of DataSpec are arguments; in the request they stand inside of it."""
     request = build_request("CreateDataSourceFromS3", S3 | {"data_source_name": "n"})
     assert request == {
@@ -25,7 +26,7 @@ def test_flattened_members_go_back_where_they_belong():
 
 
 @pytest.mark.parametrize("member", ["data_schema", "data_rearrangement"])
-def test_mappings_become_json_text(member):
+def test_mappings_become_json_text(member: str) -> None:
     """A mapping and its JSON text are the same to the service."""
     given = {"a": [1, {"b": None}]}
     as_mapping = build_request("CreateDataSourceFromS3", S3 | {member: given})
@@ -50,7 +51,7 @@ def test_mappings_become_json_text(member):
         ("AddTags", "tags", [{"Key": "größe m²", "Value": 1}], "Tags", [{"Key": "größe m²", "Value": "1"}]),
     ],
 )
-def test_values_become_what_the_member_is(operation, name, given, member, sent):
+def test_values_become_what_the_member_is(operation: str, name: str, given: Any, member: str, sent: Any) -> None:
     """Rendered text becomes a number or a boolean, a number text; what is falsy is sent like anything else."""
     required = {"ml_model_type": "BINARY", "training_data_source_id": "ds", "ml_model_id": "ml"}
     required |= {"resource_id": "ml", "resource_type": "MLModel"}
@@ -58,12 +59,12 @@ def test_values_become_what_the_member_is(operation, name, given, member, sent):
     assert request[member] == (sent if sent is not None else {"sgd.l1RegularizationAmount": "1e-06"})
 
 
-def test_none_is_left_out():
+def test_none_is_left_out() -> None:
     """An argument that is None is no part of the request."""
     assert build_request("UpdateMLModel", {"ml_model_id": "ml", "ml_model_name": None}) == {"MLModelId": "ml"}
 
 
-def test_long_values_are_not_repeated_in_messages():
+def test_long_values_are_not_repeated_in_messages() -> None:
     """A message shows at most 80 characters of a value."""
     from airflow_ml_provider.service_model import service_model
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -17,19 +19,23 @@ from tests.helpers.gates import Gate, opened
 from tests.helpers.hostile import ANSWERS, TLS_STALL, hostile
 from tests.helpers.memory import most_memory
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.helpers.gates import Authority
+
 ENDLESS = ("drip_body", "drip_headers", "silence", "continue_for_ever", TLS_STALL)
 TOO_LARGE = ("endless_chunks", "large_body")
 
 
-def client(server, service="machinelearning", **config):
+def client(server: Any, service: str = "machinelearning", **config: Any) -> Any:
     """A client of a bounded session that makes one attempt of a second."""
-    defaults = {"read_timeout": 1, "retries": {"total_max_attempts": 1}}
+    defaults: Any = {"read_timeout": 1, "retries": {"total_max_attempts": 1}}
     session = bound(boto3.session.Session("key", "secret", region_name="us-east-1"))
     return session.client(service, endpoint_url=server.url, config=Config(**defaults | config), verify=False)
 
 
 @pytest.mark.parametrize("kind", [*ANSWERS, TLS_STALL])
-def test_an_attempt_ends(kind):
+def test_an_attempt_ends(kind: Any) -> None:
     """In about its time, in little memory, by an error that passes; a second attempt is another one's decision."""
     with hostile(kind) as server:
         began, memory = time.monotonic(), most_memory()
@@ -42,14 +48,14 @@ def test_an_attempt_ends(kind):
 
 
 @pytest.mark.parametrize("kind", TOO_LARGE)
-def test_an_answer_that_is_too_large_is_said_to_be(kind):
+def test_an_answer_that_is_too_large_is_said_to_be(kind: str) -> None:
     """The message names the address and the limit."""
     with hostile(kind) as server, pytest.raises(AnswerTooLarge, match=rf"{server.url}/ has more than \d+ bytes"):
         client(server, read_timeout=30).get_ml_model(MLModelId="ml-1")
 
 
 @pytest.mark.parametrize("kind", ["drip_body", "silence", "endless_chunks", "large_body", "reset"])
-def test_a_body_of_s3_ends(kind):
+def test_a_body_of_s3_ends(kind: str) -> None:
     """What is read after the call has returned counts for its time and size too."""
     with hostile(kind) as server:
         began, memory = time.monotonic(), most_memory()
@@ -60,7 +66,7 @@ def test_a_body_of_s3_ends(kind):
 
 
 @pytest.mark.parametrize("kind", ["drip_body", "drip_headers", "continue_for_ever", "silence"])
-def test_a_write_to_s3_ends(kind):
+def test_a_write_to_s3_ends(kind: str) -> None:
     """Sending and the answer to it share one bound."""
     with hostile(kind) as server:
         began = time.monotonic()
@@ -69,7 +75,7 @@ def test_a_write_to_s3_ends(kind):
         assert time.monotonic() - began < 5
 
 
-def test_retries_are_botocores_own():
+def test_retries_are_botocores_own() -> None:
     """Each attempt has the bound, and there are as many as the user wants."""
     with hostile("drip_body") as server:
         with pytest.raises(ReadTimeoutError):
@@ -77,7 +83,7 @@ def test_retries_are_botocores_own():
         assert len(server.asked) == 3
 
 
-def test_a_time_limit_holds_all_attempts_together():
+def test_a_time_limit_holds_all_attempts_together() -> None:
     """However many attempts there are and however long each may take."""
     with hostile("drip_body") as server:
         began = time.monotonic()
@@ -87,7 +93,7 @@ def test_a_time_limit_holds_all_attempts_together():
         assert len(server.asked) == 1
 
 
-def test_redirects_are_not_followed():
+def test_redirects_are_not_followed() -> None:
     """Requests are signed for one host, and records may go to no other."""
     with hostile("html") as elsewhere, hostile("redirect") as server:
         server.elsewhere = elsewhere.url
@@ -98,7 +104,7 @@ def test_redirects_are_not_followed():
 
 @pytest.mark.parametrize("way", ["TLS", "a proxy", "a proxy behind TLS", "a proxy behind TLS of its own bundle"])
 @pytest.mark.parametrize("kind", ["drip_body", "endless_chunks"])
-def test_an_attempt_ends_behind(way, kind, authority, context):
+def test_an_attempt_ends_behind(way: str, kind: str, authority: Authority, context: ssl.SSLContext) -> None:
     """The bound is on what is below TLS and proxies, and certificates go on being checked."""
     config = {}
     with contextlib.ExitStack() as stack:
@@ -122,7 +128,7 @@ def test_an_attempt_ends_behind(way, kind, authority, context):
         assert len(server.asked) == 1
 
 
-def test_a_connection_is_kept_for_the_next_call(amazon_ml_local):
+def test_a_connection_is_kept_for_the_next_call(amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Each attempt on it has a bound of its own: the first one's has passed when the second is made."""
     ours = client(amazon_ml_local, read_timeout=0.5)
     for _ in range(3):
@@ -133,11 +139,11 @@ def test_a_connection_is_kept_for_the_next_call(amazon_ml_local):
     assert (pool.num_connections, pool.num_requests) == (1, 3)
 
 
-def test_our_own_errors_are_no_weather(amazon_ml_local):
+def test_our_own_errors_are_no_weather(amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Only what fails where the answer is parsed is a misread answer."""
     ours = client(amazon_ml_local)
 
-    def mistaken(**_):
+    def mistaken(**_: Any) -> None:
         raise TypeError("a bug of a handler")
 
     ours.meta.events.register("before-call.machine-learning", mistaken)

@@ -1,4 +1,4 @@
-"""What mypy knows of the fixture in a user's tests, where boto3's stubs are installed; ``make types`` checks it."""
+"""What mypy knows of the fixture in a user's tests, where boto3's stubs are installed."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
@@ -26,7 +27,7 @@ class Limiter:
         await asyncio.sleep(at - time.monotonic())
 
 
-async def predict(client, rows: int, limit: int) -> None:
+async def predict(client: Any, rows: int, limit: int) -> None:
     """Predict for so many records; a throttled attempt is made again."""
     url, free, limiter = os.environ["AWS_ENDPOINT_URL"], asyncio.Semaphore(MOST_IN_FLIGHT), Limiter(limit)
 

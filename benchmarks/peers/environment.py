@@ -17,7 +17,7 @@ def python_with(name: str, *requirements: str) -> str:
     if not made.exists() or made.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
-        install = [python, "-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+        install = [str(python), "-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
         subprocess.run([*install, *requirements], check=True)
         made.write_text(wanted)
     return str(python)

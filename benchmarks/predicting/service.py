@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import urllib.request
+from typing import Any
 
 MODEL = "ml-1"
 SCHEMA = {
@@ -29,7 +30,7 @@ def serve() -> None:
     with serving.serve(service) as server:
         client = service.client("machinelearning", region_name="us-east-1")
         service.clock.freeze()
-        data = {"DataLocationS3": "s3://data/train.csv", "DataSchema": json.dumps(SCHEMA)}
+        data: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchema": json.dumps(SCHEMA)}
         client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=data, ComputeStatistics=True)
         client.create_ml_model(MLModelId=MODEL, MLModelType="BINARY", TrainingDataSourceId="ds-1")
         service.clock.advance(3600)
@@ -51,7 +52,8 @@ def control(method: str, path: str, **body: object) -> list[dict[str, object]]:
         method=method,
     )
     with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
+        found: list[dict[str, object]] = json.load(answer)
+    return found
 
 
 def record(number: int) -> dict[str, str]:

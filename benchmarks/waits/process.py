@@ -14,6 +14,7 @@ import time
 import urllib.request
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from waits.service import MOST_CHANGED
 from waits.triggers import INTERVAL, our_triggers, peer_triggers
@@ -21,25 +22,26 @@ from waits.triggers import INTERVAL, our_triggers, peer_triggers
 WINDOW = 4  # intervals that calls are counted for
 
 
-def ask(url: str, what: str) -> dict:
+def ask(url: str, what: str) -> dict[str, Any]:
     with urllib.request.urlopen(f"{url}/_bench/{what}", timeout=60) as response:
-        return json.load(response)
+        found: dict[str, Any] = json.load(response)
+    return found
 
 
 def megabytes() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 
-def all_seen(counts: dict, kind: str, count: int) -> bool:
+def all_seen(counts: dict[str, Any], kind: str, count: int) -> bool:
     """Return whether every endpoint has been looked at, by a Get or by a full round of pages."""
     return looks(counts, kind, count) >= 1 if asks_for_lists(kind, count) else counts["seen"] == count
 
 
-def looks(counts: dict, kind: str, count: int) -> float:
+def looks(counts: dict[str, Any], kind: str, count: int) -> float:
     """Return how often an endpoint has been polled, on average."""
     if asks_for_lists(kind, count):
-        return counts.get("DescribeMLModels", 0) / -(-count // 100)
-    return counts.get("GetMLModel", 0) / count
+        return float(counts.get("DescribeMLModels", 0)) / -(-count // 100)
+    return float(counts.get("GetMLModel", 0)) / count
 
 
 def asks_for_lists(kind: str, count: int) -> bool:
@@ -62,17 +64,18 @@ async def probe(lags: list[float]) -> None:
         lags.append(time.perf_counter() - began - 0.005)
 
 
-async def hear(trigger, heard: list[float]) -> None:
+async def hear(trigger: Any, heard: list[float]) -> None:
     """Record when the trigger fires."""
     async for _ in trigger.run():
         heard.append(time.time())  # noqa: PERF401 - when, not what
 
 
-async def wait(kind: str, count: int, url: str) -> dict:
+async def wait(kind: str, count: int, url: str) -> dict[str, Any]:
     """Run the triggers in this process, and measure."""
     import_module("airflow.providers.amazon.aws.hooks.base_aws")  # a triggerer with the amazon provider has it
     triggers = (our_triggers if kind == "ours" else peer_triggers)(count)
-    lags, heard = [], []
+    lags: list[float] = []
+    heard: list[Any] = []
     gc.collect()
     gc.freeze()  # else a full collection of what Airflow has imported shows as a lag of 100 to 300 ms, whoever waits
     memory, cpu = megabytes(), time.process_time()
@@ -90,7 +93,7 @@ async def wait(kind: str, count: int, url: str) -> dict:
     return found | {"worst": max(lags) * 1000, "p99": statistics.quantiles(lags, n=100)[98] * 1000}
 
 
-async def steady(kind: str, count: int, url: str) -> dict:
+async def steady(kind: str, count: int, url: str) -> dict[str, Any]:
     """Count the calls of a few intervals in which nothing changes."""
     before, began = await asyncio.to_thread(ask, url, "counts"), time.perf_counter()
     await asyncio.sleep(WINDOW * INTERVAL)
@@ -104,7 +107,7 @@ async def steady(kind: str, count: int, url: str) -> dict:
     }
 
 
-async def delays(url: str, heard: list[float], count: int) -> dict:
+async def delays(url: str, heard: list[float], count: int) -> dict[str, Any]:
     """Make endpoints READY, and wait for their events."""
     ready = (await asyncio.to_thread(ask, url, "ready"))["now"]
     for _ in range(1200):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from amazon_ml_local import AmazonMLLocal
 
 CHANGED, OTHERS = 1000.0, 100_000.0  # seconds of the service's time that the endpoints take
 MOST_CHANGED = 100
@@ -33,9 +37,11 @@ def serve(count: int) -> None:
     rows = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
     service = AmazonMLLocal(MemoryStorage({"s3://bucket/train.csv": rows.encode()}))
     make_endpoints(service, count)
-    application, counts, seen = Application(service, OtherServices()), Counter(), set()
+    application = Application(service, OtherServices())
+    counts: Counter[str] = Counter()
+    seen: set[str] = set()
 
-    def handle(request):
+    def handle(request: Any) -> Any:
         if request.path == "/_bench/ready":
             service.clock.advance(CHANGED)
         if request.path.startswith("/_bench/"):
@@ -51,9 +57,9 @@ def serve(count: int) -> None:
         sys.stdin.read()
 
 
-def make_endpoints(service, count: int) -> None:
+def make_endpoints(service: AmazonMLLocal, count: int) -> None:
     client = service.client()
-    location = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(SCHEMA)}
+    location: Any = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(SCHEMA)}
     client.create_data_source_from_s3(DataSourceId="ds", DataSpec=location, ComputeStatistics=True)
     service.clock.freeze()
     for number in range(count):

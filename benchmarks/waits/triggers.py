@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 INTERVAL = 5  # seconds from one look to the next
 WAITERS = Path(__file__).parent.parent.parent / "airflow_ml_provider" / "waiters" / "machinelearning.json"
 
 
-def our_triggers(count: int) -> list:
+def our_triggers(count: int) -> list[Any]:
     from airflow_ml_provider import waiting
     from airflow_ml_provider.clock import CLOCK
     from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
@@ -21,20 +22,20 @@ def our_triggers(count: int) -> list:
     return [MachineLearningTrigger(wait=wait.to_json(), carried={}) for wait in waits]
 
 
-def peer_triggers(count: int) -> list:
+def peer_triggers(count: int) -> list[Any]:
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
     from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 
-    class Hook(AwsGenericHook):
+    class Hook(AwsGenericHook[Any]):
         waiter_path = WAITERS
 
-        def __init__(self, **settings) -> None:
+        def __init__(self, **settings: Any) -> None:
             super().__init__(client_type="machinelearning", **settings)
 
     class Trigger(AwsBaseWaiterTrigger):
         aws_hook_class = Hook
 
-    common = {
+    common: Any = {
         "waiter_name": "realtime_endpoint_ready",
         "failure_message": "failed",
         "status_message": "status",

@@ -21,7 +21,14 @@ def aws_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The aws CLI in an environment of its own: it pins botocore."""
     environment = tmp_path_factory.mktemp("awscli")
     subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=300)
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [
+        environment / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     subprocess.run([*pip, "awscli"], check=True, timeout=300)
     return environment / "bin" / "aws"
 
@@ -41,7 +48,7 @@ def aws(aws_command: Path, amazon_ml_local: Any) -> Any:
     return run
 
 
-def test_a_full_round_trip(aws: Any, amazon_ml_local: Any, tmp_path: Path):
+def test_a_full_round_trip(aws: Any, amazon_ml_local: Any, tmp_path: Path) -> None:
     clock = amazon_ml_local.clock
     clock.freeze()
     (tmp_path / "train.csv").write_text(ROWS)

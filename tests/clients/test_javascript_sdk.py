@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_full_round_trip(folder: Path, amazon_ml_local: Any):
+def test_a_full_round_trip(folder: Path, amazon_ml_local: Any) -> None:
     amazon_ml_local.clock.freeze()
     amazon_ml_local.storage.write(DATA, ROWS.encode())
     environment = {

@@ -36,7 +36,7 @@ def url() -> Iterator[str]:
     service.clock.freeze()
     for model_type, target in TARGETS.items():
         name = model_type.lower()
-        spec = {"DataLocationS3": DATA, "DataSchema": schema(target)}
+        spec: Any = {"DataLocationS3": DATA, "DataSchema": schema(target)}
         client.create_data_source_from_s3(DataSourceId=name, DataSpec=spec, ComputeStatistics=True)
         client.create_ml_model(MLModelId=name, MLModelType=model_type, TrainingDataSourceId=name)
         client.create_evaluation(EvaluationId=name, MLModelId=name, EvaluationDataSourceId=name)
@@ -74,7 +74,7 @@ def own(url: str, name: Any) -> Any:
     return boto3.client(name, "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
 
 
-def test_from_an_endpoint_to_the_answers_at_another_threshold(page: Page, url: str):
+def test_from_an_endpoint_to_the_answers_at_another_threshold(page: Page, url: str) -> None:
     """EndpointUrl leads to the model, that to its evaluation; the threshold moves by keyboard alone."""
     page.goto(own(url, "machinelearning").get_ml_model(MLModelId="binary")["EndpointInfo"]["EndpointUrl"])
     page.get_by_role("region", name="Realtime endpoints").get_by_role("link", name="binary").click()
@@ -96,7 +96,7 @@ def test_from_an_endpoint_to_the_answers_at_another_threshold(page: Page, url: s
     "path",
     ["/", "/_local/DataSource/binary", "/_local/MLModel/binary", *(f"/_local/Evaluation/{t.lower()}" for t in TARGETS)],
 )
-def test_pages_fit_a_phone_and_stand_out_from_their_ground(page: Page, url: str, path: str):
+def test_pages_fit_a_phone_and_stand_out_from_their_ground(page: Page, url: str, path: str) -> None:
     page.goto(url + path)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     style = "getComputedStyle(document.body)"
@@ -106,7 +106,7 @@ def test_pages_fit_a_phone_and_stand_out_from_their_ground(page: Page, url: str,
     assert (ground == "rgb(255, 255, 255)") is not scheme
 
 
-def test_a_page_that_somebody_stored_runs_no_script(browser: Browser, url: str):
+def test_a_page_that_somebody_stored_runs_no_script(browser: Browser, url: str) -> None:
     """Its scripts would be of the service's origin, whose levers they could pull."""
     s3 = own(url, "s3")
     s3.create_bucket(Bucket="data")

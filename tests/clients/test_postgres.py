@@ -52,7 +52,7 @@ def service(database_url: str) -> Iterator[AmazonMLLocal]:
     service.close()
 
 
-def create(service: AmazonMLLocal, query: str) -> dict[str, object]:
+def create(service: AmazonMLLocal, query: str) -> dict[str, Any]:
     client = service.client()
     credentials = {"Username": "admin", "Password": "another-password"}
     client.create_data_source_from_redshift(
@@ -68,7 +68,7 @@ def create(service: AmazonMLLocal, query: str) -> dict[str, object]:
         ComputeStatistics=True,
     )
     service.clock.advance(3600)
-    return client.get_data_source(DataSourceId="ds-1")
+    return {**client.get_data_source(DataSourceId="ds-1")}
 
 
 def test_the_query_runs_on_the_mapped_database(service: AmazonMLLocal) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """The URL of each kind of report, as a file."""
     folder = tmp_path_factory.mktemp("reports")
     for type, models in KINDS:
@@ -47,7 +47,7 @@ def pages(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser: Browser):
+def opened(browser: Browser) -> Iterator[Callable[..., Any]]:
     """Open a URL in a tab of its own; dialogs, console messages and requests are kept in ``seen``."""
     contexts = []
 
@@ -55,7 +55,7 @@ def opened(browser: Browser):
         context = browser.new_context(**options)
         contexts.append(context)
         page, seen = context.new_page(), []
-        page.on("dialog", lambda dialog: (seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", lambda dialog: [seen.append(f"dialog {dialog.message}"), dialog.dismiss()])
         page.on("console", lambda message: seen.append(f"console {message.text}"))
         page.on("request", lambda request: seen.append(f"request {request.url}"))
         page.goto(url)
@@ -81,7 +81,9 @@ def contrast(one: str, two: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("type", "models"), KINDS)
-def test_readable_in_light_and_dark(opened, pages, type, models, scheme):
+def test_readable_in_light_and_dark(
+    opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any, scheme: str
+) -> None:
     """Every text has WCAG's contrast of 4.5 with the paper, in tables and figures; the paper is light or dark."""
     page, _ = opened(pages(type, models), color_scheme=scheme)
     found = page.evaluate(COLOURS)
@@ -93,7 +95,7 @@ def test_readable_in_light_and_dark(opened, pages, type, models, scheme):
 
 
 @pytest.mark.parametrize(("type", "models"), KINDS)
-def test_fits_a_phone(opened, pages, type, models):
+def test_fits_a_phone(opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any) -> None:
     """Nothing but tables in boxes of their own is wider than the screen, and the figures' text keeps a size to read."""
     page, _ = opened(pages(type, models), viewport=PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -104,7 +106,7 @@ def test_fits_a_phone(opened, pages, type, models):
 
 
 @pytest.mark.parametrize(("type", "models"), KINDS)
-def test_prints_on_white(opened, pages, type, models):
+def test_prints_on_white(opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any) -> None:
     """Also where the screen is dark; the whole of it comes out as pages of paper."""
     page, _ = opened(pages(type, models), color_scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")
@@ -116,7 +118,7 @@ def test_prints_on_white(opened, pages, type, models):
 
 
 @pytest.mark.parametrize(("type", "models"), KINDS)
-def test_figures_have_words(opened, pages, type, models):
+def test_figures_have_words(opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any) -> None:
     """A screen reader finds each figure as a picture, with its title and what it shows."""
     page, _ = opened(pages(type, models))
     pictures = page.get_by_role("img").all()
@@ -129,7 +131,9 @@ def test_figures_have_words(opened, pages, type, models):
 
 
 @pytest.mark.parametrize(("type", "models"), KINDS)
-def test_nothing_runs_and_nothing_is_fetched(opened, pages, type, models):
+def test_nothing_runs_and_nothing_is_fetched(
+    opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any
+) -> None:
     """Labels and names that are markup are shown as text; the page asks for nothing but itself."""
     page, seen = opened(pages(type, models))
     assert seen == [f"request {pages(type, models)}"]

@@ -59,7 +59,7 @@ def service(tmp_path: Path) -> Iterator[AmazonMLLocal]:
     service = AmazonMLLocal(MemoryStorage({DATA: ROWS.encode()}), databases={"shop": f"sqlite:///{tmp_path}/shop.db"})
     client = service.client()
     service.clock.freeze()
-    spec = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
+    spec: Any = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
     client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
     client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
     service.clock.advance(3600)
@@ -152,7 +152,7 @@ def _rebind(context: BrowserContext, origin: str) -> None:
 )
 def test_a_page_of_another_origin_reaches_nothing(
     host: str, called: str, context: BrowserContext, service: AmazonMLLocal, url: str, elsewhere: int, arrived: Any
-):
+) -> None:
     """Of another site, or of another port of this machine. It may open a tab with a page of ours, and not read it."""
     before = _state(service, url)
     arrived.clear()
@@ -166,7 +166,7 @@ def test_a_page_of_another_origin_reaches_nothing(
 
 def test_a_page_whose_name_leads_to_this_machine_reaches_nothing(
     context: BrowserContext, service: AmazonMLLocal, url: str, arrived: Any
-):
+) -> None:
     """DNS rebinding: the page is of the service's own origin then, and may read whatever is answered."""
     before, own = _state(service, url), f"http://rebound.example:{urlsplit(url).port}"
     arrived.clear()
@@ -180,7 +180,7 @@ def test_a_page_whose_name_leads_to_this_machine_reaches_nothing(
 
 def test_without_the_guard_the_same_pages_do_harm(
     context: BrowserContext, service: AmazonMLLocal, url: str, elsewhere: int, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     """The attacks are real, so that the tests above fail where nothing keeps pages out."""
     monkeypatch.setattr(Guard, "check", lambda self, request: None)
     _attack(context, f"http://evil.example:{elsewhere}", url)

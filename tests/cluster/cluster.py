@@ -19,7 +19,7 @@ import psutil
 from scripts.processes import BIN, Processes, free_port
 from tests.helpers.polling import until
 
-POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), Path("/nowhere"))
 REDIS = shutil.which("redis-server")
 WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer-1", "triggerer-2")
@@ -77,9 +77,7 @@ class Cluster:
         for name in STORES:
             self._start(name)
         for name in STORES:
-            until_working(
-                lambda port=self._ports[name]: is_open(port), 60, lambda name=name: self._processes.tail(name)
-            )
+            until_working(partial(is_open, self._ports[name]), 60, partial(self._processes.tail, name))
 
     def start_airflow(self, env: dict[str, str]) -> None:
         """Start every component of Airflow, and the supervisor."""

@@ -30,7 +30,7 @@ def cluster_and_api(
     shared_service: AmazonMLLocalFixture, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Cluster, Airflow]]:
     """The running cluster, and its API."""
-    assert POSTGRES, "Postgres is missing: apt-get install postgresql"
+    assert POSTGRES.exists(), "Postgres is missing: apt-get install postgresql"
     assert REDIS, "Redis is missing: apt-get install redis-server"
     folder, port = tmp_path_factory.mktemp("cluster"), free_port()
     for parent in (folder, *list(folder.parents)[:3]):

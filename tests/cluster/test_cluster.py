@@ -6,11 +6,18 @@ import csv
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from math import ceil
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.cluster.cluster import AIRFLOW, STORES, TRIGGERERS, until_working
+
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.cluster.cluster import Cluster
+    from tests.helpers.airflow import Airflow
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -19,41 +26,43 @@ ENDED = ("success", "failed")
 UNFINISHED = {None, "scheduled", "queued", "running", "deferred", "up_for_retry", "restarting"}
 
 
-def start(api, dag_id, conf):
+def start(api: Airflow, dag_id: str, conf: Any) -> str:
     """Start a run, and return the path of it in the API."""
     answer = api.call("POST", f"/dags/{dag_id}/dagRuns", {"conf": conf, "logical_date": None})
     return f"/dags/{dag_id}/dagRuns/{answer['dag_run_id']}"
 
 
-def state(api, run):
+def state(api: Airflow, run: str) -> Any:
     return api.call("GET", run)["state"]
 
 
-def instances(api, run):
+def instances(api: Airflow, run: str) -> Any:
     """Return all task instances of a run."""
-    found, total = [], 1
+    found: list[dict[str, Any]] = []
+    total = 1
     while len(found) < total:
         page = api.call("GET", f"{run}/taskInstances?limit=100&offset={len(found)}")
         found, total = [*found, *page["task_instances"]], page["total_entries"]
     return found
 
 
-def states(api, run):
+def states(api: Airflow, run: str) -> Counter[tuple[str, str]]:
     return Counter((one["task_id"], one["state"]) for one in instances(api, run))
 
 
-def ends_well(api, run, seconds):
+def ends_well(api: Airflow, run: str, seconds: float) -> None:
     """Wait for the end of a run; no task is stuck, and the run succeeds."""
     until_working(lambda: state(api, run) in ENDED, seconds, lambda: states(api, run))
     assert state(api, run) == "success", states(api, run)
     assert not [one for one in instances(api, run) if one["state"] in UNFINISHED]
 
 
-def changes(service):
+def changes(service: AmazonMLLocalFixture) -> Any:
     """Return by model how many Creates changed something: those that found no endpoint."""
-    live, made = set(), Counter()
+    live: set[str] = set()
+    made: Counter[str] = Counter()
     for request in service.requests:
-        model = request.parameters.get("MLModelId")
+        model = str(request.parameters.get("MLModelId"))
         if request.error_code:
             continue
         if request.operation == "CreateRealtimeEndpoint" and model not in live:
@@ -64,7 +73,7 @@ def changes(service):
     return made
 
 
-def endpoints(service):
+def endpoints(service: AmazonMLLocalFixture) -> list[Any]:
     """Return the models that have an endpoint now."""
     pages = service.client().get_paginator("describe_ml_models").paginate()
     return [
@@ -75,7 +84,7 @@ def endpoints(service):
     ]
 
 
-def attack(cluster, draw, is_over):
+def attack(cluster: Cluster, draw: Any, is_over: Any) -> Any:
     """Kill each kind of process and restart both stores, in random order and at random moments, until it is over."""
     victims = [*AIRFLOW, *STORES]
     draw.shuffle(victims)
@@ -88,7 +97,9 @@ def attack(cluster, draw, is_over):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_kills_cost_no_endpoint(cluster, api, service, models, seed):
+def test_kills_cost_no_endpoint(
+    cluster: Cluster, api: Airflow, service: AmazonMLLocalFixture, models: Callable[[int], list[str]], seed: int
+) -> None:
     """Create → predict → delete of many models ends well: one Create each that changed something, none left."""
     service.service.durations.set(realtime_endpoint=20)
     names = models(MODELS)
@@ -102,14 +113,16 @@ def test_kills_cost_no_endpoint(cluster, api, service, models, seed):
     assert endpoints(service) == []
 
 
-def state_or_none(api, run):
+def state_or_none(api: Airflow, run: str) -> Any:
     try:
         return state(api, run)
     except OSError:
         return None
 
 
-def test_a_frozen_triggerer_holds_up_nothing(cluster, api, service, models):
+def test_a_frozen_triggerer_holds_up_nothing(
+    cluster: Cluster, api: Airflow, service: AmazonMLLocalFixture, models: Callable[[int], list[str]]
+) -> None:
     """Another triggerer takes its waits over; when it wakes again, nothing is made or deleted twice."""
     service.service.durations.set(realtime_endpoint=45)
     names = models(20)
@@ -123,7 +136,9 @@ def test_a_frozen_triggerer_holds_up_nothing(cluster, api, service, models):
     assert endpoints(service) == []
 
 
-def test_waits_share_their_calls(cluster, api, service, models):
+def test_waits_share_their_calls(
+    cluster: Cluster, api: Airflow, service: AmazonMLLocalFixture, models: Callable[[int], list[str]]
+) -> None:
     """Each triggerer lists the waiting endpoints by the hundred, however many of them wait."""
     service.service.durations.set(realtime_endpoint=90)
     names = models(100)
@@ -139,7 +154,9 @@ def test_waits_share_their_calls(cluster, api, service, models):
     ends_well(api, run, 300)
 
 
-def test_files_lose_no_row(cluster, api, service, models):
+def test_files_lose_no_row(
+    cluster: Cluster, api: Airflow, service: AmazonMLLocalFixture, models: Callable[[int], list[str]]
+) -> None:
     """One of two workers is killed, the other frozen and woken again: each output has each row once, in order."""
     service.service.durations.set(realtime_endpoint=1)
     (model,) = models(1)

@@ -50,6 +50,8 @@ def run_dag(
 
     def run(path: Path, prepare: Callable[[Any], object] = lambda dag: None, **params: object) -> Run:
         specification = importlib.util.spec_from_file_location(path.stem, path)
+        assert specification
+        assert specification.loader
         module = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(module)
         prepare(module.dag)

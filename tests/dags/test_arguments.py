@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.dags.runs import FEATURES
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.dags.runs import Run
+
 pytestmark = pytest.mark.core
 
 
-def test_operators_in_a_dag_run(run_dag, amazon_ml_local, ml_model):
+def test_operators_in_a_dag_run(
+    run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture, ml_model: str
+) -> None:
     """One run in which a task fails on purpose: every way to give an argument works, and the teardown still runs."""
     amazon_ml_local.service.ready_after_polls(2)
     amazon_ml_local.clock.resume()
@@ -48,7 +57,9 @@ def test_operators_in_a_dag_run(run_dag, amazon_ml_local, ml_model):
     assert model["EndpointInfo"]["EndpointStatus"] == "NONE", "the teardown ran although the Dag run failed"
 
 
-def test_a_mapped_task_with_a_wrong_argument_is_not_retried(run_dag, amazon_ml_local):
+def test_a_mapped_task_with_a_wrong_argument_is_not_retried(
+    run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """Its constructor runs when the task does, and what it refuses ends the task as a rendered value would."""
     run = run_dag(FEATURES / "mapped_wrong.py")
     instance = run.task_instances["create", 0]

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import pkgutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from airflow_ml_provider.compat import AIRFLOW_3, VERSION
 from tests.dags.runs import DAGS, FEATURES, VALUES, expected, predicted, put_rows
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.dags.runs import Run
+
 pytestmark = pytest.mark.core
 
 
 @pytest.fixture
-def events(airflow_database):
+def events(airflow_database: None) -> Callable[[], dict[str, list[dict[str, Any]]]]:
     """Return the extras of the events of each asset, by its name; those of earlier tests are deleted."""
     from airflow.utils.session import create_session
 
-    if AIRFLOW_3:
-        from airflow.models.asset import AssetEvent as Event
-    else:
-        from airflow.models.dataset import DatasetEvent as Event
+    place = "airflow.models.asset:AssetEvent" if AIRFLOW_3 else "airflow.models.dataset:DatasetEvent"
+    Event = pkgutil.resolve_name(place)
 
     with create_session() as session:
         session.query(Event).delete()
 
-    def read():
-        found = {}
+    def read() -> Any:
+        found: dict[str, list[dict[str, Any]]] = {}
         with create_session() as session:
             for event in session.query(Event).order_by(Event.id):
                 name = event.asset.name if AIRFLOW_3 else event.dataset.uri
@@ -35,7 +43,7 @@ def events(airflow_database):
 
 
 @pytest.fixture
-def s3(amazon_ml_local, bucket, ml_model):
+def s3(amazon_ml_local: AmazonMLLocalFixture, bucket: str, ml_model: str) -> S3Client:
     """A client of the bucket, with a file of records; an endpoint is READY when it has been looked at twice."""
     client = amazon_ml_local.client("s3")
     put_rows(client, "records.csv")
@@ -44,7 +52,7 @@ def s3(amazon_ml_local, bucket, ml_model):
     return client
 
 
-def registered(dag):
+def registered(dag: Any) -> None:
     """Make the assets of a Dag known and active, which ``dag.test`` of Airflow 2 and 3.0 leaves to the scheduler."""
     if not AIRFLOW_3:
         dag.sync_to_db()
@@ -52,7 +60,7 @@ def registered(dag):
         activate({asset.name: asset for task in dag.tasks for asset in [*task.inlets, *task.outlets]})
 
 
-def activate(assets):
+def activate(assets: Any) -> None:
     """Make Airflow 3.0 take assets for those of a Dag that it has read."""
     from airflow.models.asset import AssetActive, AssetModel
     from airflow.utils.session import create_session
@@ -65,7 +73,12 @@ def activate(assets):
                 session.add(AssetActive.for_asset(model))
 
 
-def test_events_carry_the_description(run_dag, amazon_ml_local, s3, events):
+def test_events_carry_the_description(
+    run_dag: Callable[..., Run],
+    amazon_ml_local: AmazonMLLocalFixture,
+    s3: S3Client,
+    events: Callable[[], dict[str, list[dict[str, Any]]]],
+) -> None:
     """Each event says what the service said last; tasks that fail or are skipped leave none."""
     run = run_dag(FEATURES / "outlets.py", registered)
     assert {name: state for name, state in run.states().items() if state != "success"} == {
@@ -99,12 +112,17 @@ def test_events_carry_the_description(run_dag, amazon_ml_local, s3, events):
     assert found["delete"] == [{"MLModelId": "trained", "Status": "DELETED"}]
 
 
-def test_the_consumer_has_what_the_producer_announced(run_dag, amazon_ml_local, s3, events):
+def test_the_consumer_has_what_the_producer_announced(
+    run_dag: Callable[..., Run],
+    amazon_ml_local: AmazonMLLocalFixture,
+    s3: S3Client,
+    events: Callable[[], dict[str, list[dict[str, Any]]]],
+) -> None:
     """The example Dags: the consumer predicts at the announced endpoint, and announces how many rows."""
     early = run_dag(DAGS / "predict_on_asset.py", registered)
     assert (early.state, early.states()) == ("success", {"announced": "skipped", "predict": "skipped"})
 
-    def look_often(dag):
+    def look_often(dag: Any) -> None:
         registered(dag)
         dag.get_task("ready").poke_interval = 0.1
 

@@ -6,6 +6,9 @@ import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,16 +16,20 @@ from airflow_ml_provider.compat import AIRFLOW_3
 from airflow_ml_provider.links import EvaluationReportLink
 from tests.dags.runs import DAGS
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.dags.runs import Run
+
 WHOLE_DAG = re.compile(r"```python\n(from airflow\.sdk import DAG\n.*?)```\n", re.DOTALL)
 
 
-def endpoints(service):
+def endpoints(service: AmazonMLLocalFixture) -> dict[str, Any]:
     """Return the status of each model's endpoint."""
     models = service.client().describe_ml_models()["Results"]
     return {model["MLModelId"]: model["EndpointInfo"]["EndpointStatus"] for model in models}
 
 
-def point_to(dag, ml_model):
+def point_to(dag: Any, ml_model: Any) -> None:
     """Let every task work with a model of the test's, which knows x alone."""
     for task in dag.tasks:
         task.ml_model_id = ml_model
@@ -30,7 +37,7 @@ def point_to(dag, ml_model):
 
 
 @pytest.mark.core
-def test_realtime_endpoint(run_dag, amazon_ml_local):
+def test_realtime_endpoint(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Train, evaluate, deploy, predict, take down: the endpoint's AUC is the evaluation's, and no endpoint stays."""
     run = run_dag(DAGS / "realtime_endpoint.py")
     assert run.state == "success", run.states()
@@ -41,7 +48,7 @@ def test_realtime_endpoint(run_dag, amazon_ml_local):
     assert list(endpoints(amazon_ml_local).values()) == ["NONE"]
 
 
-def test_batch_prediction(run_dag, amazon_ml_local):
+def test_batch_prediction(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Train, evaluate, pass the gate, predict for all unseen rows, read the results back, and tag them.
 
     The error of the predictions that are read back is the evaluation's.
@@ -57,7 +64,7 @@ def test_batch_prediction(run_dag, amazon_ml_local):
     assert tags == [{"Key": "records", "Value": "133"}]
 
 
-def test_mapped_predictions(run_dag, amazon_ml_local):
+def test_mapped_predictions(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Each batch is predicted by a task of its own; nearly all wines are told apart, and no endpoint stays."""
     run = run_dag(DAGS / "mapped_predictions.py")
     assert run.state == "success", run.states()
@@ -66,13 +73,13 @@ def test_mapped_predictions(run_dag, amazon_ml_local):
     assert list(endpoints(amazon_ml_local).values()) == ["NONE"]
 
 
-def test_external_endpoint(run_dag, amazon_ml_local, ml_model):
+def test_external_endpoint(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture, ml_model: str) -> None:
     """The sensors see what somebody else makes, and the prediction goes to that endpoint, which is left alone."""
     amazon_ml_local.service.ready_after_polls(2)
     amazon_ml_local.clock.resume()
     amazon_ml_local.client().create_realtime_endpoint(MLModelId=ml_model)
 
-    def look_often(dag):
+    def look_often(dag: Any) -> None:
         dag.get_task("ready").poke_interval = 0.1
 
     run = run_dag(DAGS / "external_endpoint.py", look_often, ml_model_id=ml_model, record={"x": 35})
@@ -83,14 +90,16 @@ def test_external_endpoint(run_dag, amazon_ml_local, ml_model):
 
 
 @pytest.fixture
-def run_short_dag(run_dag, amazon_ml_local, ml_model):
+def run_short_dag(
+    run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture, ml_model: str
+) -> Callable[[Path, str], None]:
     """Run one of the plainest Dags, and look at how it went; ``waiting`` is the task that waits for the endpoint."""
 
-    def run(path, waiting):
+    def run(path: Path, waiting: Any) -> None:
         amazon_ml_local.service.ready_after_polls(2)
         amazon_ml_local.clock.resume()
 
-        def look_often(dag):
+        def look_often(dag: Any) -> None:
             point_to(dag, ml_model)
             dag.get_task(waiting).poke_interval = dag.get_task(waiting).waiter_delay = 0.1
 
@@ -104,7 +113,7 @@ def run_short_dag(run_dag, amazon_ml_local, ml_model):
 
 
 @pytest.mark.parametrize(("name", "waiting"), [("deploy_and_predict", "ready"), ("deploy_and_predict_short", "create")])
-def test_deploy_and_predict(run_short_dag, name, waiting):
+def test_deploy_and_predict(run_short_dag: Callable[[Path, str], None], name: str, waiting: str) -> None:
     """The plainest Dags: the prediction comes after READY, and no endpoint stays."""
     run_short_dag(DAGS / f"{name}.py", waiting)
 
@@ -114,7 +123,7 @@ def test_deploy_and_predict(run_short_dag, name, waiting):
     ("page", "waiting"),
     [("README.md", "ready"), ("docs/tutorial.md", "ready"), ("docs/howto/realtime-endpoint.md", "create")],
 )
-def test_the_dags_on_pages(run_short_dag, tmp_path, page, waiting):
+def test_the_dags_on_pages(run_short_dag: Callable[[Path, str], None], tmp_path: Path, page: str, waiting: str) -> None:
     """A whole Dag on a page runs as it stands there."""
     (code,) = WHOLE_DAG.findall((DAGS.parent / page).read_text())
     path = tmp_path / "on_a_page.py"
@@ -123,7 +132,7 @@ def test_the_dags_on_pages(run_short_dag, tmp_path, page, waiting):
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 has no AssetWatcher")
-def test_endpoint_events(run_dag, amazon_ml_local, ml_model):
+def test_endpoint_events(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture, ml_model: str) -> None:
     """What the event trigger starts predicts at the endpoint that has become READY, and leaves it alone."""
     amazon_ml_local.service.durations.set(realtime_endpoint=0)
     amazon_ml_local.client().create_realtime_endpoint(MLModelId=ml_model)
@@ -133,7 +142,7 @@ def test_endpoint_events(run_dag, amazon_ml_local, ml_model):
     assert endpoints(amazon_ml_local) == {ml_model: "READY"}
 
 
-def test_choose_threshold(run_dag, amazon_ml_local, bucket):
+def test_choose_threshold(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture, bucket: str) -> None:
     """The model gets the threshold with the lowest cost on the unseen rows before it gets an endpoint."""
     run = run_dag(DAGS / "choose_threshold.py")
     assert run.state == "success", run.states()
@@ -151,7 +160,7 @@ def test_choose_threshold(run_dag, amazon_ml_local, bucket):
     assert list(endpoints(amazon_ml_local).values()) == ["NONE"]
 
 
-def test_retrain_and_replace(run_dag, amazon_ml_local):
+def test_retrain_and_replace(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture) -> None:
     """The first model is deployed as there is none; a later one, trained on more rows, takes its place."""
     first = run_dag(DAGS / "retrain_and_replace.py", rows=80)
     assert first.state == "success", first.states()
@@ -163,15 +172,16 @@ def test_retrain_and_replace(run_dag, amazon_ml_local):
 
 
 @pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.stem)
-def test_every_parameter_is_described(path, monkeypatch):
+def test_every_parameter_is_described(path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The form behind the play button says what each parameter is."""
     monkeypatch.syspath_prepend(DAGS)
-    dag = runpy.run_path(str(path)).get("dag")
-    for name in dag.params if dag else ():
-        assert dag.params.get_param(name).description, name
+    dag: Any = runpy.run_path(str(path)).get("dag")
+    parameters: Any = dag.params if dag else {}
+    for name in parameters:
+        assert parameters.get_param(name).description, name
 
 
-def test_dag_files_cost_nothing_to_parse():
+def test_dag_files_cost_nothing_to_parse() -> None:
     """Parsing them loads no boto3, no hook, no service and no data set's library: tasks do, when they run."""
     heavy = {"boto3", "botocore", "sklearn", "numpy", "matplotlib", "airflow_ml_provider.hooks.machine_learning"}
     code = f"""

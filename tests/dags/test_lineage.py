@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ print(dag.test().state)
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def written(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the text of the file of events that a run of ``features/lineage.py`` writes."""
     home = tmp_path_factory.mktemp("openlineage")
     log = home / "events.jsonl"
@@ -53,7 +54,7 @@ def written(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def events(written):
+def events(written: str) -> dict[str, Any]:
     """Return the last event of each task that has ended, by the task's id."""
     found = [json.loads(line) for line in written.splitlines()]
     return {
@@ -63,12 +64,12 @@ def events(written):
     }
 
 
-def datasets(event, side):
+def datasets(event: Any, side: Any) -> list[Any]:
     """Return namespaces and names of an event's inputs or outputs."""
     return sorted((one["namespace"], one["name"]) for one in event[side])
 
 
-def facet(event):
+def facet(event: Any) -> dict[str, Any]:
     """Return our facet of an event, without what every facet has."""
     return {name: value for name, value in event["run"]["facets"]["amazonMachineLearning"].items() if name[0] != "_"}
 
@@ -94,19 +95,19 @@ CHAIN = {
 
 
 @pytest.mark.parametrize("task_id", CHAIN)
-def test_inputs_and_outputs(events, task_id):
+def test_inputs_and_outputs(events: dict[str, Any], task_id: str) -> None:
     """Each task names what it read and made, so that the chain from S3 to predictions joins."""
     event = events[task_id]
     assert event["eventType"] == ("FAIL" if task_id.startswith("fails") else "COMPLETE")
     assert (datasets(event, "inputs"), datasets(event, "outputs")) == CHAIN[task_id]
 
 
-def test_every_task_has_an_event(events):
+def test_every_task_has_an_event(events: dict[str, Any]) -> None:
     """None is forgotten here."""
     assert events.keys() == CHAIN.keys()
 
 
-def test_facets_of_the_run(events):
+def test_facets_of_the_run(events: dict[str, Any]) -> None:
     """Kind, id, model, status, and an evaluation's metrics as numbers."""
     assert facet(events["train"]) == {
         "resource": "MLModel", "id": "ml", "mlModelId": "ml", "status": "COMPLETED", "metrics": {}
@@ -125,13 +126,13 @@ def test_facets_of_the_run(events):
     assert facet(events["fails"])["id"] == "bad"
 
 
-def test_facets_of_outputs(events):
+def test_facets_of_outputs(events: dict[str, Any]) -> None:
     """Rows of predictions, bytes and files of data, and whether a thing was made or deleted."""
 
-    def output(task_id, name):
+    def output(task_id: str, name: str) -> Any:
         return next(one for one in events[task_id]["outputs"] if one["name"] == name)
 
-    def statistics(task_id, name):
+    def statistics(task_id: str, name: str) -> dict[str, Any]:
         found = output(task_id, name)["outputFacets"]["outputStatistics"]
         return {member: value for member, value in found.items() if member[0] != "_"}
 
@@ -150,12 +151,12 @@ def test_facets_of_outputs(events):
 
 
 @pytest.mark.parametrize("secret", ["hunter2", "123454321", "X-Amz", "AWSSecret"])
-def test_no_secret_and_no_record_is_written(written, secret):
+def test_no_secret_and_no_record_is_written(written: str, secret: str) -> None:
     """Passwords, records, presigned URLs and keys are in none of the events."""
     assert secret not in written
 
 
-def test_nothing_needs_openlineage_before_it_asks():
+def test_nothing_needs_openlineage_before_it_asks() -> None:
     """Importing every operator and sensor loads nothing of OpenLineage."""
     code = """
 import sys

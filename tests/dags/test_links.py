@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import pytest
 
 from airflow_ml_provider.compat import AIRFLOW_3
 from airflow_ml_provider.links import ResourceLink
 from tests.dags.runs import FEATURES
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.dags.runs import Run
+
 pytestmark = pytest.mark.core
 
 
-def test_links_of_mapped_deferred_and_failed_tasks(run_dag, amazon_ml_local, ml_model):
+def test_links_of_mapped_deferred_and_failed_tasks(
+    run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture, ml_model: str
+) -> None:
     """Each map index has its own page, whatever became of it."""
     client = amazon_ml_local.client()
     client.create_ml_model(MLModelId="ml-failed", MLModelType="BINARY", TrainingDataSourceId="ds-1")

@@ -9,12 +9,16 @@ import sys
 import time
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.helpers.files import FILE, SOURCE, Bucket
 from tests.helpers.hostile import hostile
 from tests.helpers.polling import until
+
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]  # real time: make test-hostile
 
@@ -33,7 +37,7 @@ def terminate(number, frame):
     raise Terminated
 
 signal.signal(signal.SIGTERM, terminate)
-CONFIG = {"read_timeout": 600, "retries": {"total_max_attempts": 1}}
+CONFIG: dict[str, Any] = {"read_timeout": 600, "retries": {"total_max_attempts": 1}}
 """
 TRIGGERER = """
 import asyncio, signal, sys
@@ -41,7 +45,7 @@ from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 from airflow_ml_provider.waiting import Wait
 
-CONFIG = {"read_timeout": 600}
+CONFIG: dict[str, Any] = {"read_timeout": 600}
 
 async def fire(number):
     now = CLOCK.now()
@@ -95,7 +99,7 @@ PROCESSES = {
 
 
 @pytest.fixture
-def url(endpoint):
+def url(endpoint: AmazonMLLocalFixture) -> str:
     """The address of the service, with a file of records in its S3, and ``ml-2``, which has no endpoint yet."""
     endpoint.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
     endpoint.clock.advance(3600)
@@ -105,7 +109,7 @@ def url(endpoint):
 
 @pytest.mark.parametrize("kind", ["silence", "drip_body"])
 @pytest.mark.parametrize("name", PROCESSES)
-def test_a_call_that_hangs_holds_up_no_process_s_end(url, name, kind):
+def test_a_call_that_hangs_holds_up_no_process_s_end(url: str, name: str, kind: str) -> None:
     """Told to end, it has ended within seconds, though the call had minutes left."""
     code, text, first = PROCESSES[name]
     numbers = count(1)

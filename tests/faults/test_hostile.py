@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,44 +28,49 @@ from tests.helpers.deferred import first_event
 from tests.helpers.hostile import ANSWERS, TLS_STALL, hostile
 from tests.helpers.memory import most_memory
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 AirflowRescheduleException = __import__(BaseSensorOperator.__module__, fromlist=["x"]).AirflowRescheduleException
 
 SECONDS = 2  # that each path is given
 LATEST = SECONDS + 15  # a machine may be busy
 MOST_MB = 250
-CONFIG = {"read_timeout": 1, "retries": {"total_max_attempts": 1}}
-SENSOR = {"ml_model_id": "ml-1", "poke_interval": 0.5, "timeout": SECONDS, "botocore_config": CONFIG}
+CONFIG: dict[str, Any] = {"read_timeout": 1, "retries": {"total_max_attempts": 1}}
+SENSOR: dict[str, Any] = {"ml_model_id": "ml-1", "poke_interval": 0.5, "timeout": SECONDS, "botocore_config": CONFIG}
 KINDS = [*ANSWERS, TLS_STALL]
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]  # real time: make test-hostile
 
 
-def sensor(**arguments):
+def sensor(**arguments: Any) -> MachineLearningRealtimeEndpointSensor:
     return MachineLearningRealtimeEndpointSensor(task_id="wait", **SENSOR | arguments)
 
 
-def trigger(model_id="ml-1", seconds=SECONDS, delay=0.5, **settings):
+def trigger(
+    model_id: str = "ml-1", seconds: float = SECONDS, delay: float = 0.5, **settings: Any
+) -> MachineLearningTrigger:
     now = CLOCK.now()
     wait = Wait("realtime_endpoint_ready", model_id, "us-east-1", now + seconds, delay, now, status="UPDATING")
     return MachineLearningTrigger(wait=wait.to_json(), carried={}, botocore_config=CONFIG, **settings)
 
 
-def single_call():
+def single_call() -> None:
     operator = MachineLearningGetMLModelOperator(task_id="get", ml_model_id="ml-1", botocore_config=CONFIG)
     operator.execute({})
 
 
-def worker():
+def worker() -> None:
     MachineLearningCreateRealtimeEndpointOperator(
         task_id="create", ml_model_id="ml-1", waiter_delay=0.5, waiter_max_attempts=4, botocore_config=CONFIG
     ).execute({})
 
 
-def poke():
+def poke() -> None:
     sensor(deferrable=False).execute({})
 
 
-def reschedule():
+def reschedule() -> Any:
     from datetime import UTC, datetime
 
     began = datetime.now(UTC)
@@ -78,7 +85,7 @@ def reschedule():
             time.sleep(max(again.reschedule_date.timestamp() - time.time(), 0))
 
 
-def deferred():
+def deferred() -> Any:
     task = sensor(deferrable=True)
     try:
         return task.execute({})
@@ -87,29 +94,29 @@ def deferred():
         return task.resume_execution(deferral.method_name, {"event": event.payload}, {})
 
 
-def list_of_the_poller():
+def list_of_the_poller() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "MIN_WAITS_FOR_LIST", 1)
         outcome = asyncio.run(first_event(trigger())).payload["outcome"]
     raise AirflowException(outcome["message"])
 
 
-def predict():
+def predict() -> None:
     MachineLearningHook(config=CONFIG).predict("ml-1", {"x": 1}, os.environ["AWS_ENDPOINT_URL"], mount_timeout=SECONDS)
 
 
-def predict_below_the_client():
+def predict_below_the_client() -> None:
     from airflow_ml_provider.predicting.wire import Wire
 
     wire = Wire(MachineLearningHook(config=CONFIG), "ml-1", os.environ["AWS_ENDPOINT_URL"])
     wire.predict(wire.body({"x": 1}))
 
 
-def s3_read():
+def s3_read() -> None:
     open_at(MachineLearningHook(config=CONFIG).s3, Source("s3://bucket/key", '"etag"', 1000)).read()
 
 
-def s3_write():
+def s3_write() -> None:
     put_part(MachineLearningHook(config=CONFIG).s3, Key("bucket", "key"), bytes(1024 * 1024))
 
 
@@ -117,7 +124,7 @@ WAITS = (worker, poke, reschedule, deferred, list_of_the_poller)
 PATHS = (*WAITS, single_call, predict, predict_below_the_client, s3_read, s3_write)
 
 
-def failure_of(path):
+def failure_of(path: Callable[[], object]) -> Exception | None:
     """Return what a path raised."""
     try:
         path()
@@ -128,7 +135,7 @@ def failure_of(path):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("path", PATHS)
-def test_a_path_ends(path, kind, monkeypatch):
+def test_a_path_ends(path: Callable[..., Any], kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within its time and a few seconds, without growing, and without a request to another host."""
     with ExitStack() as stack:
         elsewhere = stack.enter_context(hostile("html"))
@@ -147,7 +154,7 @@ def test_a_path_ends(path, kind, monkeypatch):
 
 
 @pytest.fixture
-def ml_models(amazon_ml_local):
+def ml_models(amazon_ml_local: AmazonMLLocalFixture) -> list[str]:
     """Twenty models whose endpoints are UPDATING for two seconds."""
     service, client = amazon_ml_local.service, amazon_ml_local.client()
     service.clock.freeze()
@@ -165,17 +172,19 @@ def ml_models(amazon_ml_local):
 
 
 @pytest.mark.parametrize("chosen", [b'"model-07"', b"DescribeMLModels"])
-def test_one_that_hangs_holds_up_no_other(ml_models, amazon_ml_local, monkeypatch, chosen):
+def test_one_that_hangs_holds_up_no_other(
+    ml_models: list[str], amazon_ml_local: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch, chosen: bytes
+) -> None:
     """Of twenty waits of which one drips nineteen end as without it; a list that drips costs calls only."""
     with hostile("drip_body", amazon_ml_local.url, lambda request: chosen in request) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        ended = {}
+        ended: dict[str, tuple[str, float]] = {}
 
-        async def wait_for(model_id):
+        async def wait_for(model_id: str) -> None:
             event = await first_event(trigger(model_id, seconds=20, delay=1))
             ended[model_id] = (event.payload["outcome"]["kind"], time.monotonic() - began)
 
-        async def together():
+        async def together() -> None:
             await asyncio.gather(*map(wait_for, ml_models))
 
         began = time.monotonic()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException, AirflowSensorTimeout
 from tests.faults.ways import SENSOR_WAYS, Scene
 from tests.helpers.endpoints import status
+
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 GET, LIST = "GetMLModel", "DescribeMLModels"
 BEGIN = 15.0  # seconds from the start, in the midst of the wait
@@ -96,7 +100,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_fault(scene, service_clock, wait, way, name):
+def test_fault(scene: Scene, service_clock: Clock, wait: Callable[..., Any], way: str, name: str) -> None:
     """However the service fails, the wait ends in time, as in every other way of waiting, and leaves nothing."""
     service, row, is_sensor = scene.service, FAULTS[name], way in SENSOR_WAYS
     ends = (is_sensor and row.sensor_ends) or row.ends
@@ -117,13 +121,13 @@ def test_fault(scene, service_clock, wait, way, name):
     check_what_is_left(service, is_sensor, ends)
 
 
-def expected(ends, is_sensor):
+def expected(ends: str, is_sensor: bool) -> Any:
     if not is_sensor:
         return AirflowException
     return AirflowSensorTimeout if ends == "timeout" else AirflowFailException
 
 
-def check_what_is_left(service, is_sensor, ends):
+def check_what_is_left(service: AmazonMLLocalFixture, is_sensor: bool, ends: str) -> None:
     left = status(service)
     if is_sensor:
         deletes = [request for request in service.requests if request.operation == "DeleteRealtimeEndpoint"]
@@ -134,7 +138,7 @@ def check_what_is_left(service, is_sensor, ends):
         assert left == "NONE"
 
 
-def test_slow(service, service_clock, wait, way):
+def test_slow(service: AmazonMLLocalFixture, service_clock: Clock, wait: Callable[..., Any], way: str) -> None:
     """Answers that come after the read timeout are missed looks, and hold up nobody's deadline.
 
     A socket's timeout is real time, so here the clock runs: 20 s of it in a second, and 20 s for an answer.

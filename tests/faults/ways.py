@@ -63,7 +63,7 @@ class Ways:
 
     def sensor(self, **arguments: Any) -> MachineLearningRealtimeEndpointSensor:
         self.service.client().create_realtime_endpoint(MLModelId="ml-1")
-        defaults = {"task_id": "wait", "ml_model_id": "ml-1", "poke_interval": 10, "timeout": 1000}
+        defaults: Any = {"task_id": "wait", "ml_model_id": "ml-1", "poke_interval": 10, "timeout": 1000}
         return MachineLearningRealtimeEndpointSensor(**defaults | arguments)
 
     def synchronous(self, **arguments: Any) -> Any:

@@ -8,6 +8,7 @@ import json
 import subprocess
 import urllib.request
 from collections import Counter
+from typing import Any
 
 import psutil
 from airflow import __version__ as airflow_version
@@ -52,7 +53,7 @@ class Airflow:
             for one in [*worker.children(), worker]:
                 one.kill()
 
-    def call(self, method: str, path: str, body: object = None):
+    def call(self, method: str, path: str, body: object = None) -> Any:
         """Call the API, and return its answer; the path is below the API's version."""
         headers = {"Content-Type": "application/json", "Authorization": self.authorization}
         data = None if body is None else json.dumps(body).encode()
@@ -85,12 +86,13 @@ class Run:
 
     @property
     def state(self) -> str:
-        return self.airflow.call("GET", self.path)["state"]
+        return str(self.airflow.call("GET", self.path)["state"])
 
     @property
-    def instances(self) -> list[dict]:
+    def instances(self) -> list[dict[str, Any]]:
         """All task instances."""
-        return self.airflow.call("GET", f"{self.path}/taskInstances?limit=100")["task_instances"]
+        found: list[dict[str, Any]] = self.airflow.call("GET", f"{self.path}/taskInstances?limit=100")["task_instances"]
+        return found
 
     @property
     def tasks(self) -> dict[str, tuple[str, int]]:
@@ -98,16 +100,16 @@ class Run:
         return {one["task_id"]: (one["state"], one["try_number"]) for one in self.instances}
 
     @property
-    def creates(self) -> list[dict]:
+    def creates(self) -> list[dict[str, Any]]:
         """The task instances that make endpoints."""
         return self.of("create")
 
-    def of(self, task_id: str) -> list[dict]:
+    def of(self, task_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a task, which may be mapped."""
         return [instance for instance in self.instances if instance["task_id"] == task_id]
 
     @property
-    def states(self) -> Counter:
+    def states(self) -> Counter[str]:
         return Counter(instance["state"] for instance in self.creates)
 
     def mark(self, state: str, task_id: str = "create") -> None:

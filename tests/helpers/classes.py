@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import airflow.triggers.base
 
@@ -14,7 +14,7 @@ from airflow_ml_provider.sensors.base import MachineLearningSensor
 
 T = TypeVar("T")
 
-INFO = get_provider_info()
+INFO: dict[str, Any] = get_provider_info()
 NEEDS_AIRFLOW_3 = [] if hasattr(airflow.triggers.base, "BaseEventTrigger") else ["airflow_ml_provider.triggers.event"]
 
 
@@ -37,8 +37,8 @@ def classes(section: str, base: type[T]) -> list[type[T]]:
     ]
 
 
-OPERATORS = classes("operators", MachineLearningBase)
-SENSORS = classes("sensors", MachineLearningSensor)
+OPERATORS: list[type[Any]] = classes("operators", MachineLearningBase)
+SENSORS: list[type[Any]] = classes("sensors", MachineLearningSensor)
 
 
 def own_arguments(found: type) -> dict[str, inspect.Parameter]:

@@ -6,7 +6,7 @@ import asyncio
 import pkgutil
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.compat import TaskDeferred
 
@@ -44,7 +44,7 @@ class ServiceLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.clock.now()
 
-    def run_in_executor(self, executor, func, *args):
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
         self.selector.at_work += 1
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._done)
@@ -54,7 +54,7 @@ class ServiceLoop(asyncio.SelectorEventLoop):
         self.selector.at_work -= 1
 
 
-def run_in_loop(clock: Clock, main: Callable[[], Coroutine]):
+def run_in_loop(clock: Clock, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run a coroutine to its end, by the service's clock."""
     with asyncio.Runner(loop_factory=lambda: ServiceLoop(clock)) as runner:
         return runner.run(main())
@@ -63,7 +63,8 @@ def run_in_loop(clock: Clock, main: Callable[[], Coroutine]):
 def reloaded(trigger: BaseTrigger) -> BaseTrigger:
     """Make the trigger anew out of what Airflow keeps of it."""
     name, arguments = trigger.serialize()
-    return pkgutil.resolve_name(name)(**arguments)
+    again: BaseTrigger = pkgutil.resolve_name(name)(**arguments)
+    return again
 
 
 async def first_event(trigger: BaseTrigger) -> TriggerEvent:
@@ -73,7 +74,7 @@ async def first_event(trigger: BaseTrigger) -> TriggerEvent:
     raise AssertionError("the trigger ended without an event")
 
 
-def finish(task, clock: Clock, context: dict | None = None):
+def finish(task: Any, clock: Clock, context: dict[str, Any] | None = None) -> Any:
     """Execute a task; as often as it defers, run the trigger and resume it with the event."""
     context = {} if context is None else context
     try:
@@ -82,7 +83,7 @@ def finish(task, clock: Clock, context: dict | None = None):
         return resume(task, clock, context, deferred)
 
 
-def resume(task, clock: Clock, context: dict, deferred: TaskDeferred):
+def resume(task: Any, clock: Clock, context: dict[str, Any], deferred: TaskDeferred) -> Any:
     """Run the trigger of a deferred task, and go on with the task as Airflow does."""
     trigger = deferred.trigger
     event = run_in_loop(clock, lambda: first_event(trigger))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
+
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 SOURCE, OUTPUT = "s3://bucket/in.csv", "s3://bucket/out.csv"
 VALUES = [*range(10), *range(30, 40)]
@@ -20,47 +24,47 @@ FILE = "id,x\n" + "".join(f"{key},{x}\n" for key, x in ROWS)
 class Bucket:
     """Objects of the S3 beside the service, by URI."""
 
-    def __init__(self, client):
+    def __init__(self, client: Any) -> None:
         self.client = client
         client.create_bucket(Bucket="bucket")
 
-    def put(self, uri, body):
+    def put(self, uri: str, body: Any) -> None:
         self.client.put_object(Bucket="bucket", Key=uri.removeprefix("s3://bucket/"), Body=body)
 
-    def get(self, uri):
+    def get(self, uri: str) -> Any:
         return self.client.get_object(Bucket="bucket", Key=uri.removeprefix("s3://bucket/"))["Body"].read()
 
-    def uris(self):
+    def uris(self) -> set[Any]:
         found = self.client.list_objects_v2(Bucket="bucket").get("Contents", ())
         return {f"s3://bucket/{item['Key']}" for item in found}
 
-    def rows(self, uri):
+    def rows(self, uri: str) -> list[Any]:
         return list(csv.DictReader(io.StringIO(self.get(uri).decode())))
 
 
-def predict(**arguments):
-    defaults = {"ml_model_id": "ml-1", "source_uri": SOURCE, "output_uri": OUTPUT, "key_columns": ["id"]}
+def predict(**arguments: Any) -> Any:
+    defaults: Any = {"ml_model_id": "ml-1", "source_uri": SOURCE, "output_uri": OUTPUT, "key_columns": ["id"]}
     return MachineLearningPredictS3Operator(task_id="predict", **{**defaults, **arguments}).execute({})
 
 
-def expected(rows=ROWS):
+def expected(rows: Any = ROWS) -> list[Any]:
     return [(key, "1" if x >= 20 else "0") for key, x in rows]
 
 
-def got(bucket, uri=OUTPUT):
+def got(bucket: Bucket, uri: str = OUTPUT) -> list[Any]:
     return [(row["id"], row["predictedLabel"]) for row in bucket.rows(uri)]
 
 
-def recorded(bucket):
+def recorded(bucket: Bucket) -> Any:
     """Return what the record of progress says."""
     return json.loads(bucket.get(f"{OUTPUT}.parts/progress.json"))["state"]
 
 
-def interrupted(endpoint, bucket, after=35, **arguments):
+def interrupted(endpoint: AmazonMLLocalFixture, bucket: Bucket, after: int = 35, **arguments: Any) -> int:
     """Run until the service breaks down for good, and give what was done till then."""
     original = endpoint.service.handle
 
-    def handle(request):
+    def handle(request: Any) -> Any:
         if endpoint.requests.count("Predict") >= after:
             endpoint.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
         return original(request)

@@ -7,9 +7,22 @@ import socket
 import socketserver
 import ssl
 import threading
+from collections.abc import Iterator
+from typing import Any
+
+import trustme
 
 
-def pump(source, sink):
+class Authority(trustme.CA):
+    """A certificate authority, whose own certificate is in a file."""
+
+    def __init__(self, bundle: str) -> None:
+        super().__init__()
+        self.bundle = bundle
+        self.cert_pem.write_to_path(bundle)
+
+
+def pump(source: Any, sink: Any) -> None:
     """Carry bytes one way until the end."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
@@ -23,14 +36,14 @@ class Gate(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
 
-    def __init__(self, target, context=None, is_proxy=None):
+    def __init__(self, target: Any, context: ssl.SSLContext | None = None, is_proxy: bool | None = None) -> None:
         super().__init__(("127.0.0.1", 0), None)
         self.target, self.context, self.passed = target, context, 0
         self.is_proxy = not context if is_proxy is None else is_proxy
-        self.heads = []
+        self.heads: list[str] = []
         self.port = self.server_address[1]
 
-    def finish_request(self, request, client_address):
+    def finish_request(self, request: Any, client_address: Any) -> None:
         with contextlib.suppress(ssl.SSLError), self.entered(request) as inside:
             self.passed += 1
             with socket.create_connection(self.target) as outside:
@@ -39,7 +52,7 @@ class Gate(socketserver.ThreadingTCPServer):
                 pump(inside, outside)
                 back.join(10)
 
-    def entered(self, request):
+    def entered(self, request: Any) -> Any:
         if self.context:
             request = self.context.wrap_socket(request, server_side=True)
         if not self.is_proxy:
@@ -53,7 +66,7 @@ class Gate(socketserver.ThreadingTCPServer):
 
 
 @contextlib.contextmanager
-def opened(gate):
+def opened(gate: Gate) -> Iterator[Any]:
     with gate:
         threading.Thread(target=gate.serve_forever, args=(0.02,), daemon=True).start()
         yield gate

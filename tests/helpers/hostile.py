@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\n"
@@ -37,71 +38,71 @@ def flood(connection: socket.socket, data: bytes, count: float = float("inf")) -
         count -= 1
 
 
-def drip_body(connection):
+def drip_body(connection: Any) -> None:
     connection.sendall(OK + b"Content-Length: 100000\r\n\r\n")
     drip(connection, b" ")
 
 
-def drip_headers(connection):
+def drip_headers(connection: Any) -> None:
     connection.sendall(OK)
     drip(connection, b"x")
 
 
-def endless_headers(connection):
+def endless_headers(connection: Any) -> None:
     connection.sendall(OK)
     flood(connection, b"X-More: of the same\r\n")
 
 
-def continue_for_ever(connection):
+def continue_for_ever(connection: Any) -> None:
     flood(connection, b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-def endless_chunks(connection):
+def endless_chunks(connection: Any) -> None:
     connection.sendall(OK + b"Transfer-Encoding: chunked\r\n\r\n")
     flood(connection, b"10000\r\n" + BLOCK + b"\r\n")
 
 
-def large_body(connection):
+def large_body(connection: Any) -> None:
     connection.sendall(OK + b"Content-Length: %d\r\n\r\n" % MUCH)
     flood(connection, BLOCK, MUCH / len(BLOCK))
 
 
-def gzip_bomb(connection):
+def gzip_bomb(connection: Any) -> None:
     connection.sendall(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb()))
     connection.sendall(bomb())
 
 
-def silence(connection):
+def silence(connection: Any) -> None:
     connection.sendall(OK + b"Content-Length: 100000\r\n\r\n")
     connection.recv(1)
 
 
-def reset(connection):
+def reset(connection: Any) -> None:
     connection.sendall(OK + b'Content-Length: 100000\r\n\r\n{"MLModelId"')
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def hang_up(connection):
+def hang_up(connection: Any) -> None:
     """Close the connection in place of an answer."""
 
 
-def html(connection):
+def html(connection: Any) -> None:
     page = b"<html>Please log in</html>"
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
 
 
-def nested(connection):
+def nested(connection: Any) -> None:
     """JSON that no parser reads to its end."""
     body = b'{"Prediction": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     connection.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
-def redirect(connection):
+def redirect(connection: Any) -> None:
     location = connection.server.elsewhere.encode()
     connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n")
 
 
-ANSWERS: dict[str, Callable] = {
+ANSWERS: dict[str, Callable[[Any], None]] = {
     answer.__name__: answer
     for answer in (
         drip_body, drip_headers, endless_headers, continue_for_ever, endless_chunks, large_body, gzip_bomb, silence,
@@ -129,7 +130,9 @@ class Hostile(socketserver.ThreadingTCPServer):
 
     daemon_threads = allow_reuse_address = True
 
-    def __init__(self, kind: str, service_url: str = "", is_chosen: Callable[[bytes], bool] = lambda request: True):
+    def __init__(
+        self, kind: str, service_url: str = "", is_chosen: Callable[[bytes], bool] = lambda request: True
+    ) -> None:
         super().__init__(("127.0.0.1", 0), None)
         self.kind, self.is_chosen = kind, is_chosen
         self.target = urlsplit(service_url)
@@ -140,7 +143,7 @@ class Hostile(socketserver.ThreadingTCPServer):
         scheme = "https" if kind == TLS_STALL else "http"
         self.url = f"{scheme}://127.0.0.1:{self.server_address[1]}"
 
-    def finish_request(self, request: socket.socket, client_address: object) -> None:
+    def finish_request(self, request: Any, client_address: object) -> None:
         self.connections += 1
         with contextlib.suppress(OSError, ssl.SSLError):
             if self.kind == TLS_STALL:
@@ -183,7 +186,9 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def hostile(kind: str, service_url: str = "", is_chosen: Callable[[bytes], bool] = lambda request: True) -> Iterator:
+def hostile(
+    kind: str, service_url: str = "", is_chosen: Callable[[bytes], bool] = lambda request: True
+) -> Iterator[Hostile]:
     """Run such a server."""
     with Hostile(kind, service_url, is_chosen) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from io import StringIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import datasets
@@ -23,7 +23,7 @@ def schema(attributes: dict[str, str], **members: object) -> str:
     return json.dumps({"version": "1.0", "dataFormat": "CSV", "attributes": listed, **members})
 
 
-def table(text: str, attributes: dict[str, str], split: dict[str, object] | None = None, **members: object) -> Table:
+def table(text: str, attributes: dict[str, str], split: dict[str, Any] | None = None, **members: object) -> Table:
     """Return the table that a CSV text holds."""
     source = {"location_s3": URI, "schema": schema(attributes, **members)}
     if split:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 URI = "s3://training/train.csv"
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "version": "1.0",
     "targetAttributeName": "y",
     "dataFormat": "CSV",

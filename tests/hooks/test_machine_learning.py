@@ -6,7 +6,10 @@ import json
 import socket
 import threading
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 import pytest
@@ -22,21 +25,27 @@ from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from tests.helpers.hostile import hostile
 
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 pytestmark = pytest.mark.core
 
 
 @pytest.fixture
-def connect(monkeypatch):
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make aws_default a connection with these extras."""
 
-    def made(**extra):
+    def made(**extra: Any) -> None:
         connection = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
         monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
 
     return made
 
 
-def test_the_connection_gives_region_and_endpoint(ml_model, amazon_ml_local, connect, monkeypatch):
+def test_the_connection_gives_region_and_endpoint(
+    ml_model: str, amazon_ml_local: AmazonMLLocalFixture, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Credentials, region and endpoint override come from the user's aws connection."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     connect(
@@ -49,7 +58,9 @@ def test_the_connection_gives_region_and_endpoint(ml_model, amazon_ml_local, con
     assert (received.access_key, received.region) == ("local", "eu-west-1")
 
 
-def test_a_role_is_assumed_once(ml_model, amazon_ml_local, connect, caplog):
+def test_a_role_is_assumed_once(
+    ml_model: str, amazon_ml_local: AmazonMLLocalFixture, connect: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
     """All clients of a hook, for calls, for waits and for S3, share one session; another region has its own."""
     connect(region_name="us-east-1", role_arn="arn:aws:iam::123456789012:role/ml")
     hook = MachineLearningHook()
@@ -62,7 +73,9 @@ def test_a_role_is_assumed_once(ml_model, amazon_ml_local, connect, caplog):
 
 
 @pytest.mark.timeout(60)
-def test_an_sts_that_never_answers_holds_nobody_up_for_long(amazon_ml_local, connect, monkeypatch):
+def test_an_sts_that_never_answers_holds_nobody_up_for_long(
+    amazon_ml_local: AmazonMLLocalFixture, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two attempts of five seconds; botocore's own five of a minute would outlast any deadline of a wait."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -71,11 +84,13 @@ def test_an_sts_that_never_answers_holds_nobody_up_for_long(amazon_ml_local, con
             _ = MachineLearningHook(config={"read_timeout": 1}).conn
 
 
-def test_an_assumed_role_loads_botocores_data_once(ml_model, amazon_ml_local, connect, monkeypatch):
+def test_an_assumed_role_loads_botocores_data_once(
+    ml_model: str, amazon_ml_local: AmazonMLLocalFixture, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The session that assumes the role and the one that has it read each of botocore's files once between them."""
     read, load_file, here = [], loaders.JSONFileLoader.load_file, threading.get_ident()
 
-    def load(self, path):
+    def load(self: Any, path: str) -> Any:
         found = load_file(self, path)
         if found and threading.get_ident() == here:  # the service's threads have sessions of their own
             read.append(path)
@@ -89,14 +104,17 @@ def test_an_assumed_role_loads_botocores_data_once(ml_model, amazon_ml_local, co
     assert any("endpoints" in path for path in read)
 
 
-def test_arguments_win_over_the_connection(amazon_ml_local):
+def test_arguments_win_over_the_connection(amazon_ml_local: AmazonMLLocalFixture) -> None:
     """region_name and botocore's config reach the client."""
     client = MachineLearningHook(region_name="eu-west-1", config={"read_timeout": 7}).conn
     assert client.meta.region_name == "eu-west-1"
-    assert client.meta.config.read_timeout == 7
+    config: Any = client.meta.config
+    assert config.read_timeout == 7
 
 
-def test_endpoint_methods_give_plain_json(ml_model, amazon_ml_local, service_clock):
+def test_endpoint_methods_give_plain_json(
+    ml_model: str, amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
     """Create, get and delete return the endpoint's info under AWS's names, in JSON types."""
     hook = MachineLearningHook()
     assert hook.get_realtime_endpoint("ml-1")["EndpointStatus"] == "NONE"
@@ -109,20 +127,20 @@ def test_endpoint_methods_give_plain_json(ml_model, amazon_ml_local, service_clo
     assert hook.delete_realtime_endpoint("ml-1")["EndpointStatus"] == "NONE"
 
 
-def test_a_named_connection_that_is_missing_is_an_error(amazon_ml_local):
+def test_a_named_connection_that_is_missing_is_an_error(amazon_ml_local: AmazonMLLocalFixture) -> None:
     """No ambient credentials in place of a connection that the user named."""
     with pytest.raises(AirflowException, match="aws_conn_id: the connection 'prod' does not exist"):
         _ = MachineLearningHook(aws_conn_id="prod").conn
     assert not list(amazon_ml_local.requests)
 
 
-def test_no_connection_means_botos_own_chain(amazon_ml_local):
+def test_no_connection_means_botos_own_chain(amazon_ml_local: AmazonMLLocalFixture) -> None:
     """aws_conn_id=None uses the environment's credentials."""
     MachineLearningHook(aws_conn_id=None).conn.describe_ml_models()
     assert list(amazon_ml_local.requests)[-1].access_key == "local"
 
 
-def test_the_never_enrolled_are_told_what_to_do(ml_model, amazon_ml_local):
+def test_the_never_enrolled_are_told_what_to_do(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """The 403 that most people see is explained, and points to the local service."""
     amazon_ml_local.faults.add("never_enrolled")
     with pytest.raises(ClientError, match=r"never enrolled.*amazon-ml-local.*AWS_ENDPOINT_URL") as caught:
@@ -130,21 +148,21 @@ def test_the_never_enrolled_are_told_what_to_do(ml_model, amazon_ml_local):
     assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
-def test_missing_permissions_name_the_iam_action(ml_model, amazon_ml_local):
+def test_missing_permissions_name_the_iam_action(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """AccessDeniedException says which action the identity needs."""
     amazon_ml_local.faults.add("error", code="AccessDeniedException", message="not authorized", status=400)
     with pytest.raises(ClientError, match="not authorized .*machinelearning:DeleteRealtimeEndpoint in us-east-1"):
         MachineLearningHook().delete_realtime_endpoint("ml-1")
 
 
-def test_an_unknown_model_says_what_to_check(amazon_ml_local):
+def test_an_unknown_model_says_what_to_check(amazon_ml_local: AmazonMLLocalFixture) -> None:
     """ResourceNotFoundException says that ids belong to account and region."""
     with pytest.raises(ClientError, match="No MLModel with id ml-0 exists.*region_name .now us-east-1") as caught:
         MachineLearningHook().get_realtime_endpoint("ml-0")
     assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
 
 
-def test_a_region_without_the_service_is_named(monkeypatch):
+def test_a_region_without_the_service_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """botocore makes up hosts for any region; the hook says where the service is."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with pytest.raises(InvalidArgument, match="does not exist in us-west-2; it does in eu-west-1, us-east-1"):
@@ -152,14 +170,16 @@ def test_a_region_without_the_service_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize("region_name", ["None", "US-EAST-1"])
-def test_what_is_no_region_is_refused(region_name, monkeypatch):
+def test_what_is_no_region_is_refused(region_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that nobody has is no outage to wait through: None, as a template renders it, or another case."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with pytest.raises(InvalidArgument, match=f"^region_name: .* does not exist in {region_name}"):
         _ = MachineLearningHook(region_name=region_name).conn
 
 
-def test_a_missing_region_is_named(connect, monkeypatch, tmp_path):
+def test_a_missing_region_is_named(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Without any region the error names the argument."""
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
@@ -169,7 +189,9 @@ def test_a_missing_region_is_named(connect, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["realtime_endpoint_ready", "realtime_endpoint_deleted"])
-def test_the_hook_has_the_waiters_that_botocore_lacks(ml_model, amazon_ml_local, name):
+def test_the_hook_has_the_waiters_that_botocore_lacks(
+    ml_model: str, amazon_ml_local: AmazonMLLocalFixture, name: str
+) -> None:
     """get_waiter gives botocore's own kind of waiter, for use in @task code."""
     hook = MachineLearningHook()
     amazon_ml_local.service.ready_after_polls(2)
@@ -182,7 +204,7 @@ def test_the_hook_has_the_waiters_that_botocore_lacks(ml_model, amazon_ml_local,
     assert name in hook.list_waiters()
 
 
-def test_a_waiter_fails_on_a_failed_endpoint(ml_model, amazon_ml_local):
+def test_a_waiter_fails_on_a_failed_endpoint(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """FAILED is a terminal failure of the waiter too."""
     amazon_ml_local.service.ready_after_polls(1)
     amazon_ml_local.service.fail("RealtimeEndpoint", "ml-1")
@@ -192,17 +214,17 @@ def test_a_waiter_fails_on_a_failed_endpoint(ml_model, amazon_ml_local):
         hook.get_waiter("realtime_endpoint_ready").wait(MLModelId="ml-1", WaiterConfig={"Delay": 0, "MaxAttempts": 2})
 
 
-def test_the_client_of_a_wait_makes_one_attempt(amazon_ml_local):
+def test_the_client_of_a_wait_makes_one_attempt(amazon_ml_local: AmazonMLLocalFixture) -> None:
     """The wait does the retrying; the rest of the configuration is the user's."""
     hook = MachineLearningHook(
         config={"read_timeout": 20, "retries": {"total_max_attempts": 9}, "max_pool_connections": 3}
     )
-    config = hook.one_attempt_client.meta.config
+    config: Any = hook.one_attempt_client.meta.config
     assert config.retries["total_max_attempts"] == 1
     assert (config.read_timeout, config.max_pool_connections) == (20, 3)
 
 
-def answer(body, status=200):
+def answer(body: Any, status: int = 200) -> Callable[..., Any]:
     """Let botocore take this for the service's answer."""
     return lambda **_: AWSResponse("http://localhost", status, {}, SimpleNamespace(stream=lambda: [body]))
 
@@ -212,7 +234,7 @@ def answer(body, status=200):
     [(200, text) for text in ("<html>", "{}", "[]", "null", '"text"', '{"EndpointInfo": []}', '{"CreatedAt": "x"}')]
     + [(429, "<html>"), (503, '"text"'), (503, "[]")],
 )
-def test_garbage_passes(amazon_ml_local, status, body):
+def test_garbage_passes(amazon_ml_local: AmazonMLLocalFixture, status: Any, body: Any) -> None:
     """What a proxy answers in the service's place is no answer, whatever botocore's parser makes of it."""
     hook = MachineLearningHook()
     client = hook.one_attempt_client
@@ -222,7 +244,9 @@ def test_garbage_passes(amazon_ml_local, status, body):
     assert errors.is_transient(caught.value)
 
 
-def test_expired_credentials_are_read_anew_for_predictions(ml_model, amazon_ml_local, connect, service_clock):
+def test_expired_credentials_are_read_anew_for_predictions(
+    ml_model: str, amazon_ml_local: AmazonMLLocalFixture, connect: Callable[..., None], service_clock: Clock
+) -> None:
     """The next attempt reads the connection again."""
     hook = MachineLearningHook()
     url = hook.create_realtime_endpoint("ml-1")["EndpointUrl"]
@@ -234,7 +258,9 @@ def test_expired_credentials_are_read_anew_for_predictions(ml_model, amazon_ml_l
 
 
 @pytest.mark.timeout(60)
-def test_a_prediction_is_bounded_at_a_host_that_never_answers(amazon_ml_local, connect):
+def test_a_prediction_is_bounded_at_a_host_that_never_answers(
+    amazon_ml_local: AmazonMLLocalFixture, connect: Callable[..., None]
+) -> None:
     """No attempt outlasts mount_timeout: the call has its time-outs, and botocore repeats nothing on its own."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -244,7 +270,7 @@ def test_a_prediction_is_bounded_at_a_host_that_never_answers(amazon_ml_local, c
 
 
 @pytest.mark.timeout(60)
-def test_a_prediction_looks_its_endpoint_up_within_its_own_time(connect):
+def test_a_prediction_looks_its_endpoint_up_within_its_own_time(connect: Callable[..., None]) -> None:
     """mount_timeout holds the look-up and all attempts together; what is repeated is named, and is no wait."""
     with hostile("drip_body") as server:
         connect(region_name="us-east-1", endpoint_url=server.url)
@@ -252,7 +278,9 @@ def test_a_prediction_looks_its_endpoint_up_within_its_own_time(connect):
             MachineLearningHook().predict("ml-1", {"x": 39}, mount_timeout=1)
 
 
-def test_expired_credentials_are_read_anew(ml_model, amazon_ml_local, connect):
+def test_expired_credentials_are_read_anew(
+    ml_model: str, amazon_ml_local: AmazonMLLocalFixture, connect: Callable[..., None]
+) -> None:
     """After an expired token the next call reads the connection again."""
     hook = MachineLearningHook()
     amazon_ml_local.faults.add("expired_token", count=1)

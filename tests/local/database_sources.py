@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 PASSWORD = "hunter2-and-more"
 SCHEMA = json.dumps(
@@ -17,7 +18,7 @@ SCHEMA = json.dumps(
         ],
     }
 )
-COMMON = {
+COMMON: dict[str, Any] = {
     "SelectSqlQuery": "select x, y from samples where x is not null",
     "DatabaseCredentials": {"Username": "reader", "Password": PASSWORD},
     "S3StagingLocation": "s3://bucket/staging/",

@@ -40,7 +40,7 @@ def send(service: Any) -> Any:
         yield make_request
 
 
-def test_predict_arrives_with_a_bare_host_name(send: Any, service: Any, endpoint: Any):
+def test_predict_arrives_with_a_bare_host_name(send: Any, service: Any, endpoint: Any) -> None:
     """boto 2 sends Predict to the host of PredictEndpoint, and takes one without a scheme too."""
     endpoint("ml-1")
     host = "realtime.machinelearning.us-east-1.amazonaws.com"
@@ -50,7 +50,7 @@ def test_predict_arrives_with_a_bare_host_name(send: Any, service: Any, endpoint
         assert (status, answer["Prediction"]["predictedLabel"]) == (200, "1")
 
 
-def test_boto_2_finds_the_names_of_members_and_errors_that_it_knows(send: Any, model: Any):
+def test_boto_2_finds_the_names_of_members_and_errors_that_it_knows(send: Any, model: Any) -> None:
     model("ml-1")
     status, answer = send("GetMLModel", {"MLModelId": "ml-1", "Verbose": False})
     assert (status, answer["Status"]) == (200, "COMPLETED")
@@ -60,12 +60,12 @@ def test_boto_2_finds_the_names_of_members_and_errors_that_it_knows(send: Any, m
     assert error == {"__type": "ResourceNotFoundException", "message": "No MLModel with id fake-model exists"}
 
 
-def test_members_that_are_null_are_as_if_not_sent(send: Any):
+def test_members_that_are_null_are_as_if_not_sent(send: Any) -> None:
     status, answer = send("DescribeMLModels", {"FilterVariable": None, "EQ": None, "Limit": None, "NextToken": None})
     assert (status, answer) == (200, {"Results": []})
 
 
-def test_an_endpoint_is_where_whoever_asks_reaches_the_service(send: Any, service: Any, model: Any):
+def test_an_endpoint_is_where_whoever_asks_reaches_the_service(send: Any, service: Any, model: Any) -> None:
     """boto 2, told to use the service as its proxy, names AWS's host; who comes without is not sent there."""
     model("ml-1")
     by_proxy, direct = "machinelearning.us-east-1.amazonaws.com", "127.0.0.1:5012"

@@ -24,7 +24,7 @@ def chunked(body: bytes) -> Request:
     return Request("PUT", "/bucket/key", STREAMING, body)
 
 
-def test_chunks_become_one_body_and_what_is_behind_them_headers():
+def test_chunks_become_one_body_and_what_is_behind_them_headers() -> None:
     made = plain(chunked(CHUNKS))
     assert made.body == b"one,two\n"
     assert made.headers == {
@@ -35,13 +35,13 @@ def test_chunks_become_one_body_and_what_is_behind_them_headers():
     }
 
 
-def test_other_bodies_stay_as_they_are():
+def test_other_bodies_stay_as_they_are() -> None:
     request = Request("PUT", "/bucket/key", {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}, CHUNKS)
     assert plain(request) is request
 
 
 @pytest.mark.parametrize("broken", [b"", b"4\r\none", b"x\r\none,\r\n0\r\n\r\n", b"3\r\none,\r\n0\r\n\r\n"])
-def test_broken_chunks_are_refused(broken: bytes):
+def test_broken_chunks_are_refused(broken: bytes) -> None:
     """And the service goes on."""
     answer: Any = OtherServices().handle(chunked(broken))
     assert answer.status == 400

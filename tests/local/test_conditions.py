@@ -51,7 +51,7 @@ WAYS = pytest.mark.parametrize("write", [put, upload])
 
 
 @WAYS
-def test_if_none_match_writes_a_new_object_only(s3: Any, write: Any):
+def test_if_none_match_writes_a_new_object_only(s3: Any, write: Any) -> None:
     """The second write is refused with 412 and changes nothing."""
     write(s3, "first", IfNoneMatch="*")
     with pytest.raises(ClientError) as caught:
@@ -62,7 +62,7 @@ def test_if_none_match_writes_a_new_object_only(s3: Any, write: Any):
 
 
 @WAYS
-def test_if_match_writes_over_that_version_only(s3: Any, write: Any):
+def test_if_match_writes_over_that_version_only(s3: Any, write: Any) -> None:
     """An ETag that is not the object's is refused with 412."""
     seen = write(s3, "first")
     write(s3, "second", IfMatch=seen)
@@ -72,26 +72,26 @@ def test_if_match_writes_over_that_version_only(s3: Any, write: Any):
 
 
 @WAYS
-def test_if_match_on_a_missing_object_is_no_such_key(s3: Any, write: Any):
+def test_if_match_on_a_missing_object_is_no_such_key(s3: Any, write: Any) -> None:
     """S3 answers 404, and nothing is written."""
     with pytest.raises(ClientError, match="NoSuchKey"):
         write(s3, "first", IfMatch=OTHER)
     assert "Contents" not in s3.list_objects_v2(Bucket="data")
 
 
-def test_if_match_in_a_missing_bucket_names_the_bucket(s3: Any):
+def test_if_match_in_a_missing_bucket_names_the_bucket(s3: Any) -> None:
     """It is the bucket that is missing."""
     with pytest.raises(ClientError, match="NoSuchBucket"):
         s3.put_object(Bucket="none", Key="a", Body=b"", IfMatch=OTHER)
 
 
-def test_if_none_match_takes_an_asterisk_only(s3: Any):
+def test_if_none_match_takes_an_asterisk_only(s3: Any) -> None:
     """As S3 documents, anything else is not implemented."""
     with pytest.raises(ClientError, match="NotImplemented"):
         put(s3, "first", IfNoneMatch=OTHER)
 
 
-def test_a_delete_may_name_the_version(s3: Any):
+def test_a_delete_may_name_the_version(s3: Any) -> None:
     """Another version is refused with 412 and stays."""
     etag = put(s3, "first")
     with pytest.raises(ClientError, match="PreconditionFailed"):
@@ -101,7 +101,7 @@ def test_a_delete_may_name_the_version(s3: Any):
 
 
 @WAYS
-def test_of_many_at_once_one_wins(s3: Any, write: Any):
+def test_of_many_at_once_one_wins(s3: Any, write: Any) -> None:
     """Of 16 writers that saw the same version only one writes, round after round."""
     seen = write(s3, "0")
     for turn in range(1, 6):
@@ -112,7 +112,7 @@ def test_of_many_at_once_one_wins(s3: Any, write: Any):
         (seen,) = (attempt.result() for attempt in tries if not attempt.exception())
 
 
-def test_an_aborted_upload_is_gone(s3: Any):
+def test_an_aborted_upload_is_gone(s3: Any) -> None:
     """Its parts and its completion are refused with NoSuchUpload, and no object appears."""
     where = {"Bucket": "data", "Key": "a b/ü"}
     where["UploadId"] = s3.create_multipart_upload(**where)["UploadId"]

@@ -23,7 +23,7 @@ def control(service: Any) -> Any:
     return call
 
 
-def test_the_clock_is_frozen_advanced_sped_up_and_resumed(control: Any, service: Any):
+def test_the_clock_is_frozen_advanced_sped_up_and_resumed(control: Any, service: Any) -> None:
     start = service.clock.now()
     status, state = control("POST", "/_local/clock", {"advance": 60})
     assert (status, state["clock"]) == (200, {"now": start + 60, "frozen": True, "speed": 1.0})
@@ -32,7 +32,7 @@ def test_the_clock_is_frozen_advanced_sped_up_and_resumed(control: Any, service:
     assert control("POST", "/_local/clock", {"frozen": True})[1]["clock"]["frozen"] is True
 
 
-def test_durations_schedule_rate_and_mounting_are_set(control: Any, service: Any):
+def test_durations_schedule_rate_and_mounting_are_set(control: Any, service: Any) -> None:
     assert control("POST", "/_local/durations", {"ml_model": 300, "mount": 60})[0] == 200
     assert (service.durations.ml_model, service.durations.mount) == (300, 60)
     control("POST", "/_local/schedule", {"ready_after_polls": 3})
@@ -43,7 +43,7 @@ def test_durations_schedule_rate_and_mounting_are_set(control: Any, service: Any
     assert control("GET", "/_local")[1]["peak_requests_per_second"] == 5
 
 
-def test_faults_are_added_listed_and_cleared(control: Any, service: Any, client: Any, refused: Any):
+def test_faults_are_added_listed_and_cleared(control: Any, service: Any, client: Any, refused: Any) -> None:
     fault = {"kind": "error", "operation": "GetMLModel", "count": 9, "code": "Broken", "message": "m", "status": 418}
     state = control("POST", "/_local/faults", fault)[1]
     shown = {
@@ -59,14 +59,14 @@ def test_faults_are_added_listed_and_cleared(control: Any, service: Any, client:
     assert control("DELETE", "/_local/faults")[1]["faults"] == []
 
 
-def test_a_model_is_told_to_fail(control: Any, service: Any, client: Any, model: Any):
+def test_a_model_is_told_to_fail(control: Any, service: Any, client: Any, model: Any) -> None:
     control("POST", "/_local/failures", {"kind": "MLModel", "id": "ml-1", "message": "No luck"})
     assert control("GET", "/_local")[1]["failures"] == [{"kind": "MLModel", "id": "ml-1", "message": "No luck"}]
     model("ml-1")
     assert client.get_ml_model(MLModelId="ml-1")["Message"] == "No luck"
 
 
-def test_the_requests_received_are_told_and_forgotten(control: Any, client: Any):
+def test_the_requests_received_are_told_and_forgotten(control: Any, client: Any) -> None:
     client.describe_ml_models(Limit=3)
     [received] = control("GET", "/_local/requests")[1]
     assert (received["operation"], received["parameters"], received["status"]) == (
@@ -77,7 +77,7 @@ def test_the_requests_received_are_told_and_forgotten(control: Any, client: Any)
     assert control("DELETE", "/_local/requests")[1]["requests"] == 0
 
 
-def test_health_is_told(control: Any):
+def test_health_is_told(control: Any) -> None:
     assert control("GET", "/_local/health") == (200, {"status": "ok"})
 
 
@@ -106,13 +106,13 @@ def test_health_is_told(control: Any):
         ("POST", "/_local/faults", {"kind": "slow", "second": 3}, 400, "no member 'second'"),
     ],
 )
-def test_what_is_not_known_is_refused(method: str, path: str, body: Any, status: int, text: str, control: Any):
+def test_what_is_not_known_is_refused(method: str, path: str, body: Any, status: int, text: str, control: Any) -> None:
     given_status, answer = control(method, path, body)
     assert given_status == status
     assert text in answer["error"]
 
 
-def test_a_web_page_cannot_turn_the_levers(control: Any):
+def test_a_web_page_cannot_turn_the_levers(control: Any) -> None:
     """Browsers post plain text and forms across sites without asking; JSON they do not."""
     for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
         status, answer = control("POST", "/_local/clock", {"advance": 3}, content_type)
@@ -127,7 +127,7 @@ def test_a_web_page_cannot_turn_the_levers(control: Any):
         ("/_local/faults", b'{"kind": "slow", "seconds": 1e999}'),
     ],
 )
-def test_time_does_not_end(path: str, body: bytes, control: Any, service: Any):
+def test_time_does_not_end(path: str, body: bytes, control: Any, service: Any) -> None:
     """A jump that no number can hold, or a sleep without end, is refused."""
     before = service.clock.now()
     assert control("POST", path, body)[0] == 400

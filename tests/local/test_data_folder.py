@@ -35,7 +35,7 @@ def train(service: AmazonMLLocal, model_type: Any = "BINARY", **members: Any) ->
     """Create a data source and a model, and return the client; the clock stands still."""
     client: Any = service.client()
     service.clock.freeze()
-    spec = {"DataLocationS3": DATA, "DataSchema": schema(TARGETS[model_type])}
+    spec: Any = {"DataLocationS3": DATA, "DataSchema": schema(TARGETS[model_type])}
     client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
     client.create_ml_model(MLModelId="ml-1", MLModelType=model_type, TrainingDataSourceId="ds-1", **members)
     service.clock.advance(HOUR)
@@ -51,7 +51,7 @@ def shown(client: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("model_type", TARGETS)
-def test_entities_and_predictions_are_the_same_to_the_bit_after_a_restart(tmp_path: Path, model_type: str):
+def test_entities_and_predictions_are_the_same_to_the_bit_after_a_restart(tmp_path: Path, model_type: str) -> None:
     records = [{"x": str(x)} for x in range(-1, 62)] + [{}, {"x": "what"}]
 
     def predictions(client: Any) -> list[Any]:
@@ -73,7 +73,7 @@ def test_entities_and_predictions_are_the_same_to_the_bit_after_a_restart(tmp_pa
         ]
 
 
-def test_a_kept_model_with_every_function_of_recipes_scores_as_before(tmp_path: Path):
+def test_a_kept_model_with_every_function_of_recipes_scores_as_before(tmp_path: Path) -> None:
     attributes = [
         {"attributeName": n, "attributeType": k} for n, k in (("x", "NUMERIC"), ("t", "TEXT"), ("y", "BINARY"))
     ]
@@ -88,7 +88,7 @@ def test_a_kept_model_with_every_function_of_recipes_scores_as_before(tmp_path: 
     with kept(tmp_path, MemoryStorage({DATA: rows.encode()})) as service:
         client: Any = service.client()
         service.clock.freeze()
-        spec = {"DataLocationS3": DATA, "DataSchema": json.dumps(text)}
+        spec: Any = {"DataLocationS3": DATA, "DataSchema": json.dumps(text)}
         client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
         made = {"MLModelId": "ml-1", "MLModelType": "BINARY", "TrainingDataSourceId": "ds-1"}
         client.create_ml_model(Recipe=json.dumps(recipe), **made)
@@ -100,7 +100,7 @@ def test_a_kept_model_with_every_function_of_recipes_scores_as_before(tmp_path: 
         assert service.state.region("us-east-1").get("MLModel", "ml-1").job.result().predict(record) == before
 
 
-def test_what_was_read_can_be_trained_on_after_a_restart(tmp_path: Path):
+def test_what_was_read_can_be_trained_on_after_a_restart(tmp_path: Path) -> None:
     with kept(tmp_path) as service:
         train(service)
     with kept(tmp_path, MemoryStorage()) as service:
@@ -111,7 +111,7 @@ def test_what_was_read_can_be_trained_on_after_a_restart(tmp_path: Path):
         assert (found["Status"], found.get("Message")) == ("COMPLETED", None)
 
 
-def test_jobs_in_flight_start_again(tmp_path: Path):
+def test_jobs_in_flight_start_again(tmp_path: Path) -> None:
     ended = threading.Event()
 
     class Hanging(MemoryStorage):
@@ -130,7 +130,7 @@ def test_jobs_in_flight_start_again(tmp_path: Path):
         assert service.client().get_data_source(DataSourceId="ds-1")["Status"] == "COMPLETED"
 
 
-def test_a_failure_and_a_deletion_are_kept(tmp_path: Path):
+def test_a_failure_and_a_deletion_are_kept(tmp_path: Path) -> None:
     with kept(tmp_path, MemoryStorage()) as service:
         client = train(service)
         before = client.get_data_source(DataSourceId="ds-1")
@@ -143,7 +143,7 @@ def test_a_failure_and_a_deletion_are_kept(tmp_path: Path):
         assert service.client().get_data_source(DataSourceId="ds-1")["Status"] == "DELETED"
 
 
-def test_the_content_of_a_deleted_data_source_leaves_the_folder(tmp_path: Path):
+def test_the_content_of_a_deleted_data_source_leaves_the_folder(tmp_path: Path) -> None:
     with kept(tmp_path) as service:
         client = train(service)
         client.get_ml_model(MLModelId="ml-1")
@@ -156,7 +156,7 @@ def test_the_content_of_a_deleted_data_source_leaves_the_folder(tmp_path: Path):
         assert shown(service.client()) == before
 
 
-def test_the_clock_goes_on_where_it_was(tmp_path: Path):
+def test_the_clock_goes_on_where_it_was(tmp_path: Path) -> None:
     with kept(tmp_path) as service:
         train(service)
         before = service.clock.now()
@@ -164,12 +164,12 @@ def test_the_clock_goes_on_where_it_was(tmp_path: Path):
         assert (service.clock.frozen, service.clock.now()) == (True, before)
 
 
-def test_a_second_process_on_the_folder_is_refused(tmp_path: Path):
+def test_a_second_process_on_the_folder_is_refused(tmp_path: Path) -> None:
     with closing(DataFolder(tmp_path)), pytest.raises(DataFolderError, match="is in use by another process"):
         DataFolder(tmp_path)
 
 
-def test_a_newer_format_is_refused(tmp_path: Path):
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     DataFolder(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "amazon-ml-local.sqlite")) as database:
         database.execute(f"pragma user_version = {FORMAT + 1}")
@@ -178,25 +178,25 @@ def test_a_newer_format_is_refused(tmp_path: Path):
             DataFolder(tmp_path)
 
 
-def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path):
+def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataFolderError, match="cannot be written: (Not a directory|File exists)"):
         DataFolder(tmp_path / "file")
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "amazon-ml-local.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(DataFolderError, match="file is not a database"):
         DataFolder(tmp_path)
 
 
-def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(tmp_path: Path, refused: Any):
+def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(tmp_path: Path, refused: Any) -> None:
     with kept(tmp_path) as service:
         client = train(service)
         before = shown(client)
         pages = service._kept.folder._database.execute("pragma page_count").fetchone()[0]
         service._kept.folder._database.execute(f"pragma max_page_count = {pages}")
-        spec = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
+        spec: Any = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
         create = {"DataSourceId": "ds-2", "DataSourceName": "n" * 1024, "DataSpec": spec}
 
         def fill() -> None:
@@ -212,7 +212,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(tmp_path: Pat
         assert service.client().get_data_source(DataSourceId="after")["Status"]
 
 
-def test_a_file_that_does_not_fit_is_named_and_leaves_the_one_before(tmp_path: Path):
+def test_a_file_that_does_not_fit_is_named_and_leaves_the_one_before(tmp_path: Path) -> None:
     """The columns of a data source, on a disk that becomes full while they are written."""
     path = tmp_path / "1.arrow"
     with replaced(path) as file:
@@ -239,7 +239,7 @@ def s3_on(path: Path) -> Iterator[Any]:
         yield other_services.s3_client()
 
 
-def test_buckets_and_objects_are_kept(tmp_path: Path):
+def test_buckets_and_objects_are_kept(tmp_path: Path) -> None:
     with s3_on(tmp_path) as s3:
         for name in ("one", "two", "three"):
             s3.create_bucket(Bucket=f"bucket-{name}")
@@ -269,10 +269,11 @@ def test_buckets_and_objects_are_kept(tmp_path: Path):
         assert (large["Body"].read(), large["ETag"], large["ContentType"]) == (b"part", done["ETag"], "a/b")
 
 
-def test_reset_empties_everything_and_s3_too(tmp_path: Path):
+def test_reset_empties_everything_and_s3_too(tmp_path: Path) -> None:
     with closing(DataFolder(tmp_path)) as folder, closing(OtherServices(data_folder=folder)) as other_services:
         service = AmazonMLLocal(MemoryStorage({DATA: ROWS.encode()}), data_folder=folder)
-        client, s3 = train(service), other_services.s3_client()
+        client = train(service)
+        s3: Any = other_services.s3_client()
         s3.create_bucket(Bucket="bucket-one")
         service.faults.add("throttling", operation="Predict")
         service.durations.set(ml_model=77)
@@ -291,7 +292,7 @@ def test_reset_empties_everything_and_s3_too(tmp_path: Path):
         assert s3.list_buckets()["Buckets"] == []
 
 
-def test_an_evaluation_of_the_first_format_keeps_its_metrics(tmp_path: Path):
+def test_an_evaluation_of_the_first_format_keeps_its_metrics(tmp_path: Path) -> None:
     """It was its metrics alone, and is read as one without counts."""
     with kept(tmp_path) as service:
         client = train(service)
@@ -309,7 +310,9 @@ def test_an_evaluation_of_the_first_format_keeps_its_metrics(tmp_path: Path):
             assert service.state.region("us-east-1").get("Evaluation", "ev-1").job.result().counts is None
 
 
-def test_a_request_looks_at_what_it_concerns_however_much_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_request_looks_at_what_it_concerns_however_much_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And at what is not finished; a restart looks at all once."""
     seen: list[str] = []
     fingerprint = kept_module._fingerprint
@@ -317,7 +320,7 @@ def test_a_request_looks_at_what_it_concerns_however_much_is_kept(tmp_path: Path
     with kept(tmp_path) as service:
         client = train(service)
         for number in range(2, 100):
-            spec = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
+            spec: Any = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
             client.create_data_source_from_s3(DataSourceId=f"ds-{number}", DataSpec=spec)
         service.clock.advance(HOUR)
         client.describe_data_sources()
@@ -333,7 +336,7 @@ def test_a_request_looks_at_what_it_concerns_however_much_is_kept(tmp_path: Path
         assert seen == ["ds-8"]
 
 
-def test_gets_write_nothing_where_they_change_nothing(tmp_path: Path):
+def test_gets_write_nothing_where_they_change_nothing(tmp_path: Path) -> None:
     with kept(tmp_path) as service:
         client = train(service)
         client.get_data_source(DataSourceId="ds-1")

@@ -43,7 +43,7 @@ def create(client: Any, kind: str, **changes: Any) -> None:
 
 
 @pytest.mark.parametrize(("kind", "metadata"), [("redshift", "RedshiftMetadata"), ("rds", "RDSMetadata")])
-def test_a_model_learns_from_what_a_query_selects(kind: str, metadata: str, client: Any, service: Any):
+def test_a_model_learns_from_what_a_query_selects(kind: str, metadata: str, client: Any, service: Any) -> None:
     create(client, kind)
     client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
     service.clock.advance(3600)
@@ -58,7 +58,7 @@ def test_a_model_learns_from_what_a_query_selects(kind: str, metadata: str, clie
 
 
 @pytest.mark.parametrize("kind", ["redshift", "rds"])
-def test_a_database_that_is_not_mapped_fails_and_says_how_to_map_it(kind: str, client: Any, service: Any):
+def test_a_database_that_is_not_mapped_fails_and_says_how_to_map_it(kind: str, client: Any, service: Any) -> None:
     changes = {**(REDSHIFT if kind == "redshift" else RDS)["DatabaseInformation"], "DatabaseName": "other"}
     create(client, kind, DatabaseInformation=changes)
     service.clock.advance(3600)
@@ -68,7 +68,9 @@ def test_a_database_that_is_not_mapped_fails_and_says_how_to_map_it(kind: str, c
 
 
 @pytest.mark.parametrize("kind", ["redshift", "rds"])
-def test_the_password_appears_in_no_answer_and_no_log(kind: str, client: Any, service: Any, caplog: Any, refused: Any):
+def test_the_password_appears_in_no_answer_and_no_log(
+    kind: str, client: Any, service: Any, caplog: Any, refused: Any
+) -> None:
     caplog.set_level(logging.DEBUG, "airflow_ml_provider")
     create(client, kind)
     create(client, kind)
@@ -82,7 +84,7 @@ def test_the_password_appears_in_no_answer_and_no_log(kind: str, client: Any, se
     assert "tiny!" not in str(told)
 
 
-def test_a_bad_query_fails_with_the_databases_own_words(client: Any, service: Any):
+def test_a_bad_query_fails_with_the_databases_own_words(client: Any, service: Any) -> None:
     create(client, "redshift", SelectSqlQuery="select nothing from nowhere")
     service.clock.advance(3600)
     found = client.get_data_source(DataSourceId="ds-1")
@@ -127,7 +129,7 @@ def message(client: Any, service: Any) -> Any:
         "",
     ],
 )
-def test_a_query_can_do_nothing_but_read(query: str, message: Any, tmp_path: Path, monkeypatch: Any):
+def test_a_query_can_do_nothing_but_read(query: str, message: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """The database and its folder are as they were, whatever the query says."""
     monkeypatch.chdir(tmp_path)
     before = (tmp_path / "shop.db").read_bytes()
@@ -145,28 +147,28 @@ def test_a_query_can_do_nothing_but_read(query: str, message: Any, tmp_path: Pat
         "values (1, 0), (2, 1)",
     ],
 )
-def test_whatever_selects_rows_is_a_query(query: str, client: Any, service: Any):
+def test_whatever_selects_rows_is_a_query(query: str, client: Any, service: Any) -> None:
     """A semicolon or a comment at the end, a WITH clause or VALUES are as good as a plain SELECT."""
     create(client, "redshift", SelectSqlQuery=query)
     service.clock.advance(3600)
     assert client.get_data_source(DataSourceId="ds-1")["Status"] == "COMPLETED"
 
 
-def test_a_query_that_runs_too_long_is_ended(message: Any, monkeypatch: Any):
+def test_a_query_that_runs_too_long_is_ended(message: Any, monkeypatch: Any) -> None:
     """No query keeps a worker for ever."""
     monkeypatch.setattr(sql, "QUERY_SECONDS", 0.2)
     endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*), 1 from n"
     assert "it took longer than 0.2 seconds" in message(endless)
 
 
-def test_a_database_file_that_is_missing_is_not_made(message: Any, tmp_path: Path):
+def test_a_database_file_that_is_missing_is_not_made(message: Any, tmp_path: Path) -> None:
     """SQLite would make an empty one."""
     (tmp_path / "shop.db").unlink()
     assert "unable to open database file" in message("select 1, 0")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_cannot_be_read_safely_is_refused(client: Any):
+def test_a_database_that_cannot_be_read_safely_is_refused(client: Any) -> None:
     """What a query may do is known of SQLite and Postgres alone."""
     service = AmazonMLLocal(MemoryStorage(), databases={"shop": f"mysql+pymysql://admin:{PASSWORD}@127.0.0.1/shop"})
     service.clock.freeze()

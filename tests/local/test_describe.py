@@ -33,12 +33,12 @@ def names(page: Any) -> str:
     return "".join(item["Name"] for item in page["Results"])
 
 
-def test_a_list_is_sorted_by_creation_and_can_be_turned_round(client: Any, models: list[str]):
+def test_a_list_is_sorted_by_creation_and_can_be_turned_round(client: Any, models: list[str]) -> None:
     assert ids(client.describe_ml_models()) == models
     assert ids(client.describe_ml_models(SortOrder="dsc")) == models[::-1]
 
 
-def test_pages_follow_each_other_without_gap_or_repetition(client: Any, models: list[str]):
+def test_pages_follow_each_other_without_gap_or_repetition(client: Any, models: list[str]) -> None:
     for order in ("asc", "dsc"):
         pages = client.get_paginator("describe_ml_models").paginate(SortOrder=order, PaginationConfig={"PageSize": 3})
         found = [ids(page) for page in pages]
@@ -46,12 +46,12 @@ def test_pages_follow_each_other_without_gap_or_repetition(client: Any, models: 
         assert functools.reduce(operator.iadd, found, []) == (models if order == "asc" else models[::-1])
 
 
-def test_a_full_last_page_has_no_token(client: Any, models: list[str]):
+def test_a_full_last_page_has_no_token(client: Any, models: list[str]) -> None:
     assert "NextToken" not in client.describe_ml_models(Limit=7)
     assert "NextToken" in client.describe_ml_models(Limit=6)
 
 
-def test_what_is_made_or_deleted_between_two_pages_disturbs_neither(client: Any, models: list[str]):
+def test_what_is_made_or_deleted_between_two_pages_disturbs_neither(client: Any, models: list[str]) -> None:
     first = client.describe_ml_models(Limit=3)
     client.delete_ml_model(MLModelId="ml-1")
     client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1", MLModelName="z")
@@ -59,7 +59,7 @@ def test_what_is_made_or_deleted_between_two_pages_disturbs_neither(client: Any,
     assert ids(second) == [*models[3:], "ml-1"]
 
 
-def test_a_token_belongs_to_one_query(client: Any, models: list[str], refused: Any):
+def test_a_token_belongs_to_one_query(client: Any, models: list[str], refused: Any) -> None:
     token = client.describe_ml_models(Limit=3)["NextToken"]
     describe = client.describe_ml_models
     refused("InvalidInputException", "another filter or order", describe, NextToken=token, SortOrder="dsc")
@@ -82,11 +82,11 @@ def test_a_token_belongs_to_one_query(client: Any, models: list[str], refused: A
         ({}, "abcdefg"),
     ],
 )
-def test_each_comparator_on_a_name_which_also_orders(query: Any, expected: str, client: Any, models: list[str]):
+def test_each_comparator_on_a_name_which_also_orders(query: Any, expected: str, client: Any, models: list[str]) -> None:
     assert names(client.describe_ml_models(FilterVariable="Name", **query)) == expected
 
 
-def test_pages_of_a_filtered_list(client: Any, models: list[str]):
+def test_pages_of_a_filtered_list(client: Any, models: list[str]) -> None:
     pages = client.get_paginator("describe_ml_models").paginate(
         FilterVariable="Name", GE="b", SortOrder="dsc", PaginationConfig={"PageSize": 2}
     )
@@ -94,7 +94,7 @@ def test_pages_of_a_filtered_list(client: Any, models: list[str]):
 
 
 @pytest.mark.parametrize("form", ["epoch", "iso"])
-def test_times_are_compared_in_epoch_seconds_or_iso_8601(form: str, client: Any, models: list[str]):
+def test_times_are_compared_in_epoch_seconds_or_iso_8601(form: str, client: Any, models: list[str]) -> None:
     moment: datetime = client.get_ml_model(MLModelId="ml-4")["CreatedAt"]
     border = str(moment.timestamp() - 1) if form == "epoch" else moment.astimezone(UTC).isoformat()[:19]
     assert ids(client.describe_ml_models(FilterVariable="CreatedAt", GE=border)) == models[4:]
@@ -114,7 +114,9 @@ def test_times_are_compared_in_epoch_seconds_or_iso_8601(form: str, client: Any,
         ("RealtimeEndpointStatus", "READY", 1),
     ],
 )
-def test_each_filter_of_models(variable: str, value: str, count: int, client: Any, service: Any, models: list[str]):
+def test_each_filter_of_models(
+    variable: str, value: str, count: int, client: Any, service: Any, models: list[str]
+) -> None:
     service.clock.advance(3600)
     client.create_realtime_endpoint(MLModelId="ml-3")
     service.clock.advance(3600)
@@ -126,7 +128,7 @@ def test_each_filter_of_models(variable: str, value: str, count: int, client: An
 )
 def test_evaluations_and_batch_predictions_are_found_by_what_they_were_made_of(
     variable: str, value: str, client: Any, models: list[str]
-):
+) -> None:
     client.create_evaluation(EvaluationId="ev-1", MLModelId="ml-0", EvaluationDataSourceId="ds-2")
     client.create_batch_prediction(
         BatchPredictionId="bp-1", MLModelId="ml-0", BatchPredictionDataSourceId="ds-2", OutputUri="s3://b"
@@ -136,7 +138,7 @@ def test_evaluations_and_batch_predictions_are_found_by_what_they_were_made_of(
         assert describe(FilterVariable=variable, NE=value)["Results"] == []
 
 
-def test_data_sources_are_found_by_their_location(client: Any, models: list[str]):
+def test_data_sources_are_found_by_their_location(client: Any, models: list[str]) -> None:
     found = client.describe_data_sources(FilterVariable="DataLocationS3", Prefix="s3://bucket/")
     assert [item["DataSourceId"] for item in found["Results"]] == ["ds-2", "ds-1"]
 
@@ -153,14 +155,14 @@ def test_data_sources_are_found_by_their_location(client: Any, models: list[str]
         ({"FilterVariable": "Name", "EQ": " "}, "regular expression pattern"),
     ],
 )
-def test_a_bad_query_is_refused(query: Any, text: str, service: Any, refused: Any):
+def test_a_bad_query_is_refused(query: Any, text: str, service: Any, refused: Any) -> None:
     from botocore.config import Config
 
     client = service.client(config=Config(parameter_validation=False))
     refused("InvalidInputException", text, client.describe_ml_models, **query)
 
 
-def test_a_list_that_lags_tells_of_the_past(client: Any, service: Any, models: list[str]):
+def test_a_list_that_lags_tells_of_the_past(client: Any, service: Any, models: list[str]) -> None:
     service.clock.advance(3600)
     client.create_realtime_endpoint(MLModelId="ml-0")
     client.delete_ml_model(MLModelId="ml-1")
@@ -176,6 +178,6 @@ def test_a_list_that_lags_tells_of_the_past(client: Any, service: Any, models: l
     assert client.get_ml_model(MLModelId="ml-1")["Status"] == "DELETED"
 
 
-def test_what_is_younger_than_the_lag_is_not_listed(client: Any, service: Any, models: list[str]):
+def test_what_is_younger_than_the_lag_is_not_listed(client: Any, service: Any, models: list[str]) -> None:
     service.faults.add("lag", seconds=90)
     assert ids(client.describe_ml_models()) == models[:5]

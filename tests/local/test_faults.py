@@ -36,7 +36,7 @@ def client(service: Any) -> Any:
         ),
     ],
 )
-def test_each_error_on_order(kind: Any, code: str, status: int, text: str, client: Any, service: Any):
+def test_each_error_on_order(kind: Any, code: str, status: int, text: str, client: Any, service: Any) -> None:
     service.faults.add(kind)
     with pytest.raises(ClientError) as caught:
         client.describe_ml_models()
@@ -47,12 +47,12 @@ def test_each_error_on_order(kind: Any, code: str, status: int, text: str, clien
     client.describe_ml_models()
 
 
-def test_any_error_of_aws_can_be_ordered(client: Any, service: Any, refused: Any):
+def test_any_error_of_aws_can_be_ordered(client: Any, service: Any, refused: Any) -> None:
     service.faults.add("error", code="SlowDown", message="Reduce your request rate", status=503)
     refused("SlowDown", "Reduce your request rate", client.describe_ml_models)
 
 
-def test_a_reset_connection_is_a_connection_error_in_process_and_on_a_socket(client: Any, service: Any):
+def test_a_reset_connection_is_a_connection_error_in_process_and_on_a_socket(client: Any, service: Any) -> None:
     import boto3
 
     service.faults.add("reset")
@@ -68,21 +68,21 @@ def test_a_reset_connection_is_a_connection_error_in_process_and_on_a_socket(cli
         on_socket.describe_ml_models()
 
 
-def test_garbage_leaves_boto3_with_an_answer_without_members(client: Any, service: Any):
+def test_garbage_leaves_boto3_with_an_answer_without_members(client: Any, service: Any) -> None:
     service.faults.add("garbage")
     answer = client.describe_ml_models()
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert "Results" not in answer
 
 
-def test_a_slow_answer_takes_its_seconds_of_the_services_time(client: Any, service: Any):
+def test_a_slow_answer_takes_its_seconds_of_the_services_time(client: Any, service: Any) -> None:
     service.faults.add("slow", seconds=30)
     start = service.clock.now()
     client.describe_ml_models()
     assert service.clock.now() == start + 30
 
 
-def test_a_fault_befalls_its_operation_only_as_often_as_ordered(client: Any, service: Any, refused: Any):
+def test_a_fault_befalls_its_operation_only_as_often_as_ordered(client: Any, service: Any, refused: Any) -> None:
     service.faults.add("throttling", operation="DescribeEvaluations", count=2)
     client.describe_ml_models()
     for _ in range(2):
@@ -91,7 +91,7 @@ def test_a_fault_befalls_its_operation_only_as_often_as_ordered(client: Any, ser
     assert list(service.faults) == []
 
 
-def test_two_faults_befall_one_request_after_another(client: Any, service: Any, refused: Any):
+def test_two_faults_befall_one_request_after_another(client: Any, service: Any, refused: Any) -> None:
     service.faults.add("throttling", count=1)
     service.faults.add("server_error", count=1)
     refused("ThrottlingException", "", client.describe_ml_models)
@@ -99,7 +99,7 @@ def test_two_faults_befall_one_request_after_another(client: Any, service: Any, 
     client.describe_ml_models()
 
 
-def test_probability_draws_from_a_seeded_generator(client: Any, service: Any):
+def test_probability_draws_from_a_seeded_generator(client: Any, service: Any) -> None:
     def outcomes() -> list[bool]:
         service.faults.clear()
         service.faults.add("throttling", probability=0.5, seed=7)
@@ -115,7 +115,9 @@ def test_probability_draws_from_a_seeded_generator(client: Any, service: Any):
 
 
 @pytest.mark.parametrize(("when", "made"), [("before", 0), ("after", 1)])
-def test_a_fault_comes_before_or_after_the_effect(when: Any, made: int, client: Any, service: Any, data_source: Any):
+def test_a_fault_comes_before_or_after_the_effect(
+    when: Any, made: int, client: Any, service: Any, data_source: Any
+) -> None:
     service.faults.add("server_error", operation="CreateDataSourceFromS3", count=1, when=when)
     with pytest.raises(ClientError, match="InternalServerException"):
         service.client(config=ONCE).create_data_source_from_s3(
@@ -140,12 +142,12 @@ SCHEMA = '{"version": "1.0", "dataFormat": "CSV", "attributes": [{"attributeName
         ({"kind": "lag"}, "lag needs seconds"),
     ],
 )
-def test_an_order_that_cannot_be_met_is_refused(order: Any, text: str, service: Any):
+def test_an_order_that_cannot_be_met_is_refused(order: Any, text: str, service: Any) -> None:
     with pytest.raises(ValueError, match=text):
         service.faults.add(**order)
 
 
-def test_the_requests_received_tell_what_was_asked_and_answered(client: Any, service: Any, refused: Any):
+def test_the_requests_received_tell_what_was_asked_and_answered(client: Any, service: Any, refused: Any) -> None:
     refused("ResourceNotFoundException", "", client.get_ml_model, MLModelId="ml-1")
     client.describe_ml_models(Limit=5)
     first, second = service.requests

@@ -77,7 +77,11 @@ class Hostile:
     def data_source(self, entity_id: str) -> dict[str, Any]:
         """Return a CreateDataSourceFromS3 with a strange schema or rearrangement."""
         plain = json.loads(schema("sign"))
-        spec = {"DataLocationS3": DATA, "DataSchema": json.dumps(plain), "DataRearrangement": json.dumps(REARRANGEMENT)}
+        spec: Any = {
+            "DataLocationS3": DATA,
+            "DataSchema": json.dumps(plain),
+            "DataRearrangement": json.dumps(REARRANGEMENT),
+        }
         member = self.random.choice(["DataSchema", "DataRearrangement"])
         spec[member] = self.text(plain if member == "DataSchema" else REARRANGEMENT)
         return {"DataSourceId": entity_id, "DataSpec": spec, "ComputeStatistics": True}
@@ -151,7 +155,7 @@ def _messages(client: Any) -> list[str]:
 @pytest.mark.parametrize("seed", range(3))
 def test_strange_schemas_rearrangements_and_recipes_fail_with_their_reason(
     seed: int, post: Any, data_source: Any, client: Any, service: Any
-):
+) -> None:
     """Refused at once, or FAILED with a message for whoever wrote them; nothing ends in "has a defect"."""
     hostile = Hostile(seed)
     data_source("ds-1")
@@ -164,7 +168,7 @@ def test_strange_schemas_rearrangements_and_recipes_fail_with_their_reason(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_strange_members_records_and_bodies_are_answered(seed: int, post: Any):
+def test_strange_members_records_and_bodies_are_answered(seed: int, post: Any) -> None:
     """With 200 or 4xx."""
     hostile = Hostile(seed)
     predict = {"MLModelId": "ml-1", "Record": {"x": "1", "third": "low"}, "PredictEndpoint": "http://localhost"}
@@ -175,7 +179,7 @@ def test_strange_members_records_and_bodies_are_answered(seed: int, post: Any):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_strange_levers_are_answered(seed: int, post: Any, service: Any):
+def test_strange_levers_are_answered(seed: int, post: Any, service: Any) -> None:
     """With 200 or 4xx, and what they leave behind can be read."""
     hostile = Hostile(seed)
     for _ in range(ROUNDS):
@@ -196,7 +200,7 @@ def test_strange_levers_are_answered(seed: int, post: Any, service: Any):
 )
 def test_half_a_character_is_refused_by_where_it_stands(
     operation: str, members: Any, place: str, client: Any, endpoint: Any, refused: Any
-):
+) -> None:
     """JSON can write a lone surrogate, which no file and no digest can take."""
     url = {"PredictEndpoint": endpoint("ml-1")} if operation == "predict" else {}
     call = getattr(client, operation)
@@ -221,12 +225,12 @@ def test_half_a_character_is_refused_by_where_it_stands(
 )
 def test_half_a_character_in_a_document_is_refused_by_where_it_stands(
     member: str, text: str, place: str, data_source: Any, refused: Any
-):
+) -> None:
     """In the seed of a split or the name of an attribute, JSON within JSON."""
     refused("InvalidInputException", place, data_source, **{member: text})
 
 
-def test_half_a_character_in_a_recipe_in_s3_fails_the_model(client: Any, service: Any, data_source: Any):
+def test_half_a_character_in_a_recipe_in_s3_fails_the_model(client: Any, service: Any, data_source: Any) -> None:
     """It is not read before the model is trained."""
     recipe = {**RECIPE, "groups": {"\ud800": "group('x')"}}
     service.storage.write("s3://bucket/recipe.json", json.dumps(recipe).encode())

@@ -97,7 +97,7 @@ def untouched(service: Any, url: str) -> Iterator[None]:
     ids=str,
 )
 @pytest.mark.usefixtures("untouched")
-def test_no_route_answers_a_page_of_another_origin(foreign: dict[str, str], send: Any):
+def test_no_route_answers_a_page_of_another_origin(foreign: dict[str, str], send: Any) -> None:
     """403 with what to do, nothing done, and no header by which a browser lets the page read the answer."""
     host = {"host": foreign["Host"]} if "Host" in foreign else {}
     headers = {name: value for name, value in foreign.items() if name != "Host"}
@@ -118,7 +118,7 @@ def test_no_route_answers_a_page_of_another_origin(foreign: dict[str, str], send
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("untouched")
-def test_a_host_that_somebody_else_may_own_is_refused(host: str, send: Any):
+def test_a_host_that_somebody_else_may_own_is_refused(host: str, send: Any) -> None:
     """By DNS rebinding a page calls this machine by a name of its own, and is of the same origin then."""
     status, answer = send("GET", "/_local/requests", host=host)
     assert status == 403
@@ -133,12 +133,12 @@ def test_a_host_that_somebody_else_may_own_is_refused(host: str, send: Any):
         "ml.example", "ML.example:8080", "a.inside.example", "192.168.7.7:5012",
     ],
 )  # fmt: skip
-def test_a_host_of_loopback_or_one_that_is_named_may_be_called(host: str, send: Any):
+def test_a_host_of_loopback_or_one_that_is_named_may_be_called(host: str, send: Any) -> None:
     """The port does not matter: it may be forwarded."""
     assert send("GET", "/_local/health", host=host)[0] == 200
 
 
-def test_a_host_is_needed_and_one_is_enough(send: Any):
+def test_a_host_is_needed_and_one_is_enough(send: Any) -> None:
     """HTTP/1.0 needs no Host, browsers send one; of two nobody knows which counts. What a proxy adds does not count."""
     assert send("GET", "/_local", host=None)[0] == 403
     assert send("GET", "/_local", host=None, version="1.0")[0] == 403
@@ -160,12 +160,12 @@ def test_a_host_is_needed_and_one_is_enough(send: Any):
         ("http://localhost:5012/", "localhost:5012", 200),
     ],
 )
-def test_the_host_in_the_target_counts_too(target: str, host: str, status: int, send: Any):
+def test_the_host_in_the_target_counts_too(target: str, host: str, status: int, send: Any) -> None:
     """As a proxy's clients write it, boto 2 among them, which names AWS's own host."""
     assert send("POST", target, ML, "{}", host=host)[0] == status
 
 
-def test_the_services_own_pages_may_call_it(send: Any, url: str):
+def test_the_services_own_pages_may_call_it(send: Any, url: str) -> None:
     """What it serves itself is of its own origin."""
     own = {"Origin": url, "Sec-Fetch-Site": "same-origin"}
     assert send("GET", "/_local", own)[0] == 200
@@ -184,16 +184,18 @@ def test_the_services_own_pages_may_call_it(send: Any, url: str):
         ("GET", "/moto-api/", 403),
     ],
 )
-def test_a_link_opens_a_page_of_the_service_and_does_nothing_else(method: str, path: str, status: int, send: Any):
+def test_a_link_opens_a_page_of_the_service_and_does_nothing_else(
+    method: str, path: str, status: int, send: Any
+) -> None:
     """A page that links to one cannot read what opens in the tab."""
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert send(method, path, link)[0] == status
 
 
-def test_no_cors_headers_leave_even_where_a_bucket_has_rules(url: str):
+def test_no_cors_headers_leave_even_where_a_bucket_has_rules(url: str) -> None:
     """S3's own CORS rules open a bucket on AWS; here they are kept and have no effect."""
     s3 = boto3.client("s3", "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
-    rule = {"AllowedMethods": ["GET", "PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
+    rule: Any = {"AllowedMethods": ["GET", "PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
     s3.put_bucket_cors(Bucket="data", CORSConfiguration={"CORSRules": [rule]})
     assert s3.get_bucket_cors(Bucket="data")["CORSRules"] == [rule]
     found = s3.get_object(Bucket="data", Key="train.csv")
@@ -201,7 +203,7 @@ def test_no_cors_headers_leave_even_where_a_bucket_has_rules(url: str):
 
 
 @pytest.mark.parametrize("path", ["/moto-api", "/moto-api/", "/moto-api/data.json", "/moto-api/lib.js", "/moto%2Dapi/"])
-def test_motos_own_pages_are_not_served(path: str, send: Any):
+def test_motos_own_pages_are_not_served(path: str, send: Any) -> None:
     """They need scripts of other hosts. moto's API beside them works."""
     status, answer = send("GET", path)
     assert status == 404
@@ -209,7 +211,7 @@ def test_motos_own_pages_are_not_served(path: str, send: Any):
     assert send("GET", "/moto-api/config")[0] == 201
 
 
-def test_clients_read_why_they_are_refused(url: str):
+def test_clients_read_why_they_are_refused(url: str) -> None:
     """In JSON for Amazon ML, in XML for S3."""
     from botocore.exceptions import ClientError
 

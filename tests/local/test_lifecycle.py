@@ -13,7 +13,7 @@ from amazon_ml_local.learning import training
 from tests.helpers.three_targets import DATA, schema
 
 
-def test_a_status_moves_from_pending_over_inprogress_to_completed(client: Any, service: Any, data_source: Any):
+def test_a_status_moves_from_pending_over_inprogress_to_completed(client: Any, service: Any, data_source: Any) -> None:
     service.durations.set(data_source=10)
     data_source("ds-1")
     seen = []
@@ -28,7 +28,7 @@ def test_a_status_moves_from_pending_over_inprogress_to_completed(client: Any, s
     ]
 
 
-def test_times_are_those_of_the_schedule_however_late_one_looks(client: Any, service: Any, data_source: Any):
+def test_times_are_those_of_the_schedule_however_late_one_looks(client: Any, service: Any, data_source: Any) -> None:
     service.durations.set(data_source=10)
     data_source("ds-1")
     service.clock.advance(5000)
@@ -38,7 +38,7 @@ def test_times_are_those_of_the_schedule_however_late_one_looks(client: Any, ser
     assert found["ComputeTime"] == 8000
 
 
-def test_a_model_waits_as_pending_while_its_data_source_is_computed(client: Any, service: Any, model: Any):
+def test_a_model_waits_as_pending_while_its_data_source_is_computed(client: Any, service: Any, model: Any) -> None:
     service.durations.set(data_source=100, ml_model=10)
     model("ml-1", wait=False)
     service.clock.advance(99)
@@ -49,7 +49,7 @@ def test_a_model_waits_as_pending_while_its_data_source_is_computed(client: Any,
     assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
 
 
-def test_an_evaluation_waits_for_its_model_and_its_data_source(client: Any, service: Any, model: Any):
+def test_an_evaluation_waits_for_its_model_and_its_data_source(client: Any, service: Any, model: Any) -> None:
     service.durations.set(data_source=100, ml_model=10, evaluation=5)
     model("ml-1", wait=False)
     client.create_evaluation(EvaluationId="ev-1", MLModelId="ml-1", EvaluationDataSourceId="ds-of-ml-1")
@@ -59,7 +59,7 @@ def test_an_evaluation_waits_for_its_model_and_its_data_source(client: Any, serv
     assert client.get_evaluation(EvaluationId="ev-1")["Status"] == "COMPLETED"
 
 
-def test_what_depends_on_a_failure_fails_and_names_it(client: Any, service: Any, data_source: Any):
+def test_what_depends_on_a_failure_fails_and_names_it(client: Any, service: Any, data_source: Any) -> None:
     data_source("ds-1", DataLocationS3="s3://bucket/nothing-here.csv")
     client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
     service.clock.advance(3600)
@@ -74,7 +74,7 @@ def test_what_depends_on_a_failure_fails_and_names_it(client: Any, service: Any,
 @pytest.mark.parametrize("before", [True, False])
 def test_an_entity_can_be_told_to_fail_before_and_after_its_creation(
     before: bool, client: Any, service: Any, model: Any
-):
+) -> None:
     if before:
         service.fail("MLModel", "ml-1", message="No luck")
     model("ml-1", wait=False)
@@ -86,12 +86,14 @@ def test_an_entity_can_be_told_to_fail_before_and_after_its_creation(
     assert (found["Status"], found["Message"]) == ("FAILED", "No luck")
 
 
-def test_only_kinds_that_the_service_has_can_be_told_to_fail(service: Any):
+def test_only_kinds_that_the_service_has_can_be_told_to_fail(service: Any) -> None:
     with pytest.raises(ValueError, match="no kind 'Model'; there are DataSource, MLModel, "):
         service.fail("Model", "ml-1")
 
 
-def test_entities_end_at_the_nth_get_where_polls_count_and_so_do_their_inputs(client: Any, service: Any, model: Any):
+def test_entities_end_at_the_nth_get_where_polls_count_and_so_do_their_inputs(
+    client: Any, service: Any, model: Any
+) -> None:
     service.ready_after_polls(3)
     model("ml-1", wait=False)
     service.clock.advance(10_000)
@@ -117,12 +119,12 @@ class HeldStorage(MemoryStorage):
         return super().list(uri)
 
 
-def test_a_running_clock_shows_work_as_inprogress_until_it_is_done():
+def test_a_running_clock_shows_work_as_inprogress_until_it_is_done() -> None:
     """A status never runs ahead of the real work: the result is there when COMPLETED is told."""
     storage = HeldStorage()
     service = AmazonMLLocal(storage)
     client = service.client()
-    spec = {"DataLocationS3": DATA, "DataSchema": json.dumps(ONE_COLUMN)}
+    spec: Any = {"DataLocationS3": DATA, "DataSchema": json.dumps(ONE_COLUMN)}
     client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
     service.clock.advance(3600)
     assert client.get_data_source(DataSourceId="ds-1")["Status"] == "INPROGRESS"
@@ -142,7 +144,7 @@ ONE_COLUMN = {
 }
 
 
-def test_what_was_begun_with_a_data_source_goes_on_when_that_is_deleted(client: Any, service: Any, model: Any):
+def test_what_was_begun_with_a_data_source_goes_on_when_that_is_deleted(client: Any, service: Any, model: Any) -> None:
     """AWS's behaviour is not known."""
     model("ml-1", wait=False)
     client.delete_data_source(DataSourceId="ds-of-ml-1")
@@ -151,7 +153,7 @@ def test_what_was_begun_with_a_data_source_goes_on_when_that_is_deleted(client: 
     assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
 
 
-def test_the_same_create_twice_is_one_entity(client: Any, service: Any, data_source: Any):
+def test_the_same_create_twice_is_one_entity(client: Any, service: Any, data_source: Any) -> None:
     data_source("ds-1")
     service.clock.advance(3600)
     data_source("ds-1")
@@ -159,7 +161,7 @@ def test_the_same_create_twice_is_one_entity(client: Any, service: Any, data_sou
     assert len(client.describe_data_sources()["Results"]) == 1
 
 
-def test_another_create_under_the_same_id_is_refused(client: Any, model: Any, data_source: Any, refused: Any):
+def test_another_create_under_the_same_id_is_refused(client: Any, model: Any, data_source: Any, refused: Any) -> None:
     model("one")
     data_source("one")
     client.create_evaluation(EvaluationId="one", MLModelId="one", EvaluationDataSourceId="one")
@@ -193,7 +195,7 @@ def test_another_create_under_the_same_id_is_refused(client: Any, model: Any, da
     )
 
 
-def test_an_id_is_free_again_after_delete(client: Any, model: Any, service: Any):
+def test_an_id_is_free_again_after_delete(client: Any, model: Any, service: Any) -> None:
     """AWS's answer is not known; a Dag that makes and deletes the same id runs twice here."""
     model("ml-1")
     client.delete_ml_model(MLModelId="ml-1")
@@ -217,11 +219,11 @@ def test_an_id_is_free_again_after_delete(client: Any, model: Any, service: Any)
 )
 def test_a_model_that_cannot_be_is_refused(
     members: dict[str, Any], text: str, client: Any, service: Any, data_source: Any, refused: Any
-):
+) -> None:
     for entity_id in ("ds-1", "deleted"):
         data_source(entity_id)
     data_source("failed", DataLocationS3="s3://bucket/nothing-here.csv")
-    spec = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
+    spec: Any = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
     client.create_data_source_from_s3(DataSourceId="without", DataSpec=spec)
     client.delete_data_source(DataSourceId="deleted")
     service.clock.advance(3600)
@@ -239,13 +241,13 @@ def test_a_model_that_cannot_be_is_refused(
         ({"DataSchema": schema("sign"), "DataRearrangement": '{"splitting": {"percentBegin": 50}, "x": 1'}, "earrange"),
     ],
 )
-def test_a_data_source_that_cannot_be_is_refused(spec: dict[str, Any], text: str, client: Any, refused: Any):
+def test_a_data_source_that_cannot_be_is_refused(spec: dict[str, Any], text: str, client: Any, refused: Any) -> None:
     parameters = {"DataSourceId": "ds-1", "DataSpec": {"DataLocationS3": DATA, **spec}}
     refused("InvalidInputException", text, client.create_data_source_from_s3, **parameters)
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/a:b", "s3://bucket/a//b", "s3://bucket/a/./b", "s3://bucket/a/../b"])
-def test_an_output_uri_has_none_of_the_forbidden_parts(uri: str, client: Any, model: Any, refused: Any):
+def test_an_output_uri_has_none_of_the_forbidden_parts(uri: str, client: Any, model: Any, refused: Any) -> None:
     model("ml-1", wait=False)
     parameters = {"MLModelId": "ml-1", "BatchPredictionDataSourceId": "ds-of-ml-1", "OutputUri": uri}
     refused(
@@ -253,17 +255,17 @@ def test_an_output_uri_has_none_of_the_forbidden_parts(uri: str, client: Any, mo
     )
 
 
-def test_each_region_has_entities_of_its_own(client: Any, service: Any, model: Any, refused: Any):
+def test_each_region_has_entities_of_its_own(client: Any, service: Any, model: Any, refused: Any) -> None:
     model("ml-1")
     elsewhere = service.client(region_name="eu-west-1")
     refused("ResourceNotFoundException", "No MLModel with id ml-1 exists", elsewhere.get_ml_model, MLModelId="ml-1")
     assert elsewhere.describe_ml_models()["Results"] == []
 
 
-def test_schema_and_recipe_can_lie_in_s3(client: Any, service: Any):
+def test_schema_and_recipe_can_lie_in_s3(client: Any, service: Any) -> None:
     service.storage.write("s3://bucket/data.schema", schema("sign").encode())
     service.storage.write("s3://bucket/recipe.json", b'{"groups": {}, "assignments": {}, "outputs": ["ALL_NUMERIC"]}')
-    spec = {"DataLocationS3": DATA, "DataSchemaLocationS3": "s3://bucket/data.schema"}
+    spec: Any = {"DataLocationS3": DATA, "DataSchemaLocationS3": "s3://bucket/data.schema"}
     client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
     client.create_ml_model(
         MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1", RecipeUri="s3://bucket/recipe.json"
@@ -273,7 +275,7 @@ def test_schema_and_recipe_can_lie_in_s3(client: Any, service: Any):
     assert "ALL_NUMERIC" in client.get_ml_model(MLModelId="ml-1", Verbose=True)["Recipe"]
 
 
-def test_many_models_of_the_same_data_are_trained_once(client: Any, service: Any, model: Any, monkeypatch: Any):
+def test_many_models_of_the_same_data_are_trained_once(client: Any, service: Any, model: Any, monkeypatch: Any) -> None:
     trainings = []
     train = training.train
     monkeypatch.setattr(training, "train", lambda *given: trainings.append(given) or train(*given))

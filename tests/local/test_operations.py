@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import boto3
+import botocore.config
 import pytest
 from botocore.exceptions import ClientError
 
@@ -12,7 +12,7 @@ from amazon_ml_local.operations import OPERATIONS
 from amazon_ml_local.protocol import service_model
 
 if TYPE_CHECKING:
-    from botocore.model import OperationModel, Shape
+    from botocore.model import OperationModel
 
 MODEL = service_model()
 KINDS = ("DataSource", "MLModel", "Evaluation", "BatchPrediction")
@@ -31,7 +31,7 @@ SAMPLES: dict[str, Any] = {
 }
 
 
-def sample(shape: Shape) -> Any:
+def sample(shape: Any) -> Any:
     """A value that keeps every constraint of ``shape``, with its required members only."""
     if shape.name in SAMPLES:
         return SAMPLES[shape.name]
@@ -48,15 +48,15 @@ def call(client: Any, operation: OperationModel, **parameters: Any) -> Any:
     return client._make_api_call(operation.name, parameters)
 
 
-def test_every_operation_of_the_service_model_is_served():
+def test_every_operation_of_the_service_model_is_served() -> None:
     assert set(OPERATIONS) == set(MODEL.operation_names)
 
 
 @pytest.mark.parametrize(
     "name", [name for name in MODEL.operation_names if MODEL.operation_model(name).input_shape.required_members]
 )
-def test_required_members_that_are_missing_are_all_named_in_one_message(name: str, service: Any):
-    client = service.client(config=boto3.session.Config(parameter_validation=False))
+def test_required_members_that_are_missing_are_all_named_in_one_message(name: str, service: Any) -> None:
+    client = service.client(config=botocore.config.Config(parameter_validation=False))
     operation = MODEL.operation_model(name)
     with pytest.raises(ClientError) as caught:
         call(client, operation)
@@ -68,7 +68,7 @@ def test_required_members_that_are_missing_are_all_named_in_one_message(name: st
 
 
 @pytest.mark.parametrize("name", NEEDS_AN_ENTITY)
-def test_an_unknown_id_is_answered_in_the_words_of_the_service(name: str, client: Any, refused: Any):
+def test_an_unknown_id_is_answered_in_the_words_of_the_service(name: str, client: Any, refused: Any) -> None:
     operation = MODEL.operation_model(name)
     parameters = sample(operation.input_shape)
     kind = parameters.get("ResourceType") or next(kind for kind in KINDS if f"{kind}Id" in parameters)
@@ -78,7 +78,7 @@ def test_an_unknown_id_is_answered_in_the_words_of_the_service(name: str, client
 
 
 @pytest.mark.parametrize("name", NEEDS_AN_ENTITY)
-def test_an_error_carries_no_integer_code_which_the_javascript_sdk_takes_for_its_name(name: str, client: Any):
+def test_an_error_carries_no_integer_code_which_the_javascript_sdk_takes_for_its_name(name: str, client: Any) -> None:
     operation = MODEL.operation_model(name)
     with pytest.raises(ClientError) as caught:
         call(client, operation, **sample(operation.input_shape))
@@ -86,7 +86,7 @@ def test_an_error_carries_no_integer_code_which_the_javascript_sdk_takes_for_its
     assert caught.value.response["ResponseMetadata"]["RequestId"]
 
 
-def test_get_tells_of_a_data_source_what_was_created(client: Any, service: Any, data_source: Any):
+def test_get_tells_of_a_data_source_what_was_created(client: Any, service: Any, data_source: Any) -> None:
     data_source("ds-1", DataRearrangement='{"splitting": {"percentBegin": 0, "percentEnd": 50}}')
     service.clock.advance(3600)
     found = client.get_data_source(DataSourceId="ds-1", Verbose=True)
@@ -100,7 +100,7 @@ def test_get_tells_of_a_data_source_what_was_created(client: Any, service: Any, 
     assert "DataSourceSchema" not in client.get_data_source(DataSourceId="ds-1")
 
 
-def test_get_tells_of_a_model_what_was_created_and_trained(client: Any, model: Any):
+def test_get_tells_of_a_model_what_was_created_and_trained(client: Any, model: Any) -> None:
     model("ml-1", MLModelName="first", Parameters={"sgd.maxPasses": "20"})
     found = client.get_ml_model(MLModelId="ml-1", Verbose=True)
     assert (found["Status"], found["Name"], found["MLModelType"]) == ("COMPLETED", "first", "BINARY")
@@ -122,7 +122,7 @@ def test_get_tells_of_a_model_what_was_created_and_trained(client: Any, model: A
 )
 def test_an_evaluation_gives_the_metric_of_the_models_type(
     model_type: str, metric: str, client: Any, service: Any, model: Any
-):
+) -> None:
     model("ml-1", model_type)
     client.create_evaluation(EvaluationId="ev-1", MLModelId="ml-1", EvaluationDataSourceId="ds-of-ml-1")
     service.clock.advance(3600)
@@ -133,7 +133,7 @@ def test_an_evaluation_gives_the_metric_of_the_models_type(
     assert float(found["PerformanceMetrics"]["Properties"][metric]) >= 0
 
 
-def test_a_batch_prediction_counts_its_records_and_writes_its_results(client: Any, service: Any, model: Any):
+def test_a_batch_prediction_counts_its_records_and_writes_its_results(client: Any, service: Any, model: Any) -> None:
     model("ml-1")
     client.create_batch_prediction(
         BatchPredictionId="bp-1",
@@ -153,7 +153,9 @@ def test_a_batch_prediction_counts_its_records_and_writes_its_results(client: An
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_update_changes_the_name_and_the_time_of_the_last_update(kind: str, client: Any, service: Any, entities: Any):
+def test_update_changes_the_name_and_the_time_of_the_last_update(
+    kind: str, client: Any, service: Any, entities: Any
+) -> None:
     update, get = (OPERATION[verb](client, kind) for verb in ("update", "get"))
     before = get(**{f"{kind}Id": "one"})
     service.clock.advance(10)
@@ -165,7 +167,7 @@ def test_update_changes_the_name_and_the_time_of_the_last_update(kind: str, clie
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_get_after_delete_says_deleted_and_describe_lists_it_still(kind: str, client: Any, entities: Any):
+def test_get_after_delete_says_deleted_and_describe_lists_it_still(kind: str, client: Any, entities: Any) -> None:
     delete, get, describe = (OPERATION[verb](client, kind) for verb in ("delete", "get", "describe"))
     assert delete(**{f"{kind}Id": "one"})[f"{kind}Id"] == "one"
     assert get(**{f"{kind}Id": "one"})["Status"] == "DELETED"
@@ -174,7 +176,7 @@ def test_get_after_delete_says_deleted_and_describe_lists_it_still(kind: str, cl
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_deleted_cannot_be_updated_or_tagged(kind: str, client: Any, entities: Any, refused: Any):
+def test_what_is_deleted_cannot_be_updated_or_tagged(kind: str, client: Any, entities: Any, refused: Any) -> None:
     OPERATION["delete"](client, kind)(**{f"{kind}Id": "one"})
     update = OPERATION["update"](client, kind)
     refused("InvalidInputException", f"{kind} one is DELETED", update, **{f"{kind}Id": "one", f"{kind}Name": "n"})
@@ -188,7 +190,7 @@ OPERATION: dict[str, Any] = {
     )
     for verb in ("update", "get", "delete", "describe")
 }
-METHODS = {
+METHODS: dict[str, Any] = {
     "DataSource": "data_source",
     "MLModel": "ml_model",
     "Evaluation": "evaluation",

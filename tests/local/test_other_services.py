@@ -40,11 +40,11 @@ def beside() -> Iterator[tuple[AmazonMLLocal, str]]:
     other_services.close()
 
 
-def test_a_whole_round_through_s3_on_the_same_port(beside: Any, connect: Any):
+def test_a_whole_round_through_s3_on_the_same_port(beside: Any, connect: Any) -> None:
     service, url = beside
     s3, ml = connect(url, "s3"), connect(url, "machinelearning")
     s3.put_object(Bucket="data", Key="the schema ä.json", Body=schema("sign").encode())
-    spec = {"DataLocationS3": "s3://data/train.csv", "DataSchemaLocationS3": "s3://data/the schema ä.json"}
+    spec: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchemaLocationS3": "s3://data/the schema ä.json"}
     ml.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
     ml.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
     ml.create_batch_prediction(
@@ -58,20 +58,21 @@ def test_a_whole_round_through_s3_on_the_same_port(beside: Any, connect: Any):
     assert gzip.decompress(result).startswith(b"trueLabel,bestAnswer,score\n")
 
 
-def test_sts_answers_on_the_same_port(beside: Any, connect: Any):
+def test_sts_answers_on_the_same_port(beside: Any, connect: Any) -> None:
     assert connect(beside[1], "sts").get_caller_identity()["Account"] == "123456789012"
 
 
-def test_a_head_of_an_object_tells_its_length_without_a_body(beside: Any, connect: Any):
+def test_a_head_of_an_object_tells_its_length_without_a_body(beside: Any, connect: Any) -> None:
     s3 = connect(beside[1], "s3")
     assert s3.head_object(Bucket="data", Key="train.csv")["ContentLength"] == len(ROWS)
     assert s3.get_object(Bucket="data", Key="train.csv")["Body"].read() == ROWS.encode()
 
 
-def test_what_is_in_moto_ends_with_the_service(connect: Any):
+def test_what_is_in_moto_ends_with_the_service(connect: Any) -> None:
     for _ in range(2):
         other_services = OtherServices(None, ["only-now"])
-        assert [bucket["Name"] for bucket in other_services.s3_client().list_buckets()["Buckets"]] == ["only-now"]
+        s3: Any = other_services.s3_client()
+        assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["only-now"]
         other_services.close()
 
 
@@ -95,7 +96,7 @@ def without_moto(monkeypatch: Any) -> None:
 @pytest.mark.usefixtures("without_moto")
 def test_without_moto_an_error_in_the_shape_of_aws_says_what_to_install(
     name: str, operation: str, parameters: Any, beside: Any, connect: Any
-):
+) -> None:
     from botocore.exceptions import ClientError
 
     with pytest.raises(ClientError, match=r"pip install 'amazon-ml-local\[s3\]'") as caught:
@@ -104,10 +105,10 @@ def test_without_moto_an_error_in_the_shape_of_aws_says_what_to_install(
 
 
 @pytest.mark.usefixtures("without_moto")
-def test_without_moto_a_data_source_fails_and_says_what_to_do(beside: Any, connect: Any):
+def test_without_moto_a_data_source_fails_and_says_what_to_do(beside: Any, connect: Any) -> None:
     service, url = beside
     ml = connect(url, "machinelearning")
-    spec = {"DataLocationS3": "s3://data/train.csv", "DataSchema": schema("sign")}
+    spec: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchema": schema("sign")}
     ml.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
     service.clock.advance(3600)
     found = ml.get_data_source(DataSourceId="ds-1")
@@ -117,7 +118,7 @@ def test_without_moto_a_data_source_fails_and_says_what_to_do(beside: Any, conne
     assert "--s3-endpoint-url" in found["Message"]
 
 
-def test_data_comes_from_an_s3_elsewhere(beside: Any, connect: Any, monkeypatch: Any):
+def test_data_comes_from_an_s3_elsewhere(beside: Any, connect: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     elsewhere = beside[1]
@@ -126,7 +127,7 @@ def test_data_comes_from_an_s3_elsewhere(beside: Any, connect: Any, monkeypatch:
     service.clock.freeze()
     with Server(Application(service, other_services).handle) as server:
         ml = connect(server.url, "machinelearning")
-        spec = {"DataLocationS3": "s3://more/train.csv", "DataSchema": schema("sign")}
+        spec: Any = {"DataLocationS3": "s3://more/train.csv", "DataSchema": schema("sign")}
         ml.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
         service.clock.advance(3600)
         assert ml.get_data_source(DataSourceId="ds-1")["Status"] == "COMPLETED"
@@ -135,7 +136,7 @@ def test_data_comes_from_an_s3_elsewhere(beside: Any, connect: Any, monkeypatch:
     assert connect(elsewhere, "s3").list_objects_v2(Bucket="more")["KeyCount"] == 1
 
 
-def test_a_failing_neighbour_shows_no_traceback(beside: Any, monkeypatch: Any):
+def test_a_failing_neighbour_shows_no_traceback(beside: Any, monkeypatch: Any) -> None:
     import urllib.error
     import urllib.request
 

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from html import unescape
@@ -69,7 +70,7 @@ def words(page: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
-def test_the_root_shows_what_there_is(browse: Any, service: AmazonMLLocal, client: Any, endpoint: Any):
+def test_the_root_shows_what_there_is(browse: Any, service: AmazonMLLocal, client: Any, endpoint: Any) -> None:
     """Entities and endpoints with status and age, levers, faults, orders to fail, the latest requests."""
     endpoint("ml-1")
     client.update_ml_model(MLModelId="ml-1", MLModelName="my model")
@@ -90,7 +91,7 @@ def test_the_root_shows_what_there_is(browse: Any, service: AmazonMLLocal, clien
         assert wanted in text
 
 
-def test_the_urls_of_endpoints_lead_browsers_to_the_root_and_its_models(browse: Any, url: str, endpoint: Any):
+def test_the_urls_of_endpoints_lead_browsers_to_the_root_and_its_models(browse: Any, url: str, endpoint: Any) -> None:
     """EndpointUrl has no path, as AWS's has none: a browser gets the page there, with a link to the model's."""
     endpoint("ml-1")
     ml = boto3.client(
@@ -103,7 +104,7 @@ def test_the_urls_of_endpoints_lead_browsers_to_the_root_and_its_models(browse: 
 
 
 @pytest.mark.parametrize("signed", ["/?X-Amz-Signature=00", "/?Signature=00"])
-def test_s3_clients_get_their_buckets_from_the_root(browse: Any, url: str, signed: str):
+def test_s3_clients_get_their_buckets_from_the_root(browse: Any, url: str, signed: str) -> None:
     """By the SDK, by a URL that was signed, or without a wish for HTML."""
     s3 = boto3.client("s3", "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
     s3.create_bucket(Bucket="data")
@@ -112,7 +113,7 @@ def test_s3_clients_get_their_buckets_from_the_root(browse: Any, url: str, signe
     assert "<html" not in browse(signed)[2]
 
 
-def test_a_model_has_its_recipe_parameters_schema_endpoint_and_log(browse: Any, client: Any, endpoint: Any):
+def test_a_model_has_its_recipe_parameters_schema_endpoint_and_log(browse: Any, client: Any, endpoint: Any) -> None:
     endpoint("ml-1")
     client.add_tags(ResourceId="ml-1", ResourceType="MLModel", Tags=[{"Key": "who", "Value": "me"}])
     text = words(browse("/_local/MLModel/ml-1")[2])
@@ -122,7 +123,9 @@ def test_a_model_has_its_recipe_parameters_schema_endpoint_and_log(browse: Any, 
 
 
 @pytest.mark.parametrize("kind", ["DataSource", "BatchPrediction"])
-def test_the_other_kinds_have_pages_too(browse: Any, service: AmazonMLLocal, client: Any, model: Any, kind: str):
+def test_the_other_kinds_have_pages_too(
+    browse: Any, service: AmazonMLLocal, client: Any, model: Any, kind: str
+) -> None:
     model("ml-1")
     client.create_batch_prediction(
         BatchPredictionId="ds-of-ml-1", MLModelId="ml-1", BatchPredictionDataSourceId="ds-of-ml-1", OutputUri="s3://b/o"
@@ -134,7 +137,9 @@ def test_the_other_kinds_have_pages_too(browse: Any, service: AmazonMLLocal, cli
     assert DATA in text
 
 
-def test_a_binary_evaluation_shows_what_a_threshold_does(browse: Any, evaluation: Callable[..., str], service: Any):
+def test_a_binary_evaluation_shows_what_a_threshold_does(
+    browse: Any, evaluation: Callable[..., str], service: Any
+) -> None:
     """Every record is one of the four answers, and the measures follow from those."""
     page = evaluation("BINARY")
     found = service.state.region("us-east-1").get("Evaluation", "ev-1").job.result()
@@ -150,7 +155,7 @@ def test_a_binary_evaluation_shows_what_a_threshold_does(browse: Any, evaluation
     assert 'id="threshold"' in browse(page)[2]
 
 
-def test_a_threshold_counts_records_as_predict_answers_them(service: Any, client: Any, evaluation: Any):
+def test_a_threshold_counts_records_as_predict_answers_them(service: Any, client: Any, evaluation: Any) -> None:
     """Also at a score that is a whole thousandth."""
     evaluation("BINARY")
     scores = Scores([0] * 1001, [0] * 1001)
@@ -160,13 +165,15 @@ def test_a_threshold_counts_records_as_predict_answers_them(service: Any, client
 
 
 @pytest.mark.parametrize("wrong", ["-1", "1.5", "nan", "x"])
-def test_a_threshold_that_is_none_is_refused(browse: Any, evaluation: Callable[..., str], wrong: str):
+def test_a_threshold_that_is_none_is_refused(browse: Any, evaluation: Callable[..., str], wrong: str) -> None:
     status, _, page = browse(f"{evaluation('BINARY')}?threshold={wrong}")
     assert status == 400
     assert f"threshold must be a number in 0..1, not '{wrong}'" in words(page)
 
 
-def test_a_multiclass_evaluation_shows_its_confusion_matrix(browse: Any, evaluation: Callable[..., str], service: Any):
+def test_a_multiclass_evaluation_shows_its_confusion_matrix(
+    browse: Any, evaluation: Callable[..., str], service: Any
+) -> None:
     page = evaluation("MULTICLASS")
     counts = service.state.region("us-east-1").get("Evaluation", "ev-1").job.result().counts
     assert isinstance(counts, Confusion)
@@ -177,7 +184,7 @@ def test_a_multiclass_evaluation_shows_its_confusion_matrix(browse: Any, evaluat
     assert "any other label" not in text
 
 
-def test_a_regression_evaluation_shows_its_residuals(browse: Any, evaluation: Callable[..., str], service: Any):
+def test_a_regression_evaluation_shows_its_residuals(browse: Any, evaluation: Callable[..., str], service: Any) -> None:
     page = evaluation("REGRESSION")
     counts = service.state.region("us-east-1").get("Evaluation", "ev-1").job.result().counts
     assert isinstance(counts, Residuals)
@@ -186,7 +193,7 @@ def test_a_regression_evaluation_shows_its_residuals(browse: Any, evaluation: Ca
 
 
 @pytest.mark.parametrize("model_type", ["BINARY", "REGRESSION"])
-def test_charts_are_drawn_as_svg_without_scripts(browse: Any, evaluation: Callable[..., str], model_type: str):
+def test_charts_are_drawn_as_svg_without_scripts(browse: Any, evaluation: Callable[..., str], model_type: str) -> None:
     page = browse(evaluation(model_type))[2]
     (source,) = re.findall(r'<img src="([^"]*)"', page)
     status, headers, svg = browse(unescape(source))
@@ -196,13 +203,13 @@ def test_charts_are_drawn_as_svg_without_scripts(browse: Any, evaluation: Callab
     assert "prefers-color-scheme: dark" in svg
 
 
-def test_a_confusion_matrix_is_a_table_and_no_chart(browse: Any, evaluation: Callable[..., str]):
+def test_a_confusion_matrix_is_a_table_and_no_chart(browse: Any, evaluation: Callable[..., str]) -> None:
     page = evaluation("MULTICLASS")
     assert "<img" not in browse(page)[2]
     assert browse("/_local/Evaluation/ev-1/chart.svg")[0] == 404
 
 
-def test_a_chart_leaves_nothing_in_the_service(browse: Any, evaluation: Callable[..., str]):
+def test_a_chart_leaves_nothing_in_the_service(browse: Any, evaluation: Callable[..., str]) -> None:
     """A process of its own loads matplotlib, so that no call waits for that, and ends with the drawing."""
     evaluation()
     loaded = set(sys.modules)
@@ -211,7 +218,7 @@ def test_a_chart_leaves_nothing_in_the_service(browse: Any, evaluation: Callable
     assert not [each for each in psutil.Process().children() if "amazon_ml_local.worker" in each.cmdline()]
 
 
-def test_an_evaluation_without_counts_says_so(browse: Any, evaluation: Callable[..., str], service: Any):
+def test_an_evaluation_without_counts_says_so(browse: Any, evaluation: Callable[..., str], service: Any) -> None:
     """One that an earlier version kept."""
     page = evaluation()
     entity = service.state.region("us-east-1").get("Evaluation", "ev-1")
@@ -224,9 +231,9 @@ def test_an_evaluation_without_counts_says_so(browse: Any, evaluation: Callable[
 @pytest.mark.parametrize(
     "path",
     ["/_local/MLModel/no", "/_local/MLModel/ml-1?region=eu-west-1", "/_local/Evaluation/no/chart.svg",
-     f"/_local/MLModel/{urllib.request.quote(HOSTILE, safe='')}"],
+     f"/_local/MLModel/{urllib.parse.quote(HOSTILE, safe='')}"],
 )  # fmt: skip
-def test_what_is_not_there_is_named(browse: Any, model: Any, path: str):
+def test_what_is_not_there_is_named(browse: Any, model: Any, path: str) -> None:
     model("ml-1")
     status, headers, page = browse(path)
     assert status == 404
@@ -235,7 +242,7 @@ def test_what_is_not_there_is_named(browse: Any, model: Any, path: str):
     assert "<script" not in page
 
 
-def test_everything_is_escaped(browse: Any, service: AmazonMLLocal, client: Any, data_source: Any):
+def test_everything_is_escaped(browse: Any, service: AmazonMLLocal, client: Any, data_source: Any) -> None:
     """Names, messages, tags, ids in requests, whatever somebody wrote."""
     data_source()
     client.update_data_source(DataSourceId="ds-1", DataSourceName=HOSTILE)
@@ -250,7 +257,7 @@ def test_everything_is_escaped(browse: Any, service: AmazonMLLocal, client: Any,
         assert HOSTILE in unescape(page)
 
 
-def test_records_of_people_are_not_shown(browse: Any, client: Any, endpoint: Any):
+def test_records_of_people_are_not_shown(browse: Any, client: Any, endpoint: Any) -> None:
     url = endpoint("ml-1")
     client.predict(MLModelId="ml-1", Record={"x": "31337.5"}, PredictEndpoint=url)
     page = browse("/")[2]
@@ -259,7 +266,7 @@ def test_records_of_people_are_not_shown(browse: Any, client: Any, endpoint: Any
 
 
 @pytest.mark.parametrize("path", ["/", "/_local/MLModel/ml-1", "/_local/page.css", "/_local/Evaluation/ev-1/chart.svg"])
-def test_pages_run_no_scripts_and_load_nothing_from_elsewhere(browse: Any, evaluation: Any, path: str):
+def test_pages_run_no_scripts_and_load_nothing_from_elsewhere(browse: Any, evaluation: Any, path: str) -> None:
     evaluation()
     status, headers, page = browse(path)
     assert status == 200
@@ -268,7 +275,7 @@ def test_pages_run_no_scripts_and_load_nothing_from_elsewhere(browse: Any, evalu
     assert not re.findall(r"""(?:src|href|action)=["'](?!/|data:,|http://127\.0\.0\.1|#)[^"']*""", page)
 
 
-def test_what_s3_serves_is_sandboxed(browse: Any, url: str):
+def test_what_s3_serves_is_sandboxed(browse: Any, url: str) -> None:
     """A stored page would be of the service's own origin, and its scripts could use the levers."""
     s3 = boto3.client("s3", "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
     s3.create_bucket(Bucket="data")
@@ -279,7 +286,9 @@ def test_what_s3_serves_is_sandboxed(browse: Any, url: str):
     assert headers["Content-Security-Policy"] == "sandbox"
 
 
-def test_looking_changes_nothing(browse: Any, service: AmazonMLLocal, client: Any, data_source: Any, model: Any):
+def test_looking_changes_nothing(
+    browse: Any, service: AmazonMLLocal, client: Any, data_source: Any, model: Any
+) -> None:
     """No Get is counted, no request remembered, and no work waited for."""
     service.ready_after_polls(2)
     data_source()
@@ -294,7 +303,7 @@ def test_looking_changes_nothing(browse: Any, service: AmazonMLLocal, client: An
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_pages_take_nothing(url: str, method: str):
+def test_pages_take_nothing(url: str, method: str) -> None:
     request = urllib.request.Request(f"{url}/_local/MLModel/ml-1", b"{}", method=method)
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=60)
@@ -302,7 +311,7 @@ def test_pages_take_nothing(url: str, method: str):
     assert "no " + method in json.loads(refused.value.read())["error"]
 
 
-def test_only_the_newest_entities_are_listed(browse: Any, client: Any, data_source: Any):
+def test_only_the_newest_entities_are_listed(browse: Any, client: Any, data_source: Any) -> None:
     for number in range(203):
         data_source(f"ds-{number}")
     text = words(browse("/")[2])
@@ -311,7 +320,7 @@ def test_only_the_newest_entities_are_listed(browse: Any, client: Any, data_sour
     assert "ds-2 " not in text
 
 
-def test_every_type_of_model_has_a_page_for_its_evaluations(browse: Any):
+def test_every_type_of_model_has_a_page_for_its_evaluations(browse: Any) -> None:
     from amazon_ml_local.serving.pages.evaluation import PARTS
 
     assert set(PARTS) == set(TARGETS)

@@ -13,10 +13,10 @@ import pytest
 from tests.helpers.three_targets import DATA, ROWS, schema
 
 
-def test_boto3_needs_nothing_more_than_the_fixture(amazon_ml_local: Any):
+def test_boto3_needs_nothing_more_than_the_fixture(amazon_ml_local: Any) -> None:
     amazon_ml_local.storage.write(DATA, ROWS.encode())
     client = boto3.client("machinelearning")
-    spec = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
+    spec: Any = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
     client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
     amazon_ml_local.clock.freeze()
     amazon_ml_local.clock.advance(60)
@@ -26,7 +26,7 @@ def test_boto3_needs_nothing_more_than_the_fixture(amazon_ml_local: Any):
 
 
 @pytest.fixture
-def users_environment(monkeypatch: pytest.MonkeyPatch):
+def users_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that is down, and a profile that nobody has."""
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -35,24 +35,24 @@ def users_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_PROFILE", "nosuch")
 
 
-def test_the_users_proxies_and_profile_do_not_disturb(users_environment: None, amazon_ml_local: Any):
+def test_the_users_proxies_and_profile_do_not_disturb(users_environment: None, amazon_ml_local: Any) -> None:
     """A client that the test makes reaches the service directly, with its keys; the user's NO_PROXY goes on."""
     assert boto3.session.Session().client("machinelearning").describe_ml_models()["Results"] == []
     assert os.environ["NO_PROXY"] == "example.org,127.0.0.1,localhost"
 
 
-def test_each_test_has_a_service_of_its_own(amazon_ml_local: Any):
+def test_each_test_has_a_service_of_its_own(amazon_ml_local: Any) -> None:
     assert amazon_ml_local.client().describe_data_sources()["Results"] == []
     assert amazon_ml_local.storage.objects == {}
 
 
-def test_an_order_of_faults_reaches_the_client(amazon_ml_local: Any, refused: Any):
+def test_an_order_of_faults_reaches_the_client(amazon_ml_local: Any, refused: Any) -> None:
     amazon_ml_local.faults.add("expired_token", count=1)
     refused("ExpiredTokenException", "", amazon_ml_local.client().describe_ml_models)
 
 
 @pytest.mark.parametrize("loaded", [False, True])
-def test_s3_clients_see_what_a_test_wrote_before_and_after_s3_is_loaded(amazon_ml_local: Any, loaded: bool):
+def test_s3_clients_see_what_a_test_wrote_before_and_after_s3_is_loaded(amazon_ml_local: Any, loaded: bool) -> None:
     s3 = boto3.client("s3")
     if loaded:
         s3.list_buckets()
@@ -63,7 +63,7 @@ def test_s3_clients_see_what_a_test_wrote_before_and_after_s3_is_loaded(amazon_m
     assert amazon_ml_local.storage.list("s3://bucket/") == ["s3://bucket/folder/x.csv", "s3://bucket/y.csv"]
 
 
-def test_s3_clients_see_results_and_the_service_what_they_put(amazon_ml_local: Any):
+def test_s3_clients_see_results_and_the_service_what_they_put(amazon_ml_local: Any) -> None:
     """Before S3 is loaded the service works in memory; nothing of that is lost to clients that come later."""
     amazon_ml_local.storage.write(DATA, ROWS.encode())
     client, spec = boto3.client("machinelearning"), {"DataLocationS3": DATA, "DataSchema": schema("sign")}
@@ -78,13 +78,13 @@ def test_s3_clients_see_results_and_the_service_what_they_put(amazon_ml_local: A
     assert [item["Key"].rpartition("/")[2] for item in found] == ["bp-1.manifest", "bp-1-train.csv.gz"]
 
 
-def test_buckets_of_the_test_and_those_of_s3_serve_side_by_side(amazon_ml_local: Any):
+def test_buckets_of_the_test_and_those_of_s3_serve_side_by_side(amazon_ml_local: Any) -> None:
     amazon_ml_local.storage.write(DATA, ROWS.encode())
     s3, client = boto3.client("s3"), boto3.client("machinelearning")
     s3.create_bucket(Bucket="other")
     s3.put_object(Bucket="other", Key="train.csv", Body=ROWS.encode())
     for entity_id, uri in (("memory", DATA), ("s3", "s3://other/train.csv")):
-        spec = {"DataLocationS3": uri, "DataSchema": schema("sign")}
+        spec: Any = {"DataLocationS3": uri, "DataSchema": schema("sign")}
         client.create_data_source_from_s3(DataSourceId=entity_id, DataSpec=spec)
     amazon_ml_local.clock.freeze()
     amazon_ml_local.clock.advance(60)
@@ -92,7 +92,7 @@ def test_buckets_of_the_test_and_those_of_s3_serve_side_by_side(amazon_ml_local:
     assert [item["Status"] for item in found] == ["COMPLETED", "COMPLETED"]
 
 
-def test_the_plugin_costs_other_test_suites_nothing():
+def test_the_plugin_costs_other_test_suites_nothing() -> None:
     """pytest loads every plug-in that is installed, so this one brings nothing heavy."""
     code = (
         "import sys, amazon_ml_local.pytest_plugin; "

@@ -14,7 +14,7 @@ def info(client: Any) -> dict[str, Any]:
     return found
 
 
-def test_an_endpoint_is_none_then_updating_then_ready_then_none(client: Any, service: Any, model: Any):
+def test_an_endpoint_is_none_then_updating_then_ready_then_none(client: Any, service: Any, model: Any) -> None:
     model("ml-1")
     assert info(client) == NONE
     service.durations.set(realtime_endpoint=120)
@@ -33,32 +33,32 @@ def test_an_endpoint_is_none_then_updating_then_ready_then_none(client: Any, ser
     assert info(client) == NONE
 
 
-def test_creating_what_is_there_answers_its_present_state(client: Any, service: Any, endpoint: Any):
+def test_creating_what_is_there_answers_its_present_state(client: Any, service: Any, endpoint: Any) -> None:
     endpoint("ml-1")
     before = info(client)
     service.clock.advance(60)
     assert client.create_realtime_endpoint(MLModelId="ml-1")["RealtimeEndpointInfo"] == before
 
 
-def test_deleting_what_is_not_there_answers_none(client: Any, model: Any):
+def test_deleting_what_is_not_there_answers_none(client: Any, model: Any) -> None:
     model("ml-1")
     assert client.delete_realtime_endpoint(MLModelId="ml-1")["RealtimeEndpointInfo"] == NONE
 
 
-def test_an_endpoint_can_be_made_again_after_delete(client: Any, service: Any, endpoint: Any):
+def test_an_endpoint_can_be_made_again_after_delete(client: Any, service: Any, endpoint: Any) -> None:
     endpoint("ml-1")
     client.delete_realtime_endpoint(MLModelId="ml-1")
     service.clock.advance(1)
     assert client.create_realtime_endpoint(MLModelId="ml-1")["RealtimeEndpointInfo"]["EndpointStatus"] == "UPDATING"
 
 
-def test_an_endpoint_needs_a_completed_model(client: Any, service: Any, model: Any, refused: Any):
+def test_an_endpoint_needs_a_completed_model(client: Any, service: Any, model: Any, refused: Any) -> None:
     model("ml-1", wait=False)
     refused("InvalidInputException", "MLModel ml-1 is PENDING", client.create_realtime_endpoint, MLModelId="ml-1")
     assert info(client) == NONE
 
 
-def test_a_model_with_a_live_endpoint_is_not_deleted(client: Any, endpoint: Any, refused: Any):
+def test_a_model_with_a_live_endpoint_is_not_deleted(client: Any, endpoint: Any, refused: Any) -> None:
     endpoint("ml-1")
     refused("InvalidInputException", "has a real-time endpoint", client.delete_ml_model, MLModelId="ml-1")
     client.delete_realtime_endpoint(MLModelId="ml-1")
@@ -69,7 +69,7 @@ def test_a_model_with_a_live_endpoint_is_not_deleted(client: Any, endpoint: Any,
 @pytest.mark.parametrize("before", [True, False])
 def test_an_endpoint_can_be_told_to_fail_and_is_restarted_by_create(
     before: bool, client: Any, service: Any, model: Any
-):
+) -> None:
     model("ml-1")
     if before:
         service.fail("RealtimeEndpoint", "ml-1", message="No host is free")
@@ -83,7 +83,7 @@ def test_an_endpoint_can_be_told_to_fail_and_is_restarted_by_create(
     assert client.create_realtime_endpoint(MLModelId="ml-1")["RealtimeEndpointInfo"]["EndpointStatus"] == "UPDATING"
 
 
-def test_an_endpoint_is_ready_at_the_nth_get_where_polls_count(client: Any, service: Any, model: Any):
+def test_an_endpoint_is_ready_at_the_nth_get_where_polls_count(client: Any, service: Any, model: Any) -> None:
     model("ml-1")
     service.ready_after_polls(2)
     client.create_realtime_endpoint(MLModelId="ml-1")
@@ -98,7 +98,7 @@ def predict(client: Any, **record: str) -> dict[str, Any]:
     return found
 
 
-def test_a_binary_model_gives_one_score_under_the_label_that_it_predicts(client: Any, endpoint: Any):
+def test_a_binary_model_gives_one_score_under_the_label_that_it_predicts(client: Any, endpoint: Any) -> None:
     endpoint("ml-1")
     low, high = predict(client, x="1"), predict(client, x="58")
     assert (low["predictedLabel"], list(low["predictedScores"])) == ("0", ["0"])
@@ -107,14 +107,14 @@ def test_a_binary_model_gives_one_score_under_the_label_that_it_predicts(client:
     assert low["details"] == {"PredictiveModelType": "BINARY", "Algorithm": "SGD"}
 
 
-def test_a_regression_model_gives_a_value(client: Any, endpoint: Any):
+def test_a_regression_model_gives_a_value(client: Any, endpoint: Any) -> None:
     endpoint("ml-1", "REGRESSION")
     found = predict(client, x="30")
     assert set(found) == {"predictedValue", "details"}
     assert found["predictedValue"] == pytest.approx(60, abs=15)
 
 
-def test_a_multiclass_model_gives_the_score_of_every_class(client: Any, endpoint: Any):
+def test_a_multiclass_model_gives_the_score_of_every_class(client: Any, endpoint: Any) -> None:
     endpoint("ml-1", "MULTICLASS")
     found = predict(client, x="5")
     assert found["predictedLabel"] == "low"
@@ -122,7 +122,7 @@ def test_a_multiclass_model_gives_the_score_of_every_class(client: Any, endpoint
     assert sum(found["predictedScores"].values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_the_score_threshold_decides_the_label_and_can_be_updated(client: Any, service: Any, endpoint: Any):
+def test_the_score_threshold_decides_the_label_and_can_be_updated(client: Any, service: Any, endpoint: Any) -> None:
     endpoint("ml-1")
     score = predict(client, x="58")["predictedScores"]["1"]
     client.update_ml_model(MLModelId="ml-1", ScoreThreshold=1.0)
@@ -138,7 +138,7 @@ def test_the_score_threshold_decides_the_label_and_can_be_updated(client: Any, s
     assert found["ScoreThresholdLastUpdatedAt"] > found["CreatedAt"]
 
 
-def test_a_threshold_is_for_binary_models_and_lies_in_0_to_1(client: Any, model: Any, refused: Any):
+def test_a_threshold_is_for_binary_models_and_lies_in_0_to_1(client: Any, model: Any, refused: Any) -> None:
     model("ml-1")
     model("ml-2", "REGRESSION")
     update = client.update_ml_model
@@ -146,7 +146,7 @@ def test_a_threshold_is_for_binary_models_and_lies_in_0_to_1(client: Any, model:
     refused("InvalidInputException", "ml-2 is REGRESSION", update, MLModelId="ml-2", ScoreThreshold=0.5)
 
 
-def test_predict_needs_an_endpoint_that_is_ready(client: Any, service: Any, model: Any, refused: Any):
+def test_predict_needs_an_endpoint_that_is_ready(client: Any, service: Any, model: Any, refused: Any) -> None:
     code, text = "PredictorNotMountedException", "ml-1 has no mounted predictor"
     model("ml-1")
     refused(code, text, predict, client=client, x="1")
@@ -158,7 +158,9 @@ def test_predict_needs_an_endpoint_that_is_ready(client: Any, service: Any, mode
     refused(code, text, predict, client=client, x="1")
 
 
-def test_the_predictor_can_be_mounted_some_time_after_ready(client: Any, service: Any, model: Any, refused: Any):
+def test_the_predictor_can_be_mounted_some_time_after_ready(
+    client: Any, service: Any, model: Any, refused: Any
+) -> None:
     model("ml-1")
     service.durations.set(realtime_endpoint=100)
     service.not_mounted_for(300)
@@ -170,13 +172,13 @@ def test_the_predictor_can_be_mounted_some_time_after_ready(client: Any, service
     predict(client, x="1")
 
 
-def test_a_record_over_100_kb_is_refused(client: Any, endpoint: Any, refused: Any):
+def test_a_record_over_100_kb_is_refused(client: Any, endpoint: Any, refused: Any) -> None:
     endpoint("ml-1")
     predict(client, x="1", other="x" * 100_000)
     refused("InvalidInputException", "102400 bytes", predict, client=client, x="1", other="x" * 103_000)
 
 
-def test_no_window_of_one_second_admits_more_than_the_rate(service: Any, endpoint: Any):
+def test_no_window_of_one_second_admits_more_than_the_rate(service: Any, endpoint: Any) -> None:
     """Requests every 7 ms for some seconds: whatever window is laid over those admitted, it holds at most 40."""
     endpoint("ml-1")
     service.peak_requests_per_second = 40
@@ -195,7 +197,7 @@ def test_no_window_of_one_second_admits_more_than_the_rate(service: Any, endpoin
     assert service.requests[-1].error_code in (None, "LimitExceededException")
 
 
-def test_an_endpoint_tells_the_rate_that_it_was_created_with(client: Any, service: Any, endpoint: Any):
+def test_an_endpoint_tells_the_rate_that_it_was_created_with(client: Any, service: Any, endpoint: Any) -> None:
     """A lower one that is set later is as if others used the endpoint too."""
     service.peak_requests_per_second = 150
     endpoint("ml-1")
@@ -203,7 +205,7 @@ def test_an_endpoint_tells_the_rate_that_it_was_created_with(client: Any, servic
     assert info(client)["PeakRequestsPerSecond"] == 150
 
 
-def test_idle_time_earns_no_burst(service: Any, endpoint: Any, refused: Any):
+def test_idle_time_earns_no_burst(service: Any, endpoint: Any, refused: Any) -> None:
     endpoint("ml-1")
     service.peak_requests_per_second = 3
     service.clock.advance(3600)

@@ -42,7 +42,7 @@ def yaml_of(seed: Any) -> str:
 
 
 @pytest.mark.parametrize(("name", "written"), [("seed.yaml", yaml_of), ("seed.json", json.dumps)])
-def test_a_seed_is_there_at_once(amazon_ml_local: Any, folder: Path, name: str, written: Any):
+def test_a_seed_is_there_at_once(amazon_ml_local: Any, folder: Path, name: str, written: Any) -> None:
     """Models are trained, endpoints READY, and predictions answered; no request is remembered."""
     (folder / name).write_text(written(SEED))
     amazon_ml_local.seed(folder / name)
@@ -58,14 +58,14 @@ def test_a_seed_is_there_at_once(amazon_ml_local: Any, folder: Path, name: str, 
     assert s3.get_object(Bucket="bucket", Key="train.csv")["Body"].read().decode() == ROWS
 
 
-def test_a_mapping_is_a_seed_too(amazon_ml_local: Any):
+def test_a_mapping_is_a_seed_too(amazon_ml_local: Any) -> None:
     """Objects that the test put are there for it."""
     amazon_ml_local.storage.write(DATA, ROWS.encode())
     amazon_ml_local.seed({name: SEED[name] for name in ("DataSources", "MLModels")})
     assert boto3.client("machinelearning").get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
 
 
-def test_levers_stay_as_they_are(amazon_ml_local: Any):
+def test_levers_stay_as_they_are(amazon_ml_local: Any) -> None:
     amazon_ml_local.storage.write(DATA, ROWS.encode())
     amazon_ml_local.service.durations.set(ml_model=77)
     amazon_ml_local.service.ready_after_polls(3)
@@ -77,7 +77,7 @@ def test_levers_stay_as_they_are(amazon_ml_local: Any):
     assert amazon_ml_local.service.state.polls_needed == 3
 
 
-def test_the_same_seed_again_changes_nothing(amazon_ml_local: Any, folder: Path):
+def test_the_same_seed_again_changes_nothing(amazon_ml_local: Any, folder: Path) -> None:
     """As with a data folder that was seeded before."""
     (folder / "seed.json").write_text(json.dumps(SEED))
     amazon_ml_local.seed(folder / "seed.json")
@@ -87,7 +87,7 @@ def test_the_same_seed_again_changes_nothing(amazon_ml_local: Any, folder: Path)
     assert (before["CreatedAt"], before["EndpointInfo"]) == (after["CreatedAt"], after["EndpointInfo"])
 
 
-def test_a_region_of_its_own(amazon_ml_local: Any):
+def test_a_region_of_its_own(amazon_ml_local: Any) -> None:
     amazon_ml_local.storage.write(DATA, ROWS.encode())
     amazon_ml_local.seed({"Region": "eu-west-1", "DataSources": SEED["DataSources"]})
     assert boto3.client("machinelearning", "us-east-1").describe_data_sources()["Results"] == []
@@ -117,7 +117,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("seed", "text"), WRONG, ids=lambda value: value if isinstance(value, str) else "")
-def test_what_is_wrong_is_named(service: Any, tmp_path: Path, seed: Any, text: str):
+def test_what_is_wrong_is_named(service: Any, tmp_path: Path, seed: Any, text: str) -> None:
     """The kind, the id, the reference, in one line that begins with the seed's name."""
     service.storage.objects.clear()
     with pytest.raises(SeedError, match=f"^the seed: {text}" if not text.startswith("it") else text):
@@ -133,7 +133,9 @@ def test_what_is_wrong_is_named(service: Any, tmp_path: Path, seed: Any, text: s
         ("seed.yaml", "", "must be a mapping"),
     ],
 )
-def test_a_file_that_is_no_seed_is_named(amazon_ml_local: Any, tmp_path: Path, name: str, content: str, text: str):
+def test_a_file_that_is_no_seed_is_named(
+    amazon_ml_local: Any, tmp_path: Path, name: str, content: str, text: str
+) -> None:
     """Also one whose YAML would run something."""
     (tmp_path / name).write_text(content)
     with pytest.raises(SeedError, match=f"{tmp_path / name}:? .*{text}"):
@@ -142,7 +144,7 @@ def test_a_file_that_is_no_seed_is_named(amazon_ml_local: Any, tmp_path: Path, n
         amazon_ml_local.seed(tmp_path / "missing.yaml")
 
 
-def test_the_seed_of_the_docs_can_be_followed(amazon_ml_local: Any, tmp_path: Path):
+def test_the_seed_of_the_docs_can_be_followed(amazon_ml_local: Any, tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "amazon-ml-local.md").read_text()
     (tmp_path / "seed.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
     (tmp_path / "train.csv").write_text("1,0\n2,1\n" * 20)

@@ -8,7 +8,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,11 +40,11 @@ def address(service: Any) -> Iterator[tuple[str, int]]:
 def send(address: tuple[str, int]) -> Any:
     """Send one request: ``send(body, **headers)``, None for a header that is to be left out."""
 
-    def post(body: bytes = b"{}", method: str = "POST", path: str = "/", **changes: str | None) -> HTTPResponse:
+    def post(body: bytes = b"{}", method: str = "POST", path: str = "/", **changes: str | None) -> Any:
         headers = {**HEADERS, **{name.replace("_", "-"): value for name, value in changes.items()}}
-        with closing(HTTPConnection(*address, timeout=30)) as connection:
+        with closing(HTTPConnection(address[0], int(address[1]), timeout=30)) as connection:
             connection.request(method, path, body, {k: v for k, v in headers.items() if v is not None})
-            response = connection.getresponse()
+            response: Any = connection.getresponse()
             response.text = response.read().decode()
             return response
 
@@ -75,7 +75,7 @@ def send(address: tuple[str, int]) -> Any:
 )
 def test_bad_input_gets_an_error_in_the_shape_of_aws_and_the_service_goes_on(
     body: bytes, headers: Any, status: int, code: str, send: Any
-):
+) -> None:
     response = send(body, **headers)
     error = json.loads(response.text)
     assert (response.status, error["__type"]) == (status, code)
@@ -84,7 +84,7 @@ def test_bad_input_gets_an_error_in_the_shape_of_aws_and_the_service_goes_on(
     assert send().status == 200
 
 
-def test_a_defect_shows_the_client_no_traceback(send: Any, service: Any, monkeypatch: Any):
+def test_a_defect_shows_the_client_no_traceback(send: Any, service: Any, monkeypatch: Any) -> None:
     from amazon_ml_local import operations
 
     def broken(call: Any) -> None:
@@ -97,7 +97,7 @@ def test_a_defect_shows_the_client_no_traceback(send: Any, service: Any, monkeyp
 
 
 @pytest.mark.parametrize("sent", [b"no HTTP at all\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"BREW / HTTP/1.1\r\n\r\n"])
-def test_what_is_no_http_gets_an_error_and_the_connection_is_closed(sent: bytes, address: Any, send: Any):
+def test_what_is_no_http_gets_an_error_and_the_connection_is_closed(sent: bytes, address: Any, send: Any) -> None:
     with closing(socket.create_connection(address, timeout=30)) as connection:
         connection.sendall(sent)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -106,13 +106,13 @@ def test_what_is_no_http_gets_an_error_and_the_connection_is_closed(sent: bytes,
     assert send().status == 200
 
 
-def test_a_chunked_body_is_read(address: Any):
-    with closing(HTTPConnection(*address, timeout=30)) as connection:
+def test_a_chunked_body_is_read(address: Any) -> None:
+    with closing(HTTPConnection(address[0], int(address[1]), timeout=30)) as connection:
         connection.request("POST", "/", iter([b'{"Limit"', b": 5}"]), HEADERS, encode_chunked=True)
         assert connection.getresponse().status == 200
 
 
-def test_a_hundred_silent_connections_stop_nobody(address: Any, send: Any):
+def test_a_hundred_silent_connections_stop_nobody(address: Any, send: Any) -> None:
     silent = [socket.create_connection(address, timeout=30) for _ in range(100)]
     try:
         assert send().status == 200
@@ -121,7 +121,7 @@ def test_a_hundred_silent_connections_stop_nobody(address: Any, send: Any):
             connection.close()
 
 
-def test_of_too_many_silent_connections_the_oldest_is_ended(address: Any, send: Any, monkeypatch: Any):
+def test_of_too_many_silent_connections_the_oldest_is_ended(address: Any, send: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 10)
     silent = [socket.create_connection(address, timeout=30) for _ in range(15)]
     try:
@@ -132,14 +132,14 @@ def test_of_too_many_silent_connections_the_oldest_is_ended(address: Any, send: 
             connection.close()
 
 
-def test_a_connection_that_stays_silent_is_closed(service: Any, monkeypatch: Any):
+def test_a_connection_that_stays_silent_is_closed(service: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(server_module.Handler, "timeout", 0.05)
     with serve(service) as server, closing(socket.create_connection(urlsplit(server.url).netloc.split(":"))) as silent:
         silent.settimeout(30)
         assert silent.recv(1) == b""
 
 
-def test_an_answer_leaves_in_one_write_without_delay(address: Any, monkeypatch: Any):
+def test_an_answer_leaves_in_one_write_without_delay(address: Any, monkeypatch: Any) -> None:
     """Header and body apart, or Nagle's algorithm, cost boto3 40 ms a call."""
     written: list[bytes] = []
     no_delay: list[int] = []
@@ -152,7 +152,7 @@ def test_an_answer_leaves_in_one_write_without_delay(address: Any, monkeypatch: 
         self.wfile = wfile
 
     monkeypatch.setattr(server_module.Handler, "_write", watched)
-    with closing(HTTPConnection(*address, timeout=30)) as connection:
+    with closing(HTTPConnection(address[0], int(address[1]), timeout=30)) as connection:
         connection.request("POST", "/", b"{}", HEADERS)
         assert connection.getresponse().read() == b'{"Results":[]}'
     assert len(written) == 1
@@ -171,8 +171,8 @@ class Recorder:
         self._wfile.write(data)
 
 
-def test_a_connection_is_kept_alive(address: Any):
-    with closing(HTTPConnection(*address, timeout=30)) as connection:
+def test_a_connection_is_kept_alive(address: Any) -> None:
+    with closing(HTTPConnection(address[0], int(address[1]), timeout=30)) as connection:
         for _ in range(3):
             connection.request("POST", "/", b"{}", HEADERS)
             connection.getresponse().read()
@@ -180,7 +180,7 @@ def test_a_connection_is_kept_alive(address: Any):
             assert kept is not None
 
 
-def test_a_connection_that_is_kept_ends_with_the_service(service: Any):
+def test_a_connection_that_is_kept_ends_with_the_service(service: Any) -> None:
     with serve(service) as server:
         connection = HTTPConnection(urlsplit(server.url).netloc, timeout=30)
         connection.request("POST", "/", b"{}", HEADERS)
@@ -189,15 +189,15 @@ def test_a_connection_that_is_kept_ends_with_the_service(service: Any):
         assert connection.sock.recv(1) == b""
 
 
-def test_a_reset_is_a_true_tcp_reset(address: Any, service: Any):
+def test_a_reset_is_a_true_tcp_reset(address: Any, service: Any) -> None:
     service.faults.add("reset")
-    with closing(HTTPConnection(*address, timeout=30)) as connection:
+    with closing(HTTPConnection(address[0], int(address[1]), timeout=30)) as connection:
         connection.request("POST", "/", b"{}", HEADERS)
         with pytest.raises(ConnectionResetError):
             connection.getresponse()
 
 
-def test_a_client_that_leaves_in_the_middle_harms_nobody(address: Any, send: Any):
+def test_a_client_that_leaves_in_the_middle_harms_nobody(address: Any, send: Any) -> None:
     for sent in (b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n{", b"POST / HT"):
         connection = socket.create_connection(address, timeout=30)
         connection.sendall(sent)
@@ -206,7 +206,7 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(address: Any, send: Any
     assert send().status == 200
 
 
-def test_predict_arrives_by_the_endpoint_url_that_is_handed_out(service: Any, endpoint: Any, model: Any):
+def test_predict_arrives_by_the_endpoint_url_that_is_handed_out(service: Any, endpoint: Any, model: Any) -> None:
     model("ml-1")
     with serve(service) as server:
         client = boto3.client(
@@ -219,14 +219,14 @@ def test_predict_arrives_by_the_endpoint_url_that_is_handed_out(service: Any, en
         assert answer["Prediction"]["predictedLabel"] == "1"
 
 
-def test_an_endpoint_url_of_ones_own_can_be_handed_out(service: Any, model: Any):
+def test_an_endpoint_url_of_ones_own_can_be_handed_out(service: Any, model: Any) -> None:
     service.endpoint_url = "http://ml.example:8080"
     model("ml-1")
     info = service.client().create_realtime_endpoint(MLModelId="ml-1")["RealtimeEndpointInfo"]
     assert info["EndpointUrl"] == "http://ml.example:8080"
 
 
-def test_a_call_that_takes_long_blocks_no_other(service: Any, address: Any, send: Any):
+def test_a_call_that_takes_long_blocks_no_other(service: Any, address: Any, send: Any) -> None:
     service.clock.resume()
     service.faults.add("slow", operation="DescribeEvaluations", seconds=3600)
     slow = threading.Thread(target=lambda: send(X_Amz_Target="AmazonML_20141212.DescribeEvaluations"))
@@ -238,7 +238,9 @@ def test_a_call_that_takes_long_blocks_no_other(service: Any, address: Any, send
         slow.join(0.01)
 
 
-def test_a_get_that_waits_for_a_training_blocks_no_other(service: Any, client: Any, data_source: Any, monkeypatch: Any):
+def test_a_get_that_waits_for_a_training_blocks_no_other(
+    service: Any, client: Any, data_source: Any, monkeypatch: Any
+) -> None:
     """With a frozen clock a Get past the scheduled end waits for the real work; others are answered meanwhile."""
     from amazon_ml_local.learning import training
 

@@ -18,7 +18,7 @@ def tags(client: Any) -> dict[str, str | None]:
     return {tag["Key"]: tag.get("Value") for tag in client.describe_tags(**ON)["Tags"]}
 
 
-def test_tags_are_added_replaced_and_deleted(client: Any):
+def test_tags_are_added_replaced_and_deleted(client: Any) -> None:
     assert client.describe_tags(**ON)["Tags"] == []
     client.add_tags(**ON, Tags=[{"Key": "team", "Value": "a"}, {"Key": "größe é"}])
     client.add_tags(**ON, Tags=[{"Key": "team", "Value": "b"}])
@@ -28,7 +28,7 @@ def test_tags_are_added_replaced_and_deleted(client: Any):
     assert tags(client) == {"größe é": None}
 
 
-def test_the_51st_tag_is_refused_and_none_of_its_request_is_kept(client: Any, refused: Any):
+def test_the_51st_tag_is_refused_and_none_of_its_request_is_kept(client: Any, refused: Any) -> None:
     client.add_tags(**ON, Tags=[{"Key": f"k{number}"} for number in range(49)])
     two_more = [{"Key": "k49"}, {"Key": "k50"}]
     refused("TagLimitExceededException", "more than 50 tags", client.add_tags, **ON, Tags=two_more)
@@ -47,12 +47,12 @@ def test_the_51st_tag_is_refused_and_none_of_its_request_is_kept(client: Any, re
         ("InvalidInputException", [{"Key": f"k{number}"} for number in range(101)], "less than or equal to 100"),
     ],
 )
-def test_a_bad_tag_is_refused(code: str, given: list[dict[str, str]], text: str, client: Any, refused: Any):
+def test_a_bad_tag_is_refused(code: str, given: list[dict[str, str]], text: str, client: Any, refused: Any) -> None:
     refused(code, text, client.add_tags, **ON, Tags=given)
     assert tags(client) == {}
 
 
-def test_tags_die_with_their_entity_s_id(client: Any, data_source: Any):
+def test_tags_die_with_their_entity_s_id(client: Any, data_source: Any) -> None:
     client.add_tags(**ON, Tags=[{"Key": "k"}])
     client.delete_data_source(DataSourceId="ds-1")
     data_source("ds-1")

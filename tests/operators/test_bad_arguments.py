@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +18,9 @@ from airflow_ml_provider.operators.realtime_endpoint import (
 from airflow_ml_provider.service_model import arguments
 from airflow_ml_provider.values import JSON_TEXT
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 MODULES = (batch_prediction, data_source, evaluation, ml_model, prediction, tags)
 OPERATORS = {
     found.operation: found
@@ -28,7 +33,7 @@ OPERATORS = {
 }
 del OPERATORS["Predict"]  # its records have tests of their own
 
-VALID = {
+VALID: dict[str, Any] = {
     "batch_prediction_data_source_id": "ds-1",
     "batch_prediction_id": "bp-1",
     "batch_prediction_name": "a batch",
@@ -77,12 +82,12 @@ DATABASES = {
 }
 
 
-def valid(operation):
+def valid(operation: str) -> Any:
     given = {name: VALID[name] for name in arguments(operation) if name != "database_information"}
     return given | ({"database_information": DATABASES[operation]} if operation in DATABASES else {})
 
 
-BAD = {
+BAD: dict[str, Any] = {
     "string": [(b"bytes", "it is bytes; it must be text")],
     "boolean": [("perhaps", "is not a boolean; it must be true or false"), (2, "is not a boolean")],
     "float": [("abc", "is not a finite float"), (True, "it is bool"), ("nan", "is not a finite float")],
@@ -96,7 +101,7 @@ BAD = {
 }
 
 
-def bad_values(member, shape, required):
+def bad_values(member: Any, shape: Any, required: Any) -> Iterator[Any]:
     """Return values that a member of this shape cannot have: (value, what the message says)."""
     if required:
         yield None, "it is None"
@@ -107,7 +112,7 @@ def bad_values(member, shape, required):
         yield ["x"] * 101, "101 items; allowed are 0 to 100"
 
 
-def bad_texts(member, shape):
+def bad_texts(member: Any, shape: Any) -> Iterator[Any]:
     allowed = shape.metadata
     if shape.name == "EntityId":
         yield "None", "it is the text 'None', as a template renders None"
@@ -123,7 +128,7 @@ def bad_texts(member, shape):
         yield " ", "does not match"
 
 
-def may_be_left_out(operation, name):
+def may_be_left_out(operation: str, name: str) -> Any:
     """The id of what a Create makes is required by AWS, and made of the run when it is left out."""
     return (
         operation.startswith("Create")
@@ -144,7 +149,7 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def service():
+def service() -> Iterator[AmazonMLLocalFixture]:
     """One service for all cases: none of them may reach it."""
     from amazon_ml_local.fixture import served
 
@@ -158,7 +163,9 @@ def service():
 
 
 @pytest.mark.parametrize(("operation", "name", "value", "message"), CASES)
-def test_what_is_wrong_is_refused_before_any_call(operation, name, value, message, service):
+def test_what_is_wrong_is_refused_before_any_call(
+    operation: Any, name: Any, value: Any, message: Any, service: AmazonMLLocalFixture
+) -> None:
     """Missing, of the wrong type, too long, out of its pattern or enum: the argument is named, and nothing is sent."""
     given = valid(operation) | ({INSTEAD_OF[name]: None} if name in INSTEAD_OF else {}) | {name: value}
     task = OPERATORS[operation](task_id="task", **given)
@@ -168,7 +175,7 @@ def test_what_is_wrong_is_refused_before_any_call(operation, name, value, messag
 
 
 @pytest.mark.parametrize("operation", OPERATORS)
-def test_the_valid_arguments_are_valid(operation, service):
+def test_the_valid_arguments_are_valid(operation: Any, service: AmazonMLLocalFixture) -> None:
     """What the cases above start from makes a request."""
     request = OPERATORS[operation](task_id="task", **valid(operation)).request()
     assert request
@@ -198,7 +205,9 @@ CONTRADICTIONS = [
 
 
 @pytest.mark.parametrize(("operation", "given", "message"), CONTRADICTIONS)
-def test_contradictions_are_refused_before_any_call(operation, given, message, service):
+def test_contradictions_are_refused_before_any_call(
+    operation: str, given: dict[str, Any], message: str, service: AmazonMLLocalFixture
+) -> None:
     """Two arguments that exclude each other, or of which one is needed."""
     task = OPERATORS[operation](task_id="task", **{**valid(operation), **given})
     with pytest.raises(InvalidArgument, match=rf"^{message}"):
@@ -214,7 +223,7 @@ def test_contradictions_are_refused_before_any_call(operation, given, message, s
         ({"if_exists": "maybe"}, "if_exists: 'maybe'; it must be 'skip', 'replace' or 'fail'"),
     ],
 )
-def test_flags_are_checked_when_the_dag_is_parsed(given, message):
+def test_flags_are_checked_when_the_dag_is_parsed(given: dict[str, Any], message: str) -> None:
     """What is not templated is wrong as soon as it is written."""
     with pytest.raises(InvalidArgument, match=message):
         OPERATORS["CreateMLModel"](task_id="task", **valid("CreateMLModel"), **given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,8 +17,12 @@ from airflow_ml_provider.operators.data_source import (
 )
 from tests.helpers.deferred import resume
 
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 USER, PASSWORD = "a_database_user", "a-secret-pass-word"
-COMMON = {
+COMMON: dict[str, Any] = {
     "task_id": "create",
     "data_source_id": "new",
     "select_sql_query": "SELECT x, y FROM rows",
@@ -48,24 +53,24 @@ both = pytest.mark.parametrize("source", [REDSHIFT, RDS], ids=["Redshift", "RDS"
 
 
 @pytest.fixture(autouse=True)
-def connection(monkeypatch):
+def connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Airflow connection of the database."""
     given = {"conn_type": "redshift", "login": USER, "password": PASSWORD}
     monkeypatch.setenv("AIRFLOW_CONN_MY_DATABASE", json.dumps(given))
 
 
-def task(source, **arguments):
+def task(source: Any, **arguments: Any) -> Any:
     operator, own = source
     return operator(**{**COMMON, **own, **arguments})
 
 
-def sent(service):
+def sent(service: AmazonMLLocalFixture) -> Any:
     (request,) = [one for one in service.requests if one.operation.startswith("Create")]
     return request.parameters
 
 
 @both
-def test_the_members_are_sent_where_they_belong(source, service_clock):
+def test_the_members_are_sent_where_they_belong(source: tuple[Any, ...], service_clock: Clock) -> None:
     """DataSpec and RDSData are made of flat arguments, the credentials of the Airflow connection."""
     request = task(source, compute_statistics="true").request()
     spec = request.get("DataSpec") or request["RDSData"]
@@ -76,7 +81,12 @@ def test_the_members_are_sent_where_they_belong(source, service_clock):
 
 
 @both
-def test_the_password_is_in_no_log_attribute_or_trigger(source, amazon_ml_local, service_clock, caplog):
+def test_the_password_is_in_no_log_attribute_or_trigger(
+    source: tuple[Any, ...],
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Neither password nor user is in what Airflow keeps, shows or logs of the task, also when it fails."""
     caplog.set_level(logging.INFO)
     operator = task(source, deferrable=True)
@@ -91,7 +101,7 @@ def test_the_password_is_in_no_log_attribute_or_trigger(source, amazon_ml_local,
 
 
 @both
-def test_user_and_password_are_masked(source, service_clock):
+def test_user_and_password_are_masked(source: tuple[Any, ...], service_clock: Clock) -> None:
     """From the moment the connection is read, Airflow's log shows stars in their place."""
     from airflow_ml_provider.compat import redact
 
@@ -100,7 +110,9 @@ def test_user_and_password_are_masked(source, service_clock):
 
 
 @both
-def test_the_user_is_not_in_the_description(source, amazon_ml_local, service_clock):
+def test_the_user_is_not_in_the_description(
+    source: tuple[Any, ...], amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
     """GetDataSource tells the user's name; XCom does not."""
     task(source, wait_for_completion=False).execute({})
     raw = amazon_ml_local.client().get_data_source(DataSourceId="new")
@@ -120,8 +132,13 @@ def test_the_user_is_not_in_the_description(source, amazon_ml_local, service_clo
     ],
 )
 def test_a_connection_that_cannot_do_is_refused_before_any_call(
-    source, given, message, amazon_ml_local, service_clock, monkeypatch
-):
+    source: tuple[Any, ...],
+    given: dict[str, Any],
+    message: str,
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The message names the argument and the connection, and not what is in it."""
     monkeypatch.setenv("AIRFLOW_CONN_MY_DATABASE", json.dumps({"conn_type": "redshift", **given}))
     with pytest.raises(InvalidArgument, match=message):
@@ -130,7 +147,12 @@ def test_a_connection_that_cannot_do_is_refused_before_any_call(
 
 
 @both
-def test_no_connection_is_refused_before_any_call(source, amazon_ml_local, service_clock, monkeypatch):
+def test_no_connection_is_refused_before_any_call(
+    source: tuple[Any, ...],
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """None or empty is named; an unknown connection is Airflow's own error."""
     with pytest.raises(InvalidArgument, match="database_conn_id: None; it must be the id of an Airflow connection"):
         task(source, database_conn_id=None).execute({})

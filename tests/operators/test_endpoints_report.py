@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +15,10 @@ from airflow_ml_provider.operators.endpoints_report import MachineLearningEndpoi
 from tests.helpers import endpoints
 from tests.helpers.task_instances import TaskInstance
 
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 HOUR = 3600
 
 
@@ -22,12 +27,12 @@ class InAirflow(TaskInstance):
 
     active: tuple[str, ...] = ()
 
-    def get_dr_count(self, *, dag_id, run_ids, states):
+    def get_dr_count(self, *, dag_id: str, run_ids: Any, states: Any) -> int:
         return sum(run_id in self.active for run_id in run_ids)
 
 
 @pytest.fixture
-def context(monkeypatch):
+def context(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The context of a task; ``context["ti"].active`` names the runs that are not over."""
     ti = InAirflow(dag_id="deploy")
     monkeypatch.setattr(compat, "AIRFLOW_3", True)
@@ -35,22 +40,22 @@ def context(monkeypatch):
 
 
 @pytest.fixture
-def made(context, ml_model, service_clock):
+def made(context: dict[str, Any], ml_model: str, service_clock: Clock) -> None:
     """An endpoint of ml-1 that a task of the Dag ``deploy`` has made, two hours ago."""
     endpoints.create().execute(context)
     service_clock.advance(2 * HOUR)
 
 
-def report(context, **arguments):
+def report(context: dict[str, Any], **arguments: Any) -> Any:
     return MachineLearningEndpointsReportOperator(task_id="report", **arguments).execute(context)
 
 
-def statuses(amazon_ml_local):
+def statuses(amazon_ml_local: AmazonMLLocalFixture) -> dict[str, Any]:
     items = amazon_ml_local.client().describe_ml_models()["Results"]
     return {item["MLModelId"]: item["EndpointInfo"]["EndpointStatus"] for item in items}
 
 
-def test_the_hook_lists_what_costs_money(made):
+def test_the_hook_lists_what_costs_money(made: None) -> None:
     """Each endpoint that is not NONE comes with its model, age by AWS's clock, cost, and the task that made it."""
     (found,) = MachineLearningHook().realtime_endpoints(price_per_10_mb=0.5)
     assert found == {
@@ -70,25 +75,25 @@ def test_the_hook_lists_what_costs_money(made):
     }
 
 
-def test_a_model_without_an_endpoint_costs_nothing(ml_model):
+def test_a_model_without_an_endpoint_costs_nothing(ml_model: str) -> None:
     """Nothing is listed whose EndpointStatus is NONE."""
     assert MachineLearningHook().realtime_endpoints() == []
 
 
-def test_without_a_tag_the_maker_is_unknown(endpoint):
+def test_without_a_tag_the_maker_is_unknown(endpoint: AmazonMLLocalFixture) -> None:
     """An endpoint that no task of Airflow claims is listed without Dag, task and run."""
     (found,) = MachineLearningHook().realtime_endpoints()
     assert "DagId" not in found
 
 
-def test_without_permission_for_tags_the_maker_is_unknown(made, amazon_ml_local):
+def test_without_permission_for_tags_the_maker_is_unknown(made: None, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """DescribeTags is of use, not needed."""
     amazon_ml_local.faults.add("error", code="AccessDeniedException", operation="DescribeTags")
     (found,) = MachineLearningHook().realtime_endpoints()
     assert "DagId" not in found
 
 
-def test_the_report_is_plain_json_with_the_sums(made, context):
+def test_the_report_is_plain_json_with_the_sums(made: None, context: dict[str, Any]) -> None:
     """The report can be an XCom, and adds up price and cost."""
     found = report(context, price_per_10_mb=0.5)
     assert json.loads(json.dumps(found)) == found
@@ -96,7 +101,9 @@ def test_the_report_is_plain_json_with_the_sums(made, context):
     assert found["Unreached"] == []
 
 
-def test_the_log_shows_a_table(made, context, caplog, capsys):
+def test_the_log_shows_a_table(
+    made: None, context: dict[str, Any], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A line for each endpoint: model, status, hours, cost, the task that made it."""
     caplog.set_level("INFO")
     report(context)
@@ -106,27 +113,27 @@ def test_the_log_shows_a_table(made, context, caplog, capsys):
 
 
 @pytest.mark.parametrize(("hours", "forgotten"), [(1, True), (3, False)])
-def test_max_age_marks_the_forgotten(made, context, hours, forgotten):
+def test_max_age_marks_the_forgotten(made: None, context: dict[str, Any], hours: int, forgotten: bool) -> None:
     """An endpoint is forgotten from that age on."""
     (found,) = report(context, max_age=timedelta(hours=hours))["Endpoints"]
     assert found["Forgotten"] is forgotten
 
 
-def test_a_dry_run_deletes_nothing(made, context, amazon_ml_local):
+def test_a_dry_run_deletes_nothing(made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Which is the default: the report says what would be deleted."""
     (found,) = report(context, delete_older_than=timedelta(hours=1))["Endpoints"]
     assert found["Action"] == "to delete"
     assert statuses(amazon_ml_local)["ml-1"] == "READY"
 
 
-def test_what_is_older_is_deleted(made, context, amazon_ml_local):
+def test_what_is_older_is_deleted(made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture) -> None:
     """An endpoint whose run is over is deleted from that age on."""
     (found,) = report(context, delete_older_than=timedelta(hours=1), is_dry_run=False)["Endpoints"]
     assert found["Action"] == "deleted"
     assert statuses(amazon_ml_local)["ml-1"] == "NONE"
 
 
-def kept(context, amazon_ml_local, **arguments):
+def kept(context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture, **arguments: Any) -> Any:
     given = {"delete_older_than": timedelta(hours=1), "is_dry_run": False} | arguments
     (found,) = report(context, **given)["Endpoints"]
     assert found["Action"] == "kept"
@@ -134,27 +141,35 @@ def kept(context, amazon_ml_local, **arguments):
     return found
 
 
-def test_what_is_younger_is_kept(made, context, amazon_ml_local):
+def test_what_is_younger_is_kept(made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Below ``delete_older_than`` nothing is deleted."""
     kept(context, amazon_ml_local, delete_older_than=timedelta(hours=3))
 
 
-def test_a_listed_model_is_kept(made, context, amazon_ml_local):
+def test_a_listed_model_is_kept(made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture) -> None:
     """``keep_ml_model_ids`` wins over the age."""
     assert "keep_ml_model_ids" in kept(context, amazon_ml_local, keep_ml_model_ids=["ml-1"])["Reason"]
 
 
-def test_an_endpoint_of_a_run_that_is_not_over_is_kept(made, context, amazon_ml_local):
+def test_an_endpoint_of_a_run_that_is_not_over_is_kept(
+    made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """The tag names the run, and Airflow says whether it is over."""
     context["ti"].active = ("run",)
     assert "run run of Dag deploy is not over" in kept(context, amazon_ml_local)["Reason"]
 
 
-def test_an_endpoint_in_its_place_is_kept(made, context, amazon_ml_local, service_clock, monkeypatch):
+def test_an_endpoint_in_its_place_is_kept(
+    made: None,
+    context: dict[str, Any],
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """One that was created after the list was made is another endpoint."""
     listed = MachineLearningEndpointsReportOperator.listed
 
-    def replaced(self, hook):
+    def replaced(self: Any, hook: MachineLearningHook) -> Any:
         found = listed(self, hook)
         amazon_ml_local.client().delete_realtime_endpoint(MLModelId="ml-1")
         service_clock.advance(10)
@@ -166,14 +181,18 @@ def test_an_endpoint_in_its_place_is_kept(made, context, amazon_ml_local, servic
     assert "in its place" in kept(context, amazon_ml_local)["Reason"]
 
 
-def test_a_delete_that_is_refused_fails_the_task(made, context, amazon_ml_local):
+def test_a_delete_that_is_refused_fails_the_task(
+    made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """The task says which endpoint still costs money, and why."""
     amazon_ml_local.faults.add("error", code="AccessDeniedException", operation="DeleteRealtimeEndpoint")
     with pytest.raises(AirflowException, match=r"still costing money: ml-1 in us-east-1: .*AccessDenied"):
         report(context, delete_older_than=timedelta(hours=1), is_dry_run=False)
 
 
-def test_a_connection_that_cannot_be_asked_does_not_stop_the_others(made, context, caplog):
+def test_a_connection_that_cannot_be_asked_does_not_stop_the_others(
+    made: None, context: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """The report says which connection it was, and why; the others are listed."""
     found = report(context, aws_conn_ids=["nowhere", "aws_default"])
     assert [one["MLModelId"] for one in found["Endpoints"]] == ["ml-1"]
@@ -182,14 +201,14 @@ def test_a_connection_that_cannot_be_asked_does_not_stop_the_others(made, contex
     assert "does not exist" in unreached["Message"]
 
 
-def test_several_regions_are_asked(made, context):
+def test_several_regions_are_asked(made: None, context: dict[str, Any]) -> None:
     """Each connection is asked in each region."""
     found = report(context, region_names=["us-east-1", "eu-west-1"])
     assert [one["RegionName"] for one in found["Endpoints"]] == ["us-east-1"]
     assert found["Unreached"] == []
 
 
-def test_when_nothing_can_be_asked_the_task_fails(ml_model, context):
+def test_when_nothing_can_be_asked_the_task_fails(ml_model: str, context: dict[str, Any]) -> None:
     """A report of nothing would look as if nothing cost money."""
     with pytest.raises(AirflowException, match="does not exist"):
         report(context, aws_conn_ids=["nowhere"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -37,10 +38,14 @@ from airflow_ml_provider.operators.tags import MachineLearningAddTagsOperator, M
 from tests.helpers.deferred import finish
 from tests.helpers.task_instances import TaskInstance
 
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 VARIABLES = {"x": "NUMERIC", "y": "BINARY"}
 ATTRIBUTES = [{"attributeName": name, "attributeType": kind} for name, kind in VARIABLES.items()]
 SCHEMA = {"version": "1.0", "dataFormat": "CSV", "dataFileContainsHeader": True, "attributes": ATTRIBUTES}
-CREATES = {
+CREATES: dict[str, tuple[Any, dict[str, Any]]] = {
     "DataSource": (
         MachineLearningCreateDataSourceFromS3Operator,
         {"data_source_id": "new", "data_location_s3": "s3://training/train.csv", "data_schema": SCHEMA},
@@ -63,7 +68,7 @@ CREATES = {
         },
     ),
 }
-CHANGES = {
+CHANGES: dict[str, tuple[str, Any, Any, Any]] = {
     "DataSource": (
         "data_source",
         MachineLearningGetDataSourceOperator,
@@ -92,26 +97,28 @@ CHANGES = {
 every_kind = pytest.mark.parametrize("kind", CREATES)
 
 
-def context(**ids):
+def context(**ids: Any) -> dict[str, Any]:
     return {"ti": TaskInstance(**{"task_id": "task"} | ids)}
 
 
-def create(kind, **arguments):
+def create(kind: str, **arguments: Any) -> Any:
     operator, defaults = CREATES[kind]
     return operator(**{"task_id": "create", **defaults, **arguments})
 
 
-def id_argument(kind):
+def id_argument(kind: str) -> Any:
     return next(name for name in CREATES[kind][1] if CREATES[kind][1][name] == "new")
 
 
-def status(service, kind, resource_id="new"):
+def status(service: AmazonMLLocalFixture, kind: str, resource_id: str = "new") -> Any:
     name, *_ = CHANGES[kind]
     return getattr(service.client(), f"get_{name}")(**{f"{kind}Id": resource_id})["Status"]
 
 
 @every_kind
-def test_create_waits_until_completed_and_returns_the_id(kind, ml_model, amazon_ml_local):
+def test_create_waits_until_completed_and_returns_the_id(
+    kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """The id is returned, and every member that the service gave is an XCom of its own, in plain JSON types."""
     seen = context()
     assert create(kind).execute(seen) == "new"
@@ -122,7 +129,7 @@ def test_create_waits_until_completed_and_returns_the_id(kind, ml_model, amazon_
     assert amazon_ml_local.requests.count(f"Get{kind}") >= 2
 
 
-def test_evaluation_gives_its_metric(ml_model):
+def test_evaluation_gives_its_metric(ml_model: str) -> None:
     """``evaluate.output["PerformanceMetrics"]`` is what a later task decides by."""
     seen = context()
     create("Evaluation").execute(seen)
@@ -130,7 +137,9 @@ def test_evaluation_gives_its_metric(ml_model):
 
 
 @every_kind
-def test_a_deferred_create_gives_what_a_synchronous_one_gives(kind, ml_model, service_clock, amazon_ml_local):
+def test_a_deferred_create_gives_what_a_synchronous_one_gives(
+    kind: str, ml_model: str, service_clock: Clock, amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """After a deferral the id is returned and every member is an XCom of its own, too."""
     seen = context()
     assert finish(create(kind, deferrable=True), service_clock, seen) == "new"
@@ -141,7 +150,9 @@ def test_a_deferred_create_gives_what_a_synchronous_one_gives(kind, ml_model, se
 
 
 @every_kind
-def test_waiting_off_returns_at_once_and_wins_over_deferrable(kind, ml_model, amazon_ml_local):
+def test_waiting_off_returns_at_once_and_wins_over_deferrable(
+    kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """With waiting off the id is returned while the thing is still being made; one Get sees that it has not FAILED."""
     assert create(kind, wait_for_completion=False, deferrable=True).execute({}) == "new"
     assert status(amazon_ml_local, kind) != "COMPLETED"
@@ -149,7 +160,7 @@ def test_waiting_off_returns_at_once_and_wins_over_deferrable(kind, ml_model, am
 
 
 @every_kind
-def test_a_retry_finds_what_it_made(kind, ml_model, amazon_ml_local):
+def test_a_retry_finds_what_it_made(kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """The same id with the same parameters is success, however far the first try came."""
     create(kind, wait_for_completion=False).execute({})
     assert create(kind).execute({}) == "new"
@@ -158,7 +169,9 @@ def test_a_retry_finds_what_it_made(kind, ml_model, amazon_ml_local):
 
 @every_kind
 @pytest.mark.parametrize("wait_for_completion", [True, False])
-def test_failed_is_never_reported_as_done(kind, wait_for_completion, ml_model, amazon_ml_local, service_clock):
+def test_failed_is_never_reported_as_done(
+    kind: str, wait_for_completion: bool, ml_model: str, amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
     """FAILED raises with the service's Message, and says what to do, also for an earlier try's and with waiting off."""
     amazon_ml_local.service.fail(kind, "new", message="The data is broken")
     with pytest.raises(AirflowException, match="The data is broken.*if_exists='replace' or another id"):
@@ -167,7 +180,7 @@ def test_failed_is_never_reported_as_done(kind, wait_for_completion, ml_model, a
         create(kind, wait_for_completion=wait_for_completion).execute({})
 
 
-def test_replace_makes_what_failed_anew(ml_model, amazon_ml_local):
+def test_replace_makes_what_failed_anew(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """With the cause mended and ``if_exists="replace"``, the id is used again."""
     bad = {"data_location_s3": "s3://bucket/missing.csv"}
     with pytest.raises(AirflowException, match="status FAILED"):
@@ -179,14 +192,14 @@ def test_replace_makes_what_failed_anew(ml_model, amazon_ml_local):
 
 
 @every_kind
-def test_replace_leaves_what_has_not_failed(kind, ml_model, amazon_ml_local):
+def test_replace_leaves_what_has_not_failed(kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """A retry with ``replace`` goes on with what an earlier try began, and deletes nothing."""
     create(kind, if_exists="replace", wait_for_completion=False).execute({})
     create(kind, if_exists="replace").execute({})
     assert amazon_ml_local.requests.count(f"Delete{kind}") == 0
 
 
-def test_replace_takes_the_place_of_other_parameters(ml_model, amazon_ml_local):
+def test_replace_takes_the_place_of_other_parameters(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """A task that is cleared after its arguments were changed makes the thing anew."""
     create("MLModel").execute({})
     create("MLModel", if_exists="replace", parameters={"sgd.maxPasses": 20}).execute({})
@@ -196,7 +209,7 @@ def test_replace_takes_the_place_of_other_parameters(ml_model, amazon_ml_local):
 
 
 @every_kind
-def test_fail_refuses_what_exists(kind, ml_model, amazon_ml_local):
+def test_fail_refuses_what_exists(kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """With ``if_exists="fail"`` a thing that exists is an error, before any Create."""
     create(kind, if_exists="fail").execute({})
     with pytest.raises(AirflowException, match="it exists already, with status COMPLETED"):
@@ -204,14 +217,14 @@ def test_fail_refuses_what_exists(kind, ml_model, amazon_ml_local):
     assert amazon_ml_local.requests.count(CREATES[kind][0].operation) == 1
 
 
-def test_other_parameters_are_refused_with_advice(ml_model):
+def test_other_parameters_are_refused_with_advice(ml_model: str) -> None:
     """The same id with other parameters is AWS's error, and says what to do."""
     create("MLModel").execute({})
     with pytest.raises(AirflowException, match="IdempotentParameterMismatchException.*choose another id"):
         create("MLModel", ml_model_name="another").execute({})
 
 
-def test_the_deadline_says_what_was_seen(ml_model, amazon_ml_local):
+def test_the_deadline_says_what_was_seen(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """When the deadline comes first: id, region, last status, elapsed time and calls made."""
     amazon_ml_local.service.durations.ml_model = 3600
     expected = "MLModel new in us-east-1: status PENDING after 60 s and 4 calls: the deadline of 60 s has passed"
@@ -220,14 +233,14 @@ def test_the_deadline_says_what_was_seen(ml_model, amazon_ml_local):
 
 
 @every_kind
-def test_an_id_that_is_left_out_is_made_of_the_run(kind, ml_model):
+def test_an_id_that_is_left_out_is_made_of_the_run(kind: str, ml_model: str) -> None:
     """Dag, task, run and map index make the id, so that every retry finds it again."""
     made = create(kind, **{id_argument(kind): None}).execute(context())
     assert made == deterministic_id(context())
     assert made.startswith("dag.task-")
 
 
-def test_an_id_is_the_same_on_retries_and_another_in_every_run():
+def test_an_id_is_the_same_on_retries_and_another_in_every_run() -> None:
     """64 of the allowed characters; two identities never share one by being joined or cut."""
     identities = [
         {},
@@ -247,7 +260,7 @@ def test_an_id_is_the_same_on_retries_and_another_in_every_run():
     assert all(len(found) <= 64 and set(found) <= allowed for found in ids)
 
 
-def test_an_id_cannot_be_left_out_outside_of_a_run(ml_model, amazon_ml_local):
+def test_an_id_cannot_be_left_out_outside_of_a_run(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Without a task instance there is nothing to make an id of."""
     with pytest.raises(InvalidArgument, match="an id may be left out only in a Dag run"):
         create("MLModel", ml_model_id=None).execute({})
@@ -255,7 +268,7 @@ def test_an_id_cannot_be_left_out_outside_of_a_run(ml_model, amazon_ml_local):
 
 
 @every_kind
-def test_do_xcom_push_false_is_honoured(kind, ml_model):
+def test_do_xcom_push_false_is_honoured(kind: str, ml_model: str) -> None:
     """Nothing is pushed, no member either."""
     seen = context()
     create(kind, do_xcom_push=False).execute(seen)
@@ -263,7 +276,7 @@ def test_do_xcom_push_false_is_honoured(kind, ml_model):
 
 
 @every_kind
-def test_get_returns_the_description_in_json_types(kind, ml_model):
+def test_get_returns_the_description_in_json_types(kind: str, ml_model: str) -> None:
     """Times are ISO 8601 text, and the presigned LogUri is left out; Airflow pushes each member as an XCom too."""
     create(kind).execute({})
     name, get, _, _ = CHANGES[kind]
@@ -276,7 +289,7 @@ def test_get_returns_the_description_in_json_types(kind, ml_model):
     assert not {"LogUri", "ResponseMetadata"} & set(found)
 
 
-def test_verbose_gives_recipe_and_schema(ml_model):
+def test_verbose_gives_recipe_and_schema(ml_model: str) -> None:
     """Verbose as text, as a template renders it, is a boolean."""
     found = MachineLearningGetMLModelOperator(task_id="get", ml_model_id=ml_model, verbose="True").execute({})
     assert json.loads(found["Schema"])["targetAttributeName"] == "y"
@@ -284,7 +297,7 @@ def test_verbose_gives_recipe_and_schema(ml_model):
 
 
 @every_kind
-def test_update_renames(kind, ml_model):
+def test_update_renames(kind: str, ml_model: str) -> None:
     """The new name is what Get says from then on."""
     create(kind).execute({})
     name, get, update, _ = CHANGES[kind]
@@ -293,14 +306,16 @@ def test_update_renames(kind, ml_model):
 
 
 @pytest.mark.parametrize("threshold", [0.0, "0.0", 0, "0.75", 1])
-def test_any_score_threshold_is_sent(threshold, ml_model, amazon_ml_local):
+def test_any_score_threshold_is_sent(
+    threshold: float | str | int, ml_model: str, amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """0.0 is a threshold like any other, and rendered text is a number."""
     MachineLearningUpdateMLModelOperator(task_id="u", ml_model_id=ml_model, score_threshold=threshold).execute({})
     assert amazon_ml_local.client().get_ml_model(MLModelId=ml_model)["ScoreThreshold"] == float(threshold)
 
 
 @every_kind
-def test_delete_twice_is_success(kind, ml_model, amazon_ml_local):
+def test_delete_twice_is_success(kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Deleting marks the thing DELETED; doing it again changes nothing."""
     create(kind).execute({})
     name, _, _, delete = CHANGES[kind]
@@ -310,14 +325,14 @@ def test_delete_twice_is_success(kind, ml_model, amazon_ml_local):
 
 
 @every_kind
-def test_deleting_what_does_not_exist_is_success(kind, amazon_ml_local):
+def test_deleting_what_does_not_exist_is_success(kind: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """A teardown must not fail the run."""
     name, _, _, delete = CHANGES[kind]
     assert delete(task_id="delete", **{f"{name}_id": "unknown"}).execute({}) == "unknown"
 
 
 @every_kind
-def test_unknown_ids_are_explained(kind, amazon_ml_local):
+def test_unknown_ids_are_explained(kind: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Get and Update of what does not exist name it, and say where ids belong."""
     name, get, update, _ = CHANGES[kind]
     unknown = {f"{name}_id": "unknown"}
@@ -327,11 +342,11 @@ def test_unknown_ids_are_explained(kind, amazon_ml_local):
             task.execute({})
 
 
-def test_tags_are_added_changed_and_removed(ml_model, amazon_ml_local):
+def test_tags_are_added_changed_and_removed(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """AddTags gives a known key a new value; DeleteTags takes keys; both return the id."""
     thing = {"resource_id": ml_model, "resource_type": "MLModel"}
 
-    def add(**tags):
+    def add(**tags: Any) -> Any:
         pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
         return MachineLearningAddTagsOperator(task_id="add", tags=pairs, **thing).execute({})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from airflow_ml_provider.sensors.machine_learning import (
     MachineLearningDataSourceSensor,
 )
 from tests.helpers.classes import OPERATORS, SENSORS, class_name, own_arguments
+
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 pytestmark = pytest.mark.core
 
@@ -44,9 +48,9 @@ WRITING = {
 }
 
 
-def made(found):
+def made(found: Any) -> Any:
     """Construct an operator or a sensor whose ids are all ``the-id``."""
-    others = {"resource_type": "DataSource", "output_uri": "s3://out/predicted"}
+    others: dict[str, Any] = {"resource_type": "DataSource", "output_uri": "s3://out/predicted"}
     if found.__name__.endswith("GateOperator"):
         others["at_least"] = 0.5
     own = own_arguments(found)
@@ -55,19 +59,19 @@ def made(found):
     return found(task_id="task", **required | ids | {name: others[name] for name in others if name in own})
 
 
-def recording(xcoms):
+def recording(xcoms: Any) -> dict[str, Any]:
     """Return the context of a task whose XComs go to a dictionary."""
     return {"ti": SimpleNamespace(xcom_push=lambda key, value: xcoms.update({key: value}))}
 
 
-def pushed(task):
+def pushed(task: Any) -> Any:
     """Return what a task has pushed when it begins."""
-    xcoms = {}
+    xcoms: dict[str, Any] = {}
     task.pre_execute(recording(xcoms))
     return xcoms
 
 
-def page_of(found):
+def page_of(found: Any) -> Any:
     """Return which of the service's pages a class links to."""
     if found in SENSORS:
         kind = found.__name__.removeprefix("MachineLearning").removesuffix("Sensor")
@@ -76,7 +80,7 @@ def page_of(found):
 
 
 @pytest.mark.parametrize("found", LINKED, ids=class_name)
-def test_each_class_links_to_what_it_works_at(found, amazon_ml_local):
+def test_each_class_links_to_what_it_works_at(found: Any, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """The URL of the service's page is there under ``ResourceUrl`` before anything is asked for."""
     task = made(found)
     assert ResourceLink in {type(link) for link in task.operator_extra_links}
@@ -85,7 +89,7 @@ def test_each_class_links_to_what_it_works_at(found, amazon_ml_local):
 
 
 @pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
-def test_each_class_links_to_its_output(found, amazon_ml_local):
+def test_each_class_links_to_its_output(found: Any, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Whoever writes to S3 has a second link, also to be there before anything is written."""
     task = made(found)
     is_writing = OutputLink in {type(link) for link in task.operator_extra_links}
@@ -95,14 +99,14 @@ def test_each_class_links_to_its_output(found, amazon_ml_local):
     assert pushed(task).get("OutputUrl") == url
 
 
-def test_a_sensor_links_to_the_output_that_it_has_seen(amazon_ml_local, ml_model):
+def test_a_sensor_links_to_the_output_that_it_has_seen(amazon_ml_local: AmazonMLLocalFixture, ml_model: str) -> None:
     """Where a batch prediction that somebody else made has its results shows when it is COMPLETED."""
     amazon_ml_local.client().create_batch_prediction(
         BatchPredictionId="bp", MLModelId=ml_model, BatchPredictionDataSourceId="ds-1", OutputUri="s3://training/out/"
     )
     amazon_ml_local.clock.advance(3600)
     task = MachineLearningBatchPredictionSensor(task_id="task", batch_prediction_id="bp")
-    xcoms = {}
+    xcoms: dict[str, Any] = {}
     context = recording(xcoms)
     task.pre_execute(context)
     assert "OutputUrl" not in xcoms
@@ -120,13 +124,13 @@ def test_a_sensor_links_to_the_output_that_it_has_seen(amazon_ml_local, ml_model
         ("BatchPrediction", ""),
     ],
 )
-def test_with_aws_the_console_of_the_region_opens(kind, page):
+def test_with_aws_the_console_of_the_region_opens(kind: str, page: str) -> None:
     """At the thing's page where that is known, else at the console's first page."""
     console = "https://console.aws.amazon.com/machinelearning/home?region=eu-west-1#/"
     assert resource_url(kind, "the-id", AWS, "eu-west-1") == console + page
 
 
-def test_the_connections_region_counts(monkeypatch):
+def test_the_connections_region_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the one of boto3's own settings."""
     connection = {"conn_type": "aws", "login": "any", "password": "any", "extra": {"region_name": "eu-west-1"}}
     monkeypatch.setenv("AIRFLOW_CONN_IRELAND", json.dumps(connection))
@@ -140,7 +144,7 @@ def test_the_connections_region_counts(monkeypatch):
     }
 
 
-def test_no_secret_of_an_endpoint_is_in_a_link():
+def test_no_secret_of_an_endpoint_is_in_a_link() -> None:
     """Users and passwords before the host, and queries, are left out."""
     endpoint_url = "http://user:secret@stand-in:5012/amazon/?token=secret"
     assert (
@@ -150,7 +154,7 @@ def test_no_secret_of_an_endpoint_is_in_a_link():
     assert object_url("s3://in", AWS, "us-east-1").endswith("/s3/buckets/in?region=us-east-1&prefix=")
 
 
-def test_do_xcom_push_false_pushes_no_link(amazon_ml_local):
+def test_do_xcom_push_false_pushes_no_link(amazon_ml_local: AmazonMLLocalFixture) -> None:
     """As in the amazon provider."""
     task = MachineLearningGetDataSourceOperator(task_id="task", data_source_id="ds-1", do_xcom_push=False)
     assert pushed(task) == {}
@@ -159,16 +163,16 @@ def test_do_xcom_push_false_pushes_no_link(amazon_ml_local):
 @pytest.mark.parametrize(
     "argument", [{"region_name": "us-west-1"}, {"aws_conn_id": "missing"}, {"data_source_id": None}]
 )
-def test_a_link_that_cannot_be_made_fails_no_task(argument):
+def test_a_link_that_cannot_be_made_fails_no_task(argument: dict[str, Any]) -> None:
     """What is wrong is the task's own to say, when it runs."""
     task = MachineLearningDataSourceSensor(task_id="task", **{"data_source_id": "ds-1"} | argument)
     assert pushed(task) == {}
 
 
-def test_an_xcom_that_cannot_be_pushed_fails_no_task(amazon_ml_local):
+def test_an_xcom_that_cannot_be_pushed_fails_no_task(amazon_ml_local: AmazonMLLocalFixture) -> None:
     """The same for the database."""
 
-    def fail(key, value):
+    def fail(key: str, value: Any) -> None:
         raise RuntimeError("the database is away")
 
     task = MachineLearningDataSourceSensor(task_id="task", data_source_id="ds-1")

@@ -6,7 +6,9 @@ import ast
 import logging
 import re
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,9 +24,12 @@ from airflow_ml_provider.operators.ml_model import (
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 from tests.helpers.endpoints import create, delete
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 
 @pytest.fixture
-def lines(caplog, monkeypatch):
+def lines(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     """Return the messages that our own classes have logged so far; a plain logger stands in for Airflow's."""
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(MachineLearningBase, "log", logging.getLogger("operator"), raising=False)
@@ -42,14 +47,16 @@ BELOW_BOTOCORE = (
 @pytest.mark.parametrize(
     "path", [path for path in SOURCES if path.name not in BELOW_BOTOCORE], ids=lambda path: path.name
 )
-def test_no_error_shows_its_cause_twice(path):
+def test_no_error_shows_its_cause_twice(path: Any) -> None:
     """Where the message holds the cause's own, the traceback does not show that once more."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Raise) and isinstance(node.cause, ast.Name):
             assert f"{{{node.cause.id}}}" not in ast.unparse(node), f"line {node.lineno}"
 
 
-def test_a_wait_ends_with_the_endpoints_url(amazon_ml_local, ml_model, lines):
+def test_a_wait_ends_with_the_endpoints_url(
+    amazon_ml_local: AmazonMLLocalFixture, ml_model: str, lines: Callable[[], list[str]]
+) -> None:
     """The last line has the URL, and one call is no "calls"."""
     url = create(waiter_delay=5).execute({})["EndpointUrl"]
     assert lines()[-1].endswith(f": {url}")
@@ -58,7 +65,9 @@ def test_a_wait_ends_with_the_endpoints_url(amazon_ml_local, ml_model, lines):
     assert f"RealtimeEndpoint ml-1 in us-east-1: status READY after 0 s and 1 call: {url}" in lines()
 
 
-def test_a_status_that_has_not_changed_is_told_once(amazon_ml_local, ml_model, lines):
+def test_a_status_that_has_not_changed_is_told_once(
+    amazon_ml_local: AmazonMLLocalFixture, ml_model: str, lines: Callable[[], list[str]]
+) -> None:
     """A wait of many looks says each status once."""
     amazon_ml_local.service.durations.set(ml_model=600)
     MachineLearningCreateMLModelOperator(
@@ -73,21 +82,27 @@ def test_a_status_that_has_not_changed_is_told_once(amazon_ml_local, ml_model, l
     assert told.count("INPROGRESS") == 1
 
 
-def test_updating_is_told_once(amazon_ml_local, ml_model, lines):
+def test_updating_is_told_once(
+    amazon_ml_local: AmazonMLLocalFixture, ml_model: str, lines: Callable[[], list[str]]
+) -> None:
     """Create and the looks after it see UPDATING, and one line says so."""
     amazon_ml_local.service.durations.set(realtime_endpoint=60)
     create(waiter_delay=5).execute({})
     assert [line.rpartition(": ")[2] for line in lines()].count("UPDATING") == 1
 
 
-def test_nothing_is_called_deleted_that_was_not_there(amazon_ml_local, ml_model, lines):
+def test_nothing_is_called_deleted_that_was_not_there(
+    amazon_ml_local: AmazonMLLocalFixture, ml_model: str, lines: Callable[[], list[str]]
+) -> None:
     """DeleteRealtimeEndpoint answers NONE either way, and that is what the log says."""
     delete().execute({})
     assert lines()[-1] == "RealtimeEndpoint ml-1 in us-east-1: status NONE after DeleteRealtimeEndpoint"
     assert not any("deleted" in line for line in lines())
 
 
-def test_an_evaluation_ends_with_its_metric(amazon_ml_local, ml_model, lines):
+def test_an_evaluation_ends_with_its_metric(
+    amazon_ml_local: AmazonMLLocalFixture, ml_model: str, lines: Callable[[], list[str]]
+) -> None:
     """The last line has the metric and its value."""
     MachineLearningCreateEvaluationOperator(
         task_id="evaluate", evaluation_id="ev-1", ml_model_id="ml-1", evaluation_data_source_id="ds-1"
@@ -95,7 +110,7 @@ def test_an_evaluation_ends_with_its_metric(amazon_ml_local, ml_model, lines):
     assert re.search(r": BinaryAUC [01]\.\d+$", lines()[-1])
 
 
-def test_a_failure_ends_in_one_full_stop(amazon_ml_local, ml_model):
+def test_a_failure_ends_in_one_full_stop(amazon_ml_local: AmazonMLLocalFixture, ml_model: str) -> None:
     """The hint follows the service's sentence."""
     amazon_ml_local.service.fail("MLModel", "new", message="Fits no model type.")
     train = MachineLearningCreateMLModelOperator(
@@ -105,7 +120,7 @@ def test_a_failure_ends_in_one_full_stop(amazon_ml_local, ml_model):
         train.execute({})
 
 
-def test_the_cause_stands_once(amazon_ml_local):
+def test_the_cause_stands_once(amazon_ml_local: AmazonMLLocalFixture) -> None:
     """A traceback shows AWS's words one time."""
     get = MachineLearningGetMLModelOperator(task_id="get", ml_model_id="nosuch")
     with pytest.raises(AirflowException, match="No MLModel with id nosuch exists") as raised:
@@ -123,19 +138,19 @@ def test_the_cause_stands_once(amazon_ml_local):
         ({"wait_for_completion": 1}, "wait_for_completion: 1 is a int; it must be True or False"),
     ],
 )
-def test_an_argument_of_the_wrong_type_is_named(arguments, message):
+def test_an_argument_of_the_wrong_type_is_named(arguments: dict[str, Any], message: str) -> None:
     """It is refused when the Dag file is read, by name."""
     with pytest.raises(InvalidArgument, match=message):
         create(**arguments)
 
 
-def test_a_sensors_deferrable_is_checked_too():
+def test_a_sensors_deferrable_is_checked_too() -> None:
     """A sensor refuses text as an operator does."""
     with pytest.raises(InvalidArgument, match="deferrable: 'no' is a str"):
         MachineLearningRealtimeEndpointSensor(task_id="ready", ml_model_id="ml-1", deferrable="no")
 
 
-def test_a_connection_of_another_type_is_named(monkeypatch):
+def test_a_connection_of_another_type_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is none of AWS's is what is wrong, not a missing region."""
     monkeypatch.setenv("AIRFLOW_CONN_WEB", "http://example.org")
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,12 +18,19 @@ from airflow_ml_provider.operators.realtime_endpoint import (
 from tests.helpers.endpoints import TAG_OPERATIONS, called, claims, delete, deny, replace, status
 from tests.helpers.task_instances import TaskInstance
 
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 
 class Run:
     """One run of a Dag whose task ``delete`` deletes what its task ``create`` made."""
 
-    def __init__(self, run_id="run", *, has_delete=True, ml_model_id="ml-1", **arguments):
-        self.run_id, self.xcoms = run_id, {}
+    def __init__(
+        self, run_id: str = "run", *, has_delete: bool = True, ml_model_id: str = "ml-1", **arguments: Any
+    ) -> None:
+        self.run_id = run_id
+        self.xcoms: dict[tuple[str, int, str], Any] = {}
         with DAG("dag", schedule=None):
             self.create = MachineLearningCreateRealtimeEndpointOperator(
                 task_id="create", ml_model_id=ml_model_id, **arguments
@@ -30,18 +39,18 @@ class Run:
                 self.delete = MachineLearningDeleteRealtimeEndpointOperator(
                     task_id="delete", ml_model_id=ml_model_id, created_by="create"
                 )
-                self.kept = []
+                self.kept: list[str] = []
                 keep = self.delete.keep
                 self.delete.keep = lambda register, reason: self.kept.append(reason) or keep(register, reason)
 
-    def execute(self, task_id, map_index=-1):
+    def execute(self, task_id: str, map_index: int = -1) -> Any:
         return getattr(self, task_id).execute(
             {"ti": TaskInstance(task_id, run_id=self.run_id, map_index=map_index, xcoms=self.xcoms)}
         )
 
 
 @pytest.fixture
-def theirs(service, service_clock):
+def theirs(service: AmazonMLLocalFixture, service_clock: Clock) -> AmazonMLLocalFixture:
     """An endpoint that somebody made a while ago."""
     service.client().create_realtime_endpoint(MLModelId="ml-1")
     service_clock.advance(200)
@@ -50,7 +59,7 @@ def theirs(service, service_clock):
 
 
 @pytest.fixture(params=["waits", "does not wait", "waits, tags denied", "does not wait, tags denied"])
-def form(request, service):
+def form(request: pytest.FixtureRequest, service: AmazonMLLocalFixture) -> dict[str, bool]:
     """The arguments of a create that waits or not, where tags are allowed or denied."""
     if "denied" in request.param:
         deny(service, *TAG_OPERATIONS)
@@ -58,7 +67,7 @@ def form(request, service):
 
 
 class TestDelete:
-    def test_deletes_what_create_made(self, service, form):
+    def test_deletes_what_create_made(self, service: AmazonMLLocalFixture, form: dict[str, bool]) -> None:
         """And leaves no claim."""
         run = Run(**form)
         run.execute("create")
@@ -67,7 +76,7 @@ class TestDelete:
         service.faults.clear()
         assert not claims(service)
 
-    def test_keeps_what_was_there_before(self, theirs, form):
+    def test_keeps_what_was_there_before(self, theirs: AmazonMLLocalFixture, form: dict[str, bool]) -> None:
         """An endpoint that somebody made stays, and the log says why."""
         run = Run(**form)
         run.execute("create")
@@ -77,7 +86,7 @@ class TestDelete:
         theirs.faults.clear()
         assert not claims(theirs)
 
-    def test_keeps_what_was_made_in_its_place(self, service, form):
+    def test_keeps_what_was_made_in_its_place(self, service: AmazonMLLocalFixture, form: dict[str, bool]) -> None:
         """It looks right before it deletes."""
         run = Run(**form)
         run.execute("create")
@@ -87,13 +96,13 @@ class TestDelete:
         assert run.kept[0].startswith("it is another one, created at 20")
 
     @pytest.mark.parametrize("run_id", ["run", "another run"])
-    def test_keeps_what_no_create_of_this_run_made(self, theirs, run_id):
+    def test_keeps_what_no_create_of_this_run_made(self, theirs: AmazonMLLocalFixture, run_id: str) -> None:
         """Create was skipped, or an earlier run made the endpoint."""
         Run(run_id="an earlier run").execute("create")
         Run(run_id=run_id).execute("delete")
         assert status(theirs) == "READY"
 
-    def test_what_is_gone_already_is_success(self, service):
+    def test_what_is_gone_already_is_success(self, service: AmazonMLLocalFixture) -> None:
         """Somebody has deleted it."""
         run = Run(wait_for_completion=False)
         run.execute("create")
@@ -101,7 +110,7 @@ class TestDelete:
         assert run.execute("delete")["EndpointStatus"] == "NONE"
         assert service.requests.count("DeleteRealtimeEndpoint") == 1
 
-    def test_an_unknown_or_deleted_model_is_success(self, service):
+    def test_an_unknown_or_deleted_model_is_success(self, service: AmazonMLLocalFixture) -> None:
         """A teardown must not fail the run because its model is not there."""
         run = Run(wait_for_completion=False)
         run.execute("create")
@@ -112,14 +121,20 @@ class TestDelete:
 
     @pytest.mark.parametrize("tags", [True, False])
     @pytest.mark.parametrize("when", ["before", "after"])
-    def test_deletes_after_a_create_that_was_killed(self, service, at_next_sleep, tags, when):
+    def test_deletes_after_a_create_that_was_killed(
+        self,
+        service: AmazonMLLocalFixture,
+        at_next_sleep: Callable[[Callable[[], object]], None],
+        tags: bool,
+        when: str,
+    ) -> None:
         """Killed in Create, before its answer: the claim written before it says that what came of it is this run's."""
         if not tags:
             deny(service, *TAG_OPERATIONS)
         run = Run(delete_on_failure=False)
         service.faults.add("reset", operation="CreateRealtimeEndpoint", when=when, count=1)
 
-        def killed():
+        def killed() -> None:
             raise KeyboardInterrupt
 
         at_next_sleep(killed)
@@ -130,7 +145,9 @@ class TestDelete:
         assert status(service) == "NONE"
         assert service.requests.count("DeleteRealtimeEndpoint") == (when == "after")
 
-    def test_each_mapped_create_is_known_by_its_model(self, service, service_clock):
+    def test_each_mapped_create_is_known_by_its_model(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
         """One delete task deletes its own model's endpoint, whichever map index made it."""
         service.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
         service_clock.advance(3600)
@@ -142,7 +159,9 @@ class TestDelete:
         one.execute("delete", map_index=0)
         assert status(service) == "NONE"
 
-    def test_where_the_endpoint_cannot_be_looked_at_it_is_deleted(self, service, caplog):
+    def test_where_the_endpoint_cannot_be_looked_at_it_is_deleted(
+        self, service: AmazonMLLocalFixture, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """AWS's policy for managing endpoints allows Create and Delete alone; the log says what could not be told."""
         deny(service, *TAG_OPERATIONS, "GetMLModel")
         run = Run(wait_for_completion=False)
@@ -152,7 +171,7 @@ class TestDelete:
         service.faults.clear()
         assert status(service) == "NONE"
 
-    def test_where_nothing_may_be_looked_at_what_was_there_is_kept(self, theirs):
+    def test_where_nothing_may_be_looked_at_what_was_there_is_kept(self, theirs: AmazonMLLocalFixture) -> None:
         """Create's own answer says that it did not make the endpoint: CreatedAt is before AWS's Date."""
         deny(theirs, *TAG_OPERATIONS, "GetMLModel")
         run = Run(wait_for_completion=False)
@@ -161,12 +180,12 @@ class TestDelete:
         theirs.faults.clear()
         assert status(theirs) == "READY"
 
-    def test_without_created_by_it_deletes_whatever_there_is(self, theirs):
+    def test_without_created_by_it_deletes_whatever_there_is(self, theirs: AmazonMLLocalFixture) -> None:
         """As AWS's operation does, with no look at tags."""
         delete().execute({})
         assert called(theirs) == ["DeleteRealtimeEndpoint"]
 
-    def test_a_delete_that_failed_is_retried(self, service):
+    def test_a_delete_that_failed_is_retried(self, service: AmazonMLLocalFixture) -> None:
         """The claim stays until the endpoint is gone."""
         run = Run(wait_for_completion=False)
         run.execute("create")
@@ -181,7 +200,7 @@ class TestDelete:
 
 
 class TestTeardown:
-    def test_runs_whatever_became_of_create(self):
+    def test_runs_whatever_became_of_create(self) -> None:
         """Airflow's own rule for a teardown with setups would skip it when create has failed."""
         run = Run()
         delete = run.delete.as_teardown(setups=run.create)
@@ -189,7 +208,7 @@ class TestTeardown:
         assert (delete.trigger_rule, delete.is_teardown, run.create.is_setup) == ("all_done", True, True)
         assert run.delete.upstream_task_ids == {"create"}
 
-    def test_a_mapped_one_takes_the_rule_from_who_writes_the_dag(self):
+    def test_a_mapped_one_takes_the_rule_from_who_writes_the_dag(self) -> None:
         """Airflow makes a mapped task's teardown itself."""
         run = Run(has_delete=False)
         operator = MachineLearningDeleteRealtimeEndpointOperator.partial(task_id="delete", created_by="create")
@@ -199,20 +218,20 @@ class TestTeardown:
         assert (delete.trigger_rule, delete.is_teardown) == ("all_done", True)
         assert run.create.has_delete_task
 
-    def test_without_created_by_it_is_airflows_own(self):
+    def test_without_created_by_it_is_airflows_own(self) -> None:
         """It would delete what it did not make."""
         assert delete().as_teardown().trigger_rule == "all_done_setup_success"
 
 
 class TestCreate:
-    def test_without_waiting_it_makes_no_get(self, service):
+    def test_without_waiting_it_makes_no_get(self, service: AmazonMLLocalFixture) -> None:
         """Create's own answer says whether it made the endpoint; tags hold it from before Create on."""
         Run(wait_for_completion=False).execute("create")
         assert called(service) == ["DescribeTags", "AddTags", "CreateRealtimeEndpoint", "AddTags"]
         (claim,) = claims(service)
         assert (claim.dag_id, claim.task_id, claim.run_id, claim.state) == ("dag", "create", "run", "created")
 
-    def test_the_claim_stands_before_create(self, service):
+    def test_the_claim_stands_before_create(self, service: AmazonMLLocalFixture) -> None:
         """A task that is killed in Create has written down that it may make the endpoint."""
         deny(service, "CreateRealtimeEndpoint")
         seen = []
@@ -224,7 +243,9 @@ class TestCreate:
         assert [claim.state for claim in seen] == ["creating"]
         assert not claims(service)
 
-    def test_where_the_time_is_not_said_the_endpoint_counts_as_made(self, theirs, monkeypatch, caplog):
+    def test_where_the_time_is_not_said_the_endpoint_counts_as_made(
+        self, theirs: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """Then the delete task deletes it, and the log says that it could not be told."""
         monkeypatch.setattr("airflow_ml_provider.claims._date_of", lambda answer: "")
         run = Run(wait_for_completion=False)
@@ -233,7 +254,7 @@ class TestCreate:
         run.execute("delete")
         assert status(theirs) == "NONE"
 
-    def test_a_retry_knows_what_an_earlier_try_made(self, service, service_clock):
+    def test_a_retry_knows_what_an_earlier_try_made(self, service: AmazonMLLocalFixture, service_clock: Clock) -> None:
         """On every Airflow, also where the earlier try was killed: the tag says it."""
         Run(wait_for_completion=False).execute("create")
         service_clock.advance(30)
@@ -244,7 +265,9 @@ class TestCreate:
             run.execute("create")
         assert status(service) == "NONE"
 
-    def test_a_retry_that_does_not_wait_keeps_its_claim(self, service, service_clock):
+    def test_a_retry_that_does_not_wait_keeps_its_claim(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
         """Its Create shows an endpoint from before it, which is its own all the same."""
         run = Run(wait_for_completion=False)
         run.execute("create")
@@ -253,7 +276,9 @@ class TestCreate:
         run.execute("delete")
         assert status(service) == "NONE"
 
-    def test_an_endpoint_that_failed_and_is_made_anew_is_this_tasks(self, service, service_clock):
+    def test_an_endpoint_that_failed_and_is_made_anew_is_this_tasks(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
         """Create restarts one that FAILED: CreatedAt shows that it is another."""
         service.service.fail("RealtimeEndpoint", "ml-1")
         run = Run(wait_for_completion=False)
@@ -264,7 +289,9 @@ class TestCreate:
         run.execute("delete")
         assert status(service) == "NONE"
 
-    def test_claims_on_endpoints_that_are_gone_are_erased(self, service, service_clock):
+    def test_claims_on_endpoints_that_are_gone_are_erased(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
         """A model can have few tags, and a Dag without a delete task would add one with every run."""
         for number in range(3):
             Run(run_id=f"run {number}", wait_for_completion=False, has_delete=False).execute("create")
@@ -272,7 +299,7 @@ class TestCreate:
             service.client().delete_realtime_endpoint(MLModelId="ml-1")
         assert [claim.run_id for claim in claims(service)] == ["run-2"]
 
-    def test_a_model_full_of_tags_is_no_failure(self, service):
+    def test_a_model_full_of_tags_is_no_failure(self, service: AmazonMLLocalFixture) -> None:
         """Where no tag can be added Airflow keeps the claim."""
         tags = [{"Key": f"tag {number}", "Value": ""} for number in range(50)]
         service.client().add_tags(ResourceId="ml-1", ResourceType="MLModel", Tags=tags)
@@ -281,7 +308,7 @@ class TestCreate:
         run.execute("delete")
         assert status(service) == "NONE"
 
-    def test_errors_that_pass_are_asked_again(self, service):
+    def test_errors_that_pass_are_asked_again(self, service: AmazonMLLocalFixture) -> None:
         """Throttling of the calls about tags is no denial."""
         for operation in TAG_OPERATIONS:
             service.faults.add("throttling", operation=operation, count=2)
@@ -294,7 +321,9 @@ class TestCreate:
 
 
 class TestTwoCreators:
-    def test_who_fails_leaves_the_endpoint_to_who_waits_for_it(self, service, at_next_sleep):
+    def test_who_fails_leaves_the_endpoint_to_who_waits_for_it(
+        self, service: AmazonMLLocalFixture, at_next_sleep: Callable[[Callable[[], object]], None]
+    ) -> None:
         """The other one came later, uses what it found, and deletes it in the end."""
         one, two = Run("one", waiter_delay=10, waiter_max_attempts=3), Run("two", wait_for_completion=False)
         at_next_sleep(lambda: two.execute("create"))
@@ -307,7 +336,9 @@ class TestTwoCreators:
 
     @pytest.mark.parametrize("seconds", [0, 20])
     @pytest.mark.parametrize("first", ["one", "two"])
-    def test_the_last_one_deletes(self, service, service_clock, seconds, first):
+    def test_the_last_one_deletes(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, seconds: int, first: str
+    ) -> None:
         """In whatever order the runs end, and whether both asked in one second or not."""
         runs = {name: Run(name, wait_for_completion=False) for name in ("one", "two")}
         runs["one"].execute("create")
@@ -321,14 +352,14 @@ class TestTwoCreators:
         assert status(service) == "NONE"
         assert not claims(service)
 
-    def test_two_that_leave_at_once_leave_no_endpoint(self, service):
+    def test_two_that_leave_at_once_leave_no_endpoint(self, service: AmazonMLLocalFixture) -> None:
         """Each has said that it leaves before it asks who else is there."""
         one, two = Run("one", wait_for_completion=False), Run("two", wait_for_completion=False)
         one.execute("create")
         two.execute("create")
         erase = ownership.Register.write
 
-        def meanwhile(self, *owners):
+        def meanwhile(self: Any, *owners: Any) -> None:
             erase(self, *owners)
             if owners[0].run_id == "one":
                 two.execute("delete")
@@ -338,7 +369,9 @@ class TestTwoCreators:
             one.execute("delete")
         assert status(service) == "NONE"
 
-    def test_a_use_that_nobody_would_end_ends_with_create(self, service, service_clock):
+    def test_a_use_that_nobody_would_end_ends_with_create(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
         """A Dag without a delete task cannot keep another's endpoint alive for ever."""
         one, two = Run("one", wait_for_completion=False), Run("two", wait_for_completion=False, has_delete=False)
         one.execute("create")
@@ -346,7 +379,9 @@ class TestTwoCreators:
         two.execute("create")
         assert [claim.run_id for claim in claims(service)] == ["one"]
 
-    def test_what_others_delete_while_this_waits_is_created_once_more(self, service, service_clock, at_next_sleep):
+    def test_what_others_delete_while_this_waits_is_created_once_more(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, at_next_sleep: Callable[[Callable[[], object]], None]
+    ) -> None:
         """They had looked before this task said that it uses their endpoint."""
         one, two = Run("one", wait_for_completion=False), Run("two")
         one.execute("create")
@@ -359,7 +394,7 @@ class TestTwoCreators:
         assert status(service) == "NONE"
 
 
-def test_the_register_of_another_model_is_another(service):
+def test_the_register_of_another_model_is_another(service: AmazonMLLocalFixture) -> None:
     """A claim is found by its model."""
     wait = SimpleNamespace(resource_id="ml-1")
     assert ownership.Register(None, wait)._airflow_key == "airflow-endpoint:ml-1"

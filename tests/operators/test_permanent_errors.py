@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -18,7 +20,11 @@ from airflow_ml_provider.scoring.objects import translate_s3_errors
 from tests.helpers import endpoints
 from tests.helpers.deferred import finish, resume
 
-TIMES = {"waiter_delay": 10, "waiter_max_attempts": 3}
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
+TIMES: dict[str, Any] = {"waiter_delay": 10, "waiter_max_attempts": 3}
 PERMANENT = {
     "never enrolled": {"kind": "never_enrolled"},
     "access denied": {"kind": "error", "code": "AccessDeniedException", "status": 400},
@@ -38,7 +44,7 @@ create = partial(endpoints.create, **TIMES)
 
 @pytest.mark.parametrize("fault", PERMANENT)
 @pytest.mark.parametrize("operation", ["GetMLModel", "CreateRealtimeEndpoint"])
-def test_a_refusal_is_not_retried(service, fault, operation):
+def test_a_refusal_is_not_retried(service: AmazonMLLocalFixture, fault: str, operation: str) -> None:
     """Before Create and in it."""
     service.faults.add(operation=operation, **PERMANENT[fault])
     with pytest.raises(AirflowFailException, match="CreateRealtimeEndpoint of RealtimeEndpoint ml-1"):
@@ -46,13 +52,18 @@ def test_a_refusal_is_not_retried(service, fault, operation):
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_a_refusal_while_waiting_is_not_retried_and_cleans_up(service, service_clock, at_next_sleep, deferrable):
+def test_a_refusal_while_waiting_is_not_retried_and_cleans_up(
+    service: AmazonMLLocalFixture,
+    service_clock: Clock,
+    at_next_sleep: Callable[[Callable[[], object]], None],
+    deferrable: bool,
+) -> None:
     """The endpoint that the task has made is deleted all the same."""
 
-    def deny():
+    def deny() -> None:
         service.faults.add(operation="GetMLModel", count=1, **PERMANENT["access denied"])
 
-    def go_on():
+    def go_on() -> Any:
         if not deferrable:
             at_next_sleep(deny)
             return create().execute({})
@@ -67,7 +78,7 @@ def test_a_refusal_while_waiting_is_not_retried_and_cleans_up(service, service_c
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_what_may_pass_is_retried(service, fault):
+def test_what_may_pass_is_retried(service: AmazonMLLocalFixture, fault: str) -> None:
     """The deadline of a try is not the end of the task."""
     service.faults.add(operation="CreateRealtimeEndpoint", **PASSING[fault])
     with pytest.raises(AirflowException, match="deadline") as caught:
@@ -76,7 +87,9 @@ def test_what_may_pass_is_retried(service, fault):
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_an_endpoint_that_failed_is_retried(service, service_clock, deferrable):
+def test_an_endpoint_that_failed_is_retried(
+    service: AmazonMLLocalFixture, service_clock: Clock, deferrable: bool
+) -> None:
     """The next one may become READY."""
     service.service.fail("RealtimeEndpoint", "ml-1")
     with pytest.raises(AirflowException, match="status FAILED") as caught:
@@ -88,11 +101,11 @@ def test_an_endpoint_that_failed_is_retried(service, service_clock, deferrable):
     "task",
     [
         MachineLearningGetMLModelOperator(task_id="get", ml_model_id="a b"),
-        MachineLearningPredictOperator(task_id="predict", ml_model_id="ml-1", record={"x": [1]}),
+        MachineLearningPredictOperator(task_id="predict", ml_model_id="ml-1", record={"x": [1]}),  # type: ignore[dict-item]
         MachineLearningPredictOperator(task_id="predict", ml_model_id=None, record={"x": 1}),
     ],
 )
-def test_an_argument_that_cannot_be_right_is_not_retried(task, amazon_ml_local):
+def test_an_argument_that_cannot_be_right_is_not_retried(task: Any, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Nothing is sent for it."""
     with pytest.raises(InvalidArgument):
         task.execute({})
@@ -100,7 +113,7 @@ def test_an_argument_that_cannot_be_right_is_not_retried(task, amazon_ml_local):
 
 
 @pytest.mark.parametrize(("code", "is_retried"), [("AccessDenied", False), ("SlowDown", True), ("NoSuchUpload", True)])
-def test_what_s3_denies_is_not_retried(code, is_retried):
+def test_what_s3_denies_is_not_retried(code: str, is_retried: bool) -> None:
     """Neither by permissions of the bucket nor of the task."""
     message = f"output_uri: s3://bucket/out cannot be written: .*{code}"
     with pytest.raises(AirflowException, match=message) as caught, translate_s3_errors("written", "s3://bucket/out"):
@@ -115,7 +128,7 @@ RETRIED = {
 }
 
 
-def raised(module):
+def raised(module: Any) -> Iterator[Any]:
     """Yield which function raises which exception by its name."""
     for function in ast.walk(ast.parse(module.read_text())):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -128,7 +141,7 @@ def raised(module):
                     yield function.name, node.exc.func.id
 
 
-def test_bad_input_is_an_invalid_argument_everywhere():
+def test_bad_input_is_an_invalid_argument_everywhere() -> None:
     """No function raises a plain ValueError or TypeError, which Airflow would retry, but for a reason."""
     root = Path(airflow_ml_provider.__file__).parent
     found = {
@@ -140,7 +153,7 @@ def test_bad_input_is_an_invalid_argument_everywhere():
     assert found == set(RETRIED)
 
 
-def test_an_invalid_argument_ends_the_task_and_can_be_caught_as_a_value_error():
+def test_an_invalid_argument_ends_the_task_and_can_be_caught_as_a_value_error() -> None:
     """By AirflowFailException; who calls the hook from a function of their own catches ValueError."""
     assert issubclass(InvalidArgument, AirflowFailException)
     assert issubclass(InvalidArgument, ValueError)

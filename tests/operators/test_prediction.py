@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,13 +11,17 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
 
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
-def predict(**arguments):
+
+def predict(**arguments: Any) -> MachineLearningPredictOperator:
     return MachineLearningPredictOperator(**{"task_id": "predict", "ml_model_id": "ml-1"} | arguments)
 
 
 @pytest.fixture
-def ready(ml_model, amazon_ml_local, service_clock):
+def ready(ml_model: str, amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> AmazonMLLocalFixture:
     """The service, with a READY endpoint of ml-1."""
     amazon_ml_local.client().create_realtime_endpoint(MLModelId="ml-1")
     service_clock.advance(100)
@@ -24,7 +29,7 @@ def ready(ml_model, amazon_ml_local, service_clock):
     return amazon_ml_local
 
 
-def test_one_record_gives_one_prediction(ready):
+def test_one_record_gives_one_prediction(ready: AmazonMLLocalFixture) -> None:
     """The answer is AWS's Prediction, and the URL comes from the endpoint's own info."""
     found = predict(record={"x": "39"}).execute({})
     assert found["predictedLabel"] == "1"
@@ -33,21 +38,21 @@ def test_one_record_gives_one_prediction(ready):
     assert [request.operation for request in ready.requests] == ["GetMLModel", "GetDataSource", "GetMLModel", "Predict"]
 
 
-def test_a_list_gives_a_list(ready):
+def test_a_list_gives_a_list(ready: AmazonMLLocalFixture) -> None:
     """Predictions come in the records' order; an empty list gives an empty one."""
-    found = predict(records=[{"x": 0}, {"x": 39}]).execute({})
+    found: Any = predict(records=[{"x": 0}, {"x": 39}]).execute({})
     assert [one["predictedLabel"] for one in found] == ["0", "1"]
     assert predict(records=[]).execute({}) == []
 
 
-def test_values_become_the_text_that_aws_wants(ready):
+def test_values_become_the_text_that_aws_wants(ready: AmazonMLLocalFixture) -> None:
     """Numbers and booleans become text, None is left out."""
     predict(record={"x": 1.5, "flag": True, "missing": None, "text": "t"}).execute({})
     sent = next(request for request in ready.requests if request.operation == "Predict")
     assert sent.parameters["Record"] == {"x": "1.5", "flag": "1", "text": "t"}
 
 
-def test_ready_comes_before_mounted(ready, service_clock):
+def test_ready_comes_before_mounted(ready: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """PredictorNotMountedException right after READY is asked again within a bounded time."""
     ready.client().delete_realtime_endpoint(MLModelId="ml-1")
     ready.service.not_mounted_for(60)
@@ -58,7 +63,7 @@ def test_ready_comes_before_mounted(ready, service_clock):
     assert 50 <= service_clock.now() - began <= 140
 
 
-def test_never_mounted_ends_at_the_bound(ready, service_clock):
+def test_never_mounted_ends_at_the_bound(ready: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """mount_timeout seconds of PredictorNotMountedException are enough; the message names the error."""
     ready.faults.add("error", operation="Predict", code="PredictorNotMountedException", status=400)
     began = service_clock.now()
@@ -67,7 +72,7 @@ def test_never_mounted_ends_at_the_bound(ready, service_clock):
     assert service_clock.now() - began == pytest.approx(100, abs=20)
 
 
-def test_a_model_without_an_endpoint_says_what_to_do(ready):
+def test_a_model_without_an_endpoint_says_what_to_do(ready: AmazonMLLocalFixture) -> None:
     """No endpoint is an error that names the operator which makes one."""
     ready.client().delete_realtime_endpoint(MLModelId="ml-1")
     with pytest.raises(AirflowException, match="no realtime endpoint.*MachineLearningCreateRealtimeEndpointOperator"):
@@ -87,7 +92,7 @@ def test_a_model_without_an_endpoint_says_what_to_do(ready):
         ("https://example.org", "sent nowhere else"),
     ],
 )
-def test_records_go_nowhere_else(ready, url, message):
+def test_records_go_nowhere_else(ready: AmazonMLLocalFixture, url: str, message: str) -> None:
     """A URL without a scheme, or with another host than Amazon's and the override's, is refused before any call."""
     with pytest.raises(InvalidArgument, match=f"^endpoint_url: .*{message}"):
         predict(record={"x": 39}, endpoint_url=url).execute({})
@@ -110,14 +115,16 @@ def test_records_go_nowhere_else(ready, url, message):
         ({"ml_model_id": None, "record": {}}, "^ml_model_id: "),
     ],
 )
-def test_bad_records_are_refused_before_any_call(amazon_ml_local, arguments, message):
+def test_bad_records_are_refused_before_any_call(
+    amazon_ml_local: AmazonMLLocalFixture, arguments: dict[str, Any], message: str
+) -> None:
     """What Predict cannot take is named by argument, place and variable, never by its value."""
     with pytest.raises(InvalidArgument, match=message):
         predict(**arguments).execute({})
     assert not list(amazon_ml_local.requests)
 
 
-def test_records_appear_in_no_log(ready, caplog):
+def test_records_appear_in_no_log(ready: AmazonMLLocalFixture, caplog: pytest.LogCaptureFixture) -> None:
     """Records are data of other people: no logger shows them above DEBUG."""
     caplog.set_level(logging.INFO)
     predict(records=[{"x": "39", "secret": "Jane Roe"}]).execute({})
@@ -127,14 +134,16 @@ def test_records_appear_in_no_log(ready, caplog):
     assert "Jane Roe" not in caplog.text + str(caught.value)
 
 
-def test_a_variable_that_the_model_does_not_know_is_warned_of_once(ready, caplog):
+def test_a_variable_that_the_model_does_not_know_is_warned_of_once(
+    ready: AmazonMLLocalFixture, caplog: pytest.LogCaptureFixture
+) -> None:
     """The log names the nearest one, where the schema may be read."""
     predict(records=[{"x": "1", "X": "1"}, {"X": "2", "zip": "3"}]).execute({})
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert warnings == ["MLModel ml-1 knows no variable 'X' (did you mean 'x'?), 'zip'"]
 
 
-def test_unknown_variables_can_be_refused(ready):
+def test_unknown_variables_can_be_refused(ready: AmazonMLLocalFixture) -> None:
     """Then there is no prediction."""
     with pytest.raises(AirflowFailException, match=r"refuse_unknown_variables: .* no variable 'X' \(did you mean 'x'"):
         predict(record={"X": "1"}, refuse_unknown_variables=True).execute({})
@@ -143,7 +152,9 @@ def test_unknown_variables_can_be_refused(ready):
 
 
 @pytest.mark.parametrize("operation", ["GetMLModel", "GetDataSource"])
-def test_without_permission_to_read_the_schema_nothing_is_warned_of(ready, operation, caplog):
+def test_without_permission_to_read_the_schema_nothing_is_warned_of(
+    ready: AmazonMLLocalFixture, operation: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Only refusing needs it; the message says so."""
     url = ready.url
     ready.faults.add("error", operation=operation, code="AccessDeniedException", message="no", status=400)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.client import BaseClient
@@ -15,17 +17,21 @@ from airflow_ml_provider.operators.prediction import MachineLearningJoinPredictS
 from airflow_ml_provider.scoring.record import TakenOver
 from tests.helpers.files import FILE, OUTPUT, SOURCE, expected, got, interrupted, predict, recorded
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.helpers.files import Bucket
+
 PARTS = f"{OUTPUT}.parts/"
 RECORD = f"{PARTS}progress.json"
 LINES = FILE.splitlines()
 WITH_REFUSED = "\n".join([*LINES[:5], "ragged", *LINES[5:]])  # in the first part
 
 
-def delete(bucket, uri):
+def delete(bucket: Bucket, uri: str) -> None:
     bucket.client.delete_object(Bucket="bucket", Key=uri.removeprefix("s3://bucket/"))
 
 
-WAYS = {
+WAYS: dict[str, Any] = {
     "missing": delete,
     "empty": lambda bucket, uri: bucket.put(uri, b""),
     "short": lambda bucket, uri: bucket.put(uri, bucket.get(uri)[:-9]),
@@ -33,7 +39,7 @@ WAYS = {
 }
 
 
-def objects(bucket):
+def objects(bucket: Bucket) -> dict[str, Any]:
     """Return where the pieces of the first part lie, and the last part's lines."""
     first, last = (recorded(bucket)["parts"][place]["name"] for place in (0, -1))
     return {"lines": f"{PARTS}{first}", "errors": f"{PARTS}{first}.errors", "last": f"{PARTS}{last}"}
@@ -41,7 +47,9 @@ def objects(bucket):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("which", ["lines", "errors", "last"])
-def test_a_damaged_part_costs_its_own_rows(bucket, endpoint, which, way):
+def test_a_damaged_part_costs_its_own_rows(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, which: str, way: str
+) -> None:
     """Between two tries: the next one predicts that part again, and makes the bytes of an undisturbed run."""
     bucket.put(SOURCE, WITH_REFUSED)
     predict(max_errors=1)
@@ -56,7 +64,7 @@ def test_a_damaged_part_costs_its_own_rows(bucket, endpoint, which, way):
     assert endpoint.requests.count("Predict") <= 61 - done + 10
 
 
-RECORDS = {
+RECORDS: dict[str, Any] = {
     **WAYS,
     "cut": lambda bucket, uri: bucket.put(uri, bucket.get(uri)[: len(bucket.get(uri)) // 2]),
     "an object": lambda bucket, uri: bucket.put(uri, b"{}"),
@@ -69,7 +77,7 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("way", RECORDS)
-def test_a_damaged_record_costs_what_it_told_of(bucket, endpoint, way):
+def test_a_damaged_record_costs_what_it_told_of(bucket: Bucket, endpoint: AmazonMLLocalFixture, way: Any) -> None:
     """Between two tries: the next one begins anew, ends well and leaves nothing."""
     interrupted(endpoint, bucket)
     RECORDS[way](bucket, RECORD)
@@ -79,14 +87,14 @@ def test_a_damaged_record_costs_what_it_told_of(bucket, endpoint, way):
 
 
 @pytest.fixture
-def at_write(monkeypatch):
+def at_write(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let something happen in place of, or after, the n-th write of an object whose key has this pattern."""
 
-    def arrange(pattern, event, number=1):
-        seen, original = [], BaseClient._make_api_call
+    def arrange(pattern: str, event: Callable[..., Any], number: int = 1) -> None:
+        seen, original = [], vars(BaseClient)["_make_api_call"]
 
-        def call(client, operation, parameters):
-            answer = lambda: original(client, operation, parameters)  # noqa: E731 - it is called by the event
+        def call(client: Any, operation: str, parameters: Any) -> Any:
+            answer: Callable[[], Any] = lambda: original(client, operation, parameters)  # noqa: E731 - it is called by the event
             is_write = operation in ("PutObject", "CompleteMultipartUpload") and re.search(pattern, parameters["Key"])
             if is_write:
                 seen.append(operation)
@@ -97,12 +105,12 @@ def at_write(monkeypatch):
     return arrange
 
 
-def swallowed(answer, parameters):
+def swallowed(answer: Any, parameters: Any) -> dict[str, Any]:
     """Answer as S3 does, and store nothing."""
     return {"ETag": f'"{hashlib.md5(parameters.get("Body", b"")).hexdigest()}"', "ResponseMetadata": {}}
 
 
-def lost(answer, parameters):
+def lost(answer: Any, parameters: Any) -> Any:
     """Write, and answer what a second attempt is answered."""
     answer()
     return answer()
@@ -110,7 +118,13 @@ def lost(answer, parameters):
 
 @pytest.mark.parametrize("number", [2, 3, 5, 6])
 @pytest.mark.parametrize("event", [swallowed, lost])
-def test_a_record_that_was_not_written_or_not_answered_costs_nothing(bucket, endpoint, at_write, event, number):
+def test_a_record_that_was_not_written_or_not_answered_costs_nothing(
+    bucket: Bucket,
+    endpoint: AmazonMLLocalFixture,
+    at_write: Callable[..., None],
+    event: Callable[..., Any],
+    number: int,
+) -> None:
     """The try sees what is there, and goes on from it."""
     at_write("progress.json", event, number)
     predict(rows_per_part=30)
@@ -119,7 +133,9 @@ def test_a_record_that_was_not_written_or_not_answered_costs_nothing(bucket, end
     assert endpoint.requests.count("Predict") == 60
 
 
-def test_a_part_that_s3_did_not_keep_costs_its_own_rows(bucket, endpoint, at_write):
+def test_a_part_that_s3_did_not_keep_costs_its_own_rows(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, at_write: Callable[..., None]
+) -> None:
     """A gateway answers the PUT with 200 and stores nothing: the join finds out."""
     at_write("/000001-", swallowed)
     predict(rows_per_part=10)
@@ -128,7 +144,9 @@ def test_a_part_that_s3_did_not_keep_costs_its_own_rows(bucket, endpoint, at_wri
 
 
 @pytest.mark.parametrize("event", [swallowed, lost])
-def test_an_output_that_was_not_written_or_not_answered_costs_nothing(bucket, endpoint, at_write, event):
+def test_an_output_that_was_not_written_or_not_answered_costs_nothing(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, at_write: Callable[..., None], event: Callable[..., Any]
+) -> None:
     """It is written again, or found to be there."""
     at_write("out.csv$", event)
     predict(rows_per_part=60)
@@ -136,11 +154,13 @@ def test_an_output_that_was_not_written_or_not_answered_costs_nothing(bucket, en
     assert endpoint.requests.count("Predict") == 60
 
 
-def test_an_s3_that_keeps_nothing_fails(bucket, endpoint, monkeypatch):
+def test_an_s3_that_keeps_nothing_fails(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A part that is never kept is made again a few times, and then named."""
-    original = BaseClient._make_api_call
+    original = vars(BaseClient)["_make_api_call"]
 
-    def call(client, operation, parameters):
+    def call(client: Any, operation: str, parameters: Any) -> Any:
         if operation == "PutObject" and "/000000-" in parameters["Key"]:
             return swallowed(None, parameters)
         return original(client, operation, parameters)
@@ -154,10 +174,12 @@ def test_an_s3_that_keeps_nothing_fails(bucket, endpoint, monkeypatch):
     assert endpoint.requests.count("Predict") == 60 * 5
 
 
-def test_a_stale_try_stops_at_its_next_write(bucket, endpoint, at_write):
+def test_a_stale_try_stops_at_its_next_write(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, at_write: Callable[..., None]
+) -> None:
     """Another try has claimed the output: the message says so, and its part is deleted again."""
 
-    def taken_over(answer, parameters):
+    def taken_over(answer: Any, parameters: Any) -> Any:
         predict(rows_per_part=10)
         return answer()
 
@@ -170,10 +192,10 @@ def test_a_stale_try_stops_at_its_next_write(bucket, endpoint, at_write):
     assert bucket.uris() == {SOURCE, OUTPUT}
 
 
-def test_an_output_that_somebody_else_writes_meanwhile_is_left(bucket, at_write):
+def test_an_output_that_somebody_else_writes_meanwhile_is_left(bucket: Bucket, at_write: Callable[..., None]) -> None:
     """What appeared between the look and the write is not written over."""
 
-    def foreign(answer, parameters):
+    def foreign(answer: Any, parameters: Any) -> Any:
         bucket.put(OUTPUT, b"theirs")
         return answer()
 
@@ -186,12 +208,12 @@ def test_an_output_that_somebody_else_writes_meanwhile_is_left(bucket, at_write)
 @pytest.mark.parametrize("name", ["IfMatch", "IfNoneMatch"])
 @pytest.mark.parametrize("operation", ["PutObject", "CompleteMultipartUpload"])
 def test_an_s3_without_conditional_writes_is_found_out_before_the_first_row(
-    bucket, endpoint, monkeypatch, operation, name
-):
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch, operation: str, name: str
+) -> None:
     """The message names the write that should have been refused."""
-    original = BaseClient._make_api_call
+    original = vars(BaseClient)["_make_api_call"]
 
-    def call(client, made, parameters):
+    def call(client: Any, made: Any, parameters: Any) -> Any:
         if made == operation:
             parameters = {key: value for key, value in parameters.items() if key != name}
         return original(client, made, parameters)
@@ -216,7 +238,7 @@ def test_an_s3_without_conditional_writes_is_found_out_before_the_first_row(
     ],
     ids=lambda arguments: " ".join(f"{name} {value}" for name, value in arguments.items()),
 )
-def test_an_outputs_own_objects_are_no_place_for_others(bucket, arguments):
+def test_an_outputs_own_objects_are_no_place_for_others(bucket: Bucket, arguments: dict[str, Any]) -> None:
     """A source or another output among them is refused, and stays."""
     (uri,) = arguments.values()
     mine = f"{uri}mine" if uri.endswith("/") else uri
@@ -226,18 +248,18 @@ def test_an_outputs_own_objects_are_no_place_for_others(bucket, arguments):
     assert bucket.get(mine) == FILE.encode()
 
 
-def test_what_others_put_among_the_parts_stays(bucket):
+def test_what_others_put_among_the_parts_stays(bucket: Bucket) -> None:
     """Only what bears the name of a try is deleted."""
     bucket.put(f"{PARTS}notes.txt", b"mine")
     predict()
     assert bucket.uris() == {SOURCE, OUTPUT, f"{PARTS}notes.txt"}
 
 
-def test_a_record_that_another_try_has_written_is_not_deleted(bucket, monkeypatch):
+def test_a_record_that_another_try_has_written_is_not_deleted(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clean-up deletes the version that this try wrote last, and no other."""
-    original, theirs = BaseClient._make_api_call, json.dumps({"version": 2, "try": "0123456789ab"}).encode()
+    original, theirs = vars(BaseClient)["_make_api_call"], json.dumps({"version": 2, "try": "0123456789ab"}).encode()
 
-    def call(client, operation, parameters):
+    def call(client: Any, operation: str, parameters: Any) -> Any:
         if operation == "DeleteObject" and parameters["Key"].endswith("progress.json"):
             original(client, "PutObject", {"Bucket": "bucket", "Key": parameters["Key"], "Body": theirs})
         return original(client, operation, parameters)
@@ -249,12 +271,14 @@ def test_a_record_that_another_try_has_written_is_not_deleted(bucket, monkeypatc
     assert got(bucket) == expected()
 
 
-def test_an_answer_with_more_than_was_asked_for_is_an_error(bucket, endpoint, monkeypatch):
+def test_an_answer_with_more_than_was_asked_for_is_an_error(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A gateway that ignores ranges would have rows read twice."""
     interrupted(endpoint, bucket)
-    original = BaseClient._make_api_call
+    original = vars(BaseClient)["_make_api_call"]
 
-    def call(client, operation, parameters):
+    def call(client: Any, operation: str, parameters: Any) -> Any:
         if operation == "GetObject":
             parameters = {name: value for name, value in parameters.items() if name != "Range"}
         return original(client, operation, parameters)
@@ -265,7 +289,7 @@ def test_an_answer_with_more_than_was_asked_for_is_an_error(bucket, endpoint, mo
     assert OUTPUT not in bucket.uris()
 
 
-def test_parts_and_uploads_of_dead_tries_are_cleared(bucket):
+def test_parts_and_uploads_of_dead_tries_are_cleared(bucket: Bucket) -> None:
     """Whoever finishes deletes what no record names any more."""
     bucket.put(f"{PARTS}000007-0123456789ab", b"dead")
     for key in ("out.csv", "out.csv.errors.csv", "elsewhere.csv"):
@@ -278,7 +302,7 @@ def test_parts_and_uploads_of_dead_tries_are_cleared(bucket):
 
 
 @pytest.mark.parametrize("way", ["missing", "foreign"])
-def test_a_share_that_is_not_what_its_worker_wrote_is_not_joined(bucket, way):
+def test_a_share_that_is_not_what_its_worker_wrote_is_not_joined(bucket: Bucket, way: str) -> None:
     """The join compares the ETags of the summaries."""
     summary = predict(output_uri=f"{OUTPUT}.shares/0000-out.csv")
     WAYS[way](bucket, summary["output_uri"])

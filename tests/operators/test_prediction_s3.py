@@ -9,7 +9,9 @@ import json
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,8 +24,12 @@ from airflow_ml_provider.operators.prediction import (
 from tests.helpers import training
 from tests.helpers.files import FILE, OUTPUT, ROWS, SOURCE, VALUES, expected, got, interrupted, predict
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.helpers.files import Bucket
 
-def test_every_row_is_predicted_in_order(bucket, endpoint):
+
+def test_every_row_is_predicted_in_order(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """Key columns and predictions stand in the input's order; nothing but the output stays."""
     summary = predict(rows_per_part=25)
     assert got(bucket) == expected()
@@ -39,7 +45,7 @@ def test_every_row_is_predicted_in_order(bucket, endpoint):
     assert endpoint.requests.count("Predict") == 60
 
 
-def test_only_the_models_variables_are_sent(bucket, endpoint):
+def test_only_the_models_variables_are_sent(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """The target and a key that the model does not know stay here; an empty field is a missing variable."""
     bucket.put(SOURCE, "id,x,y\nk1,30,1\nk2,,0\n")
     predict()
@@ -61,14 +67,14 @@ def test_only_the_models_variables_are_sent(bucket, endpoint):
     ],
     ids=["csv", "byte order mark", "crlf", "no header", "gzip", "json lines", "input_format"],
 )  # fmt: skip
-def test_every_input_gives_the_same_output(bucket, source, body, arguments):
+def test_every_input_gives_the_same_output(bucket: Bucket, source: Any, body: Any, arguments: dict[str, Any]) -> None:
     """CSV and JSON Lines, plain and packed, are read alike."""
     bucket.put(source, body)
     predict(source_uri=source, **arguments)
     assert got(bucket) == expected()
 
 
-def test_a_folder_is_read_in_the_order_of_its_names(bucket):
+def test_a_folder_is_read_in_the_order_of_its_names(bucket: Bucket) -> None:
     """All objects of a folder make one output."""
     bucket.put("s3://bucket/in/2.csv", "id,x\nb,30\n")
     bucket.put("s3://bucket/in/1.csv", "x,id\n3,a\n")
@@ -81,7 +87,7 @@ def test_a_folder_is_read_in_the_order_of_its_names(bucket):
     [("0", b""), ("3", b""), ("0.gz", b""), ("0.gz", gzip.compress(b"")), ("0", b"\n\n"), ("0", b"\xef\xbb\xbf")],
     ids=["first", "last", "no gzip", "empty gzip", "empty lines", "byte order mark"],
 )
-def test_an_empty_object_of_a_folder_is_skipped(bucket, name, body):
+def test_an_empty_object_of_a_folder_is_skipped(bucket: Bucket, name: str, body: Any) -> None:
     """As one with a header alone it has no rows; the others are predicted."""
     bucket.put(f"s3://bucket/in/{name}", body)
     bucket.put("s3://bucket/in/1.csv", "id,x\na,3\nb,30\n")
@@ -89,7 +95,7 @@ def test_an_empty_object_of_a_folder_is_skipped(bucket, name, body):
     assert got(bucket) == [("a", "0"), ("b", "1")]
 
 
-def test_a_folder_of_empty_objects_is_an_error(bucket, endpoint):
+def test_a_folder_of_empty_objects_is_an_error(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """Nothing to predict is no success."""
     bucket.put("s3://bucket/in/1.csv", b"")
     bucket.put("s3://bucket/in/2.csv", b"id,x\n")
@@ -98,7 +104,7 @@ def test_a_folder_of_empty_objects_is_an_error(bucket, endpoint):
     assert endpoint.requests.count("Predict") == 0
 
 
-def test_json_lines_hold_the_whole_prediction(bucket):
+def test_json_lines_hold_the_whole_prediction(bucket: Bucket) -> None:
     """As JSON Lines the output has AWS's members, packed where its name says so."""
     predict(output_uri="s3://bucket/out.jsonl.gz")
     first = json.loads(gzip.decompress(bucket.get("s3://bucket/out.jsonl.gz")).decode().splitlines()[0])
@@ -117,7 +123,9 @@ TYPES = {
 
 
 @pytest.fixture(params=TYPES)
-def typed(request, bucket, endpoint):
+def typed(
+    request: pytest.FixtureRequest, bucket: Bucket, endpoint: AmazonMLLocalFixture
+) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The columns and Amazon ML's own answers for every row, of a model ``ml-2`` of another type than BINARY."""
     attribute_type, targets, columns = TYPES[request.param]
     lines = "".join(f"{x},{target}\n" for x, target in enumerate(targets))
@@ -141,7 +149,7 @@ def typed(request, bucket, endpoint):
     return columns, [(key, answers[x]) for key, x in ROWS]
 
 
-def test_every_type_of_model_has_its_columns(bucket, typed):
+def test_every_type_of_model_has_its_columns(bucket: Bucket, typed: tuple[list[str], list[tuple[Any, ...]]]) -> None:
     """CSV has a value for REGRESSION, and the label and each class's score for MULTICLASS, as Predict gives them."""
     columns, answers = typed
     summary = predict(ml_model_id="ml-2")
@@ -160,7 +168,7 @@ def test_every_type_of_model_has_its_columns(bucket, typed):
     assert (summary["rows"], summary["errors"]) == (60, 0)
 
 
-def test_every_type_of_model_has_its_members(bucket, typed):
+def test_every_type_of_model_has_its_members(bucket: Bucket, typed: tuple[list[str], list[tuple[Any, ...]]]) -> None:
     """JSON Lines have AWS's own members but the details, without scores where the type has none."""
     predict(ml_model_id="ml-2", output_uri="s3://bucket/out.jsonl")
     got = [json.loads(line) for line in bucket.get("s3://bucket/out.jsonl").decode().splitlines()]
@@ -169,7 +177,9 @@ def test_every_type_of_model_has_its_members(bucket, typed):
     assert got == [{"id": key, **answer} for key, answer in typed[1]]
 
 
-def test_every_type_of_model_is_summed_up_in_the_log(bucket, typed, caplog):
+def test_every_type_of_model_is_summed_up_in_the_log(
+    bucket: Bucket, typed: tuple[list[str], list[tuple[Any, ...]]], caplog: pytest.LogCaptureFixture
+) -> None:
     """Without labels it is by the least, mean and highest value, with labels by how many each has."""
     caplog.set_level("INFO")
     predict(ml_model_id="ml-2")
@@ -181,7 +191,7 @@ def test_every_type_of_model_is_summed_up_in_the_log(bucket, typed, caplog):
     assert f"All 60 rows are done. Predictions: {said}" in caplog.text
 
 
-BAD_ROWS = {
+BAD_ROWS: dict[str, Any] = {
     "ragged": ("k,1,2", "it has 3 fields; the columns are 2"),
     "not utf-8": (b"\xff\xfe,1", "it is not UTF-8"),
     "over 100 KB": ("k," + "1" * 102_401, "it has 102402 bytes; a record may have 102400"),
@@ -191,7 +201,7 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("kind", BAD_ROWS)
-def test_a_row_that_cannot_be_sent_goes_to_the_errors_file(bucket, kind):
+def test_a_row_that_cannot_be_sent_goes_to_the_errors_file(bucket: Bucket, kind: str) -> None:
     """It is there with its line number and reason; all other rows are predicted."""
     line, reason = BAD_ROWS[kind]
     lines = FILE.encode().splitlines()
@@ -217,7 +227,7 @@ def test_a_row_that_cannot_be_sent_goes_to_the_errors_file(bucket, kind):
         f'{{"id": "k", "x": {10**400}}}',
     ],
 )
-def test_a_bad_line_of_json_goes_to_the_errors_file(bucket, line):
+def test_a_bad_line_of_json_goes_to_the_errors_file(bucket: Bucket, line: str) -> None:
     """What is no flat object with the key columns is refused by itself."""
     bucket.put("s3://bucket/in.jsonl", f'{{"id": "a", "x": 1}}\n\n{line}\n{{"id": "b", "x": 30}}\n')
     predict(source_uri="s3://bucket/in.jsonl", max_errors=1)
@@ -225,7 +235,7 @@ def test_a_bad_line_of_json_goes_to_the_errors_file(bucket, line):
     assert [error["line"] for error in bucket.rows(f"{OUTPUT}.errors.csv")] == ["3"]
 
 
-def test_a_key_of_any_text_is_written_back(bucket):
+def test_a_key_of_any_text_is_written_back(bucket: Bucket) -> None:
     """Quotes, commas and characters beyond ASCII, also those that JSON escapes in two halves."""
     keys = ["ü,", 'a"b', "a\rb", "a\nb", "\N{GRINNING FACE}"]
     lines = [json.dumps({"id": key, "x": 30}) for key in keys]
@@ -236,13 +246,15 @@ def test_a_key_of_any_text_is_written_back(bucket):
 
 
 @pytest.mark.parametrize("change", ["threshold", "endpoint"])
-def test_a_change_in_mid_run_is_an_error_and_the_next_try_begins_anew(bucket, endpoint, monkeypatch, change):
+def test_a_change_in_mid_run_is_an_error_and_the_next_try_begins_anew(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
     """Predictions of two thresholds or two endpoints are never mixed in one output."""
     from airflow_ml_provider.scoring import parts
 
     client, original = endpoint.client(), parts.Parts.write
 
-    def write(self, *arguments):
+    def write(self: Any, *arguments: Any) -> None:
         original(self, *arguments)
         monkeypatch.setattr(parts.Parts, "write", original)
         if change == "threshold":
@@ -264,7 +276,9 @@ def test_a_change_in_mid_run_is_an_error_and_the_next_try_begins_anew(bucket, en
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_body_that_breaks_off_is_read_again(bucket, endpoint, monkeypatch, packed):
+def test_a_body_that_breaks_off_is_read_again(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
     """S3's connections break between the bytes too; that costs neither the row nor the task."""
     from botocore.exceptions import IncompleteReadError, ReadTimeoutError
     from botocore.response import StreamingBody
@@ -273,7 +287,7 @@ def test_a_body_that_breaks_off_is_read_again(bucket, endpoint, monkeypatch, pac
         actual_bytes=1, expected_bytes=2
     )]  # fmt: skip
 
-    def read(self, amt=None):
+    def read(self: Any, amt: Any = None) -> Any:
         if broken and (error := broken.pop()):
             raise error
         return original(self, amt)
@@ -286,7 +300,7 @@ def test_a_body_that_breaks_off_is_read_again(bucket, endpoint, monkeypatch, pac
     assert not broken
 
 
-def test_a_damaged_archive_is_an_error(bucket, endpoint):
+def test_a_damaged_archive_is_an_error(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """What is no gzip, in its head or in its midst, fails for good and names the file."""
     rows = "".join(f"{random.Random(number).random()},1\n" for number in range(2000))
     whole = bytearray(gzip.compress(f"id,x\n{rows}".encode()))
@@ -298,7 +312,7 @@ def test_a_damaged_archive_is_an_error(bucket, endpoint):
     assert endpoint.requests.count("Predict") == 0
 
 
-def test_a_row_that_the_service_refuses_goes_to_the_errors_file(bucket, endpoint):
+def test_a_row_that_the_service_refuses_goes_to_the_errors_file(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """The reason holds the service's code and its words."""
     endpoint.faults.add(
         "error", operation="Predict", code="InvalidInputException", message="no such", status=400, count=1
@@ -310,7 +324,7 @@ def test_a_row_that_the_service_refuses_goes_to_the_errors_file(bucket, endpoint
     assert got(bucket) == expected()[1:]
 
 
-def test_too_many_errors_fail_and_keep_what_was_done(bucket, endpoint):
+def test_too_many_errors_fail_and_keep_what_was_done(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """No output appears, the errors file does; a try that allows more goes on behind what was done."""
     lines = FILE.splitlines()
     lines.insert(41, "ragged")
@@ -327,7 +341,7 @@ def test_too_many_errors_fail_and_keep_what_was_done(bucket, endpoint):
     assert endpoint.requests.count("Predict") == 20
 
 
-def test_errors_of_an_earlier_run_do_not_stay(bucket):
+def test_errors_of_an_earlier_run_do_not_stay(bucket: Bucket) -> None:
     """A run without errors deletes the errors file that another one left."""
     bucket.put(f"{OUTPUT}.errors.csv", "old")
     predict()
@@ -343,7 +357,9 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("kind", HEADERS)
-def test_a_fault_of_the_header_fails_before_the_first_prediction(bucket, endpoint, kind):
+def test_a_fault_of_the_header_fails_before_the_first_prediction(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, kind: str
+) -> None:
     """However many errors are allowed; nothing is written."""
     header, arguments, message = HEADERS[kind]
     bucket.put(SOURCE, f"{header}\n" + "k,1,2\n"[: 2 * len(header.split(","))] + "\n")
@@ -353,14 +369,14 @@ def test_a_fault_of_the_header_fails_before_the_first_prediction(bucket, endpoin
     assert endpoint.requests.count("Predict") == 0
 
 
-def test_an_excluded_column_is_not_sent(bucket, endpoint):
+def test_an_excluded_column_is_not_sent(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """Then the model need not know it."""
     bucket.put(SOURCE, "id,x,zip\nk,1,2\n")
     predict(excluded_attribute_names=["zip"])
     assert got(bucket) == [("k", "0")]
 
 
-def test_a_header_of_100_000_columns_is_read_at_once(bucket, endpoint):
+def test_a_header_of_100_000_columns_is_read_at_once(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """The first unknown column is named within seconds."""
     bucket.put(SOURCE, ",".join(["id", "x", *(f"column{number}" for number in range(100_000))]) + "\nk,1\n")
     began = time.monotonic()
@@ -369,7 +385,7 @@ def test_a_header_of_100_000_columns_is_read_at_once(bucket, endpoint):
     assert time.monotonic() - began < 10
 
 
-def test_the_first_reasons_stand_in_the_exception(bucket):
+def test_the_first_reasons_stand_in_the_exception(bucket: Bucket) -> None:
     """Each kind once with its line, and without the record's values."""
     lines = FILE.splitlines()
     lines[3:3] = ["secret", "secret", 'secret,"1']
@@ -382,7 +398,9 @@ def test_the_first_reasons_stand_in_the_exception(bucket):
 
 
 @pytest.mark.parametrize("output", [OUTPUT, "s3://bucket/out.jsonl"])
-def test_all_rows_refused_is_a_failure_whatever_max_errors(bucket, endpoint, output):
+def test_all_rows_refused_is_a_failure_whatever_max_errors(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, output: Any
+) -> None:
     """The reasons are in the errors file and in the exception; the next run begins anew."""
     bucket.put(SOURCE, "id,x\nragged\nragged,1,2\n")
     for _ in range(2):
@@ -394,7 +412,7 @@ def test_all_rows_refused_is_a_failure_whatever_max_errors(bucket, endpoint, out
     assert bucket.uris() == {SOURCE, output}
 
 
-def test_a_row_without_any_variable_of_the_model_is_refused(bucket, endpoint):
+def test_a_row_without_any_variable_of_the_model_is_refused(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """JSON Lines have no header: each row is judged by itself, before it is sent."""
     bucket.put("s3://bucket/in.jsonl", '{"id": "a", "x": 1}\n{"id": "b"}\n{"id": "c", "X": 1}\n')
     predict(source_uri="s3://bucket/in.jsonl", max_errors=2)
@@ -405,14 +423,14 @@ def test_a_row_without_any_variable_of_the_model_is_refused(bucket, endpoint):
 
 
 @pytest.mark.parametrize("name", ["predictedLabel", "predictedScore", "predictedValue", "predictedScores.a"])
-def test_a_key_column_named_like_a_result_is_refused(bucket, name):
+def test_a_key_column_named_like_a_result_is_refused(bucket: Bucket, name: str) -> None:
     """The output's columns would stand twice."""
     with pytest.raises(InvalidArgument, match=f"key_columns: '{name}' is a column of the predictions|own columns"):
         predict(key_columns=[name])
 
 
 @pytest.mark.parametrize("operation", ["GetMLModel", "GetDataSource"])
-def test_the_gets_survive_garbage(bucket, endpoint, operation):
+def test_the_gets_survive_garbage(bucket: Bucket, endpoint: AmazonMLLocalFixture, operation: str) -> None:
     """A proxy's page, half an answer and a reset cost a while, not the task."""
     endpoint.faults.add("garbage", operation=operation, count=2)
     endpoint.faults.add("reset", operation=operation, count=2)
@@ -420,7 +438,7 @@ def test_the_gets_survive_garbage(bucket, endpoint, operation):
     assert got(bucket) == expected()
 
 
-INPUTS = {
+INPUTS: dict[str, Any] = {
     "csv": {"in.csv": FILE},
     "gzip": {"in.csv.gz": gzip.compress(FILE.encode())},
     "json lines": {"in.jsonl": "".join(f'{{"id": "{key}", "x": {x}}}\n' for key, x in ROWS)},
@@ -431,7 +449,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("kind", INPUTS)
-def test_a_retry_goes_on_behind_what_was_done(bucket, endpoint, kind):
+def test_a_retry_goes_on_behind_what_was_done(bucket: Bucket, endpoint: AmazonMLLocalFixture, kind: str) -> None:
     """Whatever the input: the bytes are those of an undisturbed run, and no row is asked for twice."""
     for name, body in INPUTS[kind].items():
         bucket.put(f"s3://bucket/{name}", body)
@@ -458,7 +476,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_passing_faults_change_no_byte(bucket, endpoint, when):
+def test_passing_faults_change_no_byte(bucket: Bucket, endpoint: AmazonMLLocalFixture, when: str) -> None:
     """With 5 % of the calls failing in each of four ways the output is the same, and there is no errors file."""
     undisturbed_uri = "s3://bucket/undisturbed.csv"
     bucket.put(SOURCE, FILE + "".join(f"more{number},{number % 40}\n" for number in range(140)))
@@ -475,22 +493,24 @@ def test_passing_faults_change_no_byte(bucket, endpoint, when):
     assert failed.keys() == PASSING.keys()
 
 
-def change_threshold(endpoint, bucket):
+def change_threshold(endpoint: AmazonMLLocalFixture, bucket: Bucket) -> None:
     endpoint.client().update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9)
 
 
-def change_endpoint(endpoint, bucket):
+def change_endpoint(endpoint: AmazonMLLocalFixture, bucket: Bucket) -> None:
     endpoint.client().delete_realtime_endpoint(MLModelId="ml-1")
     endpoint.client().create_realtime_endpoint(MLModelId="ml-1")
     endpoint.clock.advance(3600)
 
 
-def change_source(endpoint, bucket):
+def change_source(endpoint: AmazonMLLocalFixture, bucket: Bucket) -> None:
     bucket.put(SOURCE, FILE + "new,1\n")
 
 
 @pytest.mark.parametrize("change", [change_threshold, change_endpoint, change_source])
-def test_a_change_since_the_last_try_begins_anew(bucket, endpoint, change):
+def test_a_change_since_the_last_try_begins_anew(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, change: Callable[..., Any]
+) -> None:
     """Parts made from another source, with another threshold or at another endpoint are thrown away."""
     interrupted(endpoint, bucket)
     change(endpoint, bucket)
@@ -498,13 +518,15 @@ def test_a_change_since_the_last_try_begins_anew(bucket, endpoint, change):
     assert endpoint.requests.count("Predict") == len(bucket.get(SOURCE).splitlines()) - 1
 
 
-def test_a_source_that_changes_meanwhile_is_an_error(bucket, endpoint, monkeypatch):
+def test_a_source_that_changes_meanwhile_is_an_error(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rows of two versions are never mixed."""
     from airflow_ml_provider.scoring import worker
 
     original = worker.Scoring.run
 
-    def run(self):
+    def run(self: Any) -> Any:
         bucket.put(SOURCE, FILE.replace("k1,", "q1,"))
         return original(self)
 
@@ -527,7 +549,9 @@ def test_a_source_that_changes_meanwhile_is_an_error(bucket, endpoint, monkeypat
     ],
     ids=["empty", "header only", "nameless column", "column twice", "lines that end in CR alone", "utf-16"],
 )
-def test_a_file_that_is_none_is_an_error(bucket, endpoint, body, message):
+def test_a_file_that_is_none_is_an_error(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, body: str | bytes, message: str
+) -> None:
     """The message names the file, and no prediction is made."""
     bucket.put(SOURCE, body)
     with pytest.raises(AirflowFailException, match=message):
@@ -557,33 +581,33 @@ def test_a_file_that_is_none_is_an_error(bucket, endpoint, body, message):
         ({"rows_per_part": 0}, "rows_per_part: 0; it must be a number of at least 1"),
     ],
 )
-def test_a_bad_argument_is_named(arguments, message):
+def test_a_bad_argument_is_named(arguments: dict[str, Any], message: str) -> None:
     """Each is a clear error that says what is allowed, before anybody is asked for anything."""
     with pytest.raises(InvalidArgument, match=message):
         predict(**arguments)
 
 
-def test_a_missing_source_is_an_error(bucket):
+def test_a_missing_source_is_an_error(bucket: Bucket) -> None:
     """It is named."""
     with pytest.raises(AirflowFailException, match="source_uri: there is no object at s3://bucket/nothing"):
         predict(source_uri="s3://bucket/nothing")
 
 
-def test_an_output_that_is_not_writable_costs_no_prediction(bucket, endpoint):
+def test_an_output_that_is_not_writable_costs_no_prediction(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """It is tried before the first prediction."""
     with pytest.raises(AirflowException, match=r"output_uri: s3://elsewhere/out.csv cannot be .*NoSuchBucket"):
         predict(output_uri="s3://elsewhere/out.csv")
     assert endpoint.requests.count("Predict") == 0
 
 
-def test_more_rows_than_max_predictions_are_not_begun(bucket, endpoint):
+def test_more_rows_than_max_predictions_are_not_begun(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """The limit holds before the first prediction."""
     with pytest.raises(AirflowFailException, match="max_predictions: there are 60 rows, allowed are 59"):
         predict(max_predictions=59)
     assert endpoint.requests.count("Predict") == 0
 
 
-def test_the_log_tells_the_cost_and_the_labels_and_no_record(bucket, caplog):
+def test_the_log_tells_the_cost_and_the_labels_and_no_record(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
     """What people sent is in no line above DEBUG."""
     bucket.put(SOURCE, FILE.replace("k1,", "secret,"))
     caplog.set_level("INFO")
@@ -595,13 +619,13 @@ def test_the_log_tells_the_cost_and_the_labels_and_no_record(bucket, caplog):
     assert "secret" not in text
 
 
-def test_many_workers_make_the_bytes_of_one(bucket, endpoint):
+def test_many_workers_make_the_bytes_of_one(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """Divided between workers, one after the other here, and joined: the output is the same."""
     bucket.put("s3://bucket/in/1.csv", FILE)
     bucket.put("s3://bucket/in/2.csv.gz", gzip.compress(b"id,x\nz1,3\nz2,35\n"))
     bucket.put("s3://bucket/in/3.csv", "id,x\n")
     predict(source_uri="s3://bucket/in/", output_uri="s3://bucket/one.csv")
-    plan = MachineLearningPlanPredictS3Operator(
+    plan: Any = MachineLearningPlanPredictS3Operator(
         task_id="plan", ml_model_id="ml-1", source_uri="s3://bucket/in/", output_uri=OUTPUT, workers=3
     ).execute({})
     assert [share["max_requests_per_second"] for share in plan] == [74, 70, 56]  # as there are rows, 200 in sum
@@ -615,20 +639,20 @@ def test_many_workers_make_the_bytes_of_one(bucket, endpoint):
     assert join.execute({}) == total
 
 
-def planned(workers, source=SOURCE):
+def planned(workers: Any, source: Any = SOURCE) -> Any:
     """Divide the rows."""
     return MachineLearningPlanPredictS3Operator(
         task_id="plan", ml_model_id="ml-1", source_uri=source, output_uri=OUTPUT, workers=workers
     ).execute({})
 
 
-def joined(summaries):
+def joined(summaries: Any) -> Any:
     """Put together what the workers wrote."""
     join = MachineLearningJoinPredictS3Operator(task_id="join", output_uri=OUTPUT, summaries=summaries)
     return join.execute({})
 
 
-def test_a_join_of_what_was_joined_before_in_part_is_an_error(bucket, endpoint):
+def test_a_join_of_what_was_joined_before_in_part_is_an_error(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
     """One worker that is cleared alone finds the others' shares gone; its own is kept, and nothing looks done."""
     plan = planned(2)
     summaries = [predict(source_uri=None, **share) for share in plan]
@@ -645,7 +669,7 @@ def test_a_join_of_what_was_joined_before_in_part_is_an_error(bucket, endpoint):
     assert len(got(bucket)) == 60
 
 
-def test_a_join_is_not_done_when_the_errors_alone_differ(bucket):
+def test_a_join_is_not_done_when_the_errors_alone_differ(bucket: Bucket) -> None:
     """Which version of the errors file belongs to a share stands in its summary, as that of its predictions does."""
     bucket.put(SOURCE, f"{FILE}ragged\n")
     first = predict(source_uri=None, max_errors=1, **planned(1)[0])
@@ -657,7 +681,7 @@ def test_a_join_is_not_done_when_the_errors_alone_differ(bucket):
     assert [error["reason"] for error in bucket.rows(f"{OUTPUT}.errors.csv")] == ["it has 4 fields; the columns are 2"]
 
 
-def test_a_late_join_deletes_nothing_of_a_later_run(bucket):
+def test_a_late_join_deletes_nothing_of_a_later_run(bucket: Bucket) -> None:
     """It finds its own work done, and leaves shares that have been written since to the join that knows of them."""
     summary = predict(source_uri=None, **planned(1)[0])
     joined([summary])
@@ -669,7 +693,7 @@ def test_a_late_join_deletes_nothing_of_a_later_run(bucket):
     assert got(bucket)[1][0] == "later"
 
 
-def test_a_large_archive_starves_no_worker(bucket):
+def test_a_large_archive_starves_no_worker(bucket: Bucket) -> None:
     """It goes to one worker as a whole; what comes after it is divided between the others."""
     bucket.put("s3://bucket/in/1.csv.gz", gzip.compress(("id,x\n" + "k,1\n" * 30_000).encode()))
     bucket.put("s3://bucket/in/2.csv", "id,x\n" + "k,1\n" * 30)
@@ -681,7 +705,7 @@ def test_a_large_archive_starves_no_worker(bucket):
     assert [share["max_requests_per_second"] for share in plan] == [196, 1, 1, 2]  # as there are rows
 
 
-def test_the_log_tells_how_far_it_is(caplog):
+def test_the_log_tells_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
     """Rows, rate, errors and the time left, every ten seconds."""
     from airflow_ml_provider.scoring import progress_log
 
@@ -693,7 +717,7 @@ def test_the_log_tells_how_far_it_is(caplog):
     assert caplog.messages == ["300 of 1,000 rows (30 %), 20.0/s, 2 errors, 35 s left"]
 
 
-def test_errors_of_all_workers_are_joined(bucket):
+def test_errors_of_all_workers_are_joined(bucket: Bucket) -> None:
     """One errors file, with the line numbers of the source."""
     lines = FILE.splitlines()
     lines[3], lines[50] = "ragged", "ragged"

@@ -9,15 +9,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 ROWS = 300
 LONGEST_WAIT = 120.0  # seconds, until a try that hangs fails here
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
     "task_id": "predict",
     "ml_model_id": "ml-1",
     "source_uri": "s3://bucket/in.csv",
@@ -83,30 +91,33 @@ PHASES = {
 class Try:
     """One process at work, and what it has written down."""
 
-    def __init__(self, nursery, path, *, pause=0.0, has_timeout=False):
+    def __init__(
+        self, nursery: subprocess.Popen[str], path: Path, *, pause: float = 0.0, has_timeout: bool = False
+    ) -> None:
         self._path = path
         print(json.dumps([str(path), pause, has_timeout, ARGUMENTS]), file=nursery.stdin, flush=True)
+        assert nursery.stdout
         self.pid = int(nursery.stdout.readline())
 
-    def lines(self):
+    def lines(self) -> Any:
         return self._path.read_text().splitlines() if self._path.exists() else []
 
-    def end(self):
+    def end(self) -> Any:
         """Return the last line, once it has ended."""
         self._until(lambda lines: lines and lines[-1].startswith(("ended", "failed")))
         return self.lines()[-1]
 
-    def freeze(self, call, times, after):
+    def freeze(self, call: Any, times: list[float], after: Any) -> None:
         """Stop it a moment after it has begun a call for so many times."""
         self._until(lambda lines: sum(line.startswith(call) for line in lines) >= times)
         time.sleep(after)
         os.kill(self.pid, signal.SIGSTOP)
 
-    def wake(self):
+    def wake(self) -> None:
         with suppress(ProcessLookupError):  # it has ended
             os.kill(self.pid, signal.SIGCONT)
 
-    def _until(self, has_happened):
+    def _until(self, has_happened: Any) -> None:
         deadline = time.monotonic() + LONGEST_WAIT
         while not has_happened(self.lines()):
             assert time.monotonic() < deadline, self.lines()[-3:]
@@ -114,20 +125,21 @@ class Try:
 
 
 @pytest.fixture
-def nursery(endpoint):
+def nursery(endpoint: AmazonMLLocalFixture) -> Iterator[subprocess.Popen[str]]:
     """What starts tries; the service runs in real time meanwhile, without a limit that holds them up."""
     endpoint.service.peak_requests_per_second = 2000
     endpoint.clock.resume()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", TRIES], env=environment, **pipes) as nursery:
         yield nursery
+        assert nursery.stdin
         nursery.stdin.close()
     endpoint.clock.freeze()
 
 
 @pytest.fixture
-def s3(endpoint):
+def s3(endpoint: AmazonMLLocalFixture) -> S3Client:
     """A client of S3, with the source in it: one row of it is refused."""
     s3 = endpoint.client("s3")
     s3.create_bucket(Bucket="bucket")
@@ -138,7 +150,7 @@ def s3(endpoint):
     return s3
 
 
-def files(s3):
+def files(s3: S3Client) -> dict[str, Any]:
     """Return all objects but the source."""
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket="bucket")["Contents"] if item["Key"] != "in.csv"]
     return {key: s3.get_object(Bucket="bucket", Key=key)["Body"].read() for key in keys}
@@ -146,7 +158,7 @@ def files(s3):
 
 @pytest.mark.system
 @pytest.mark.timeout(1800)
-def test_a_frozen_try_spoils_nothing(s3, nursery, tmp_path):
+def test_a_frozen_try_spoils_nothing(s3: S3Client, nursery: subprocess.Popen[str], tmp_path: Path) -> None:
     """20 seeds: frozen anywhere, given up, woken with and without a time-out after or while the next one works.
 
     The next one succeeds, the woken one stops or has done the same, and the bytes are those of an undisturbed run.

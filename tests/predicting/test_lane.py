@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Callable
 from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ConnectionClosedError
@@ -16,24 +18,29 @@ from airflow_ml_provider.predicting.wire import Wire
 from airflow_ml_provider.transport import AnswerTooLarge
 from tests.helpers.hostile import ANSWERS, hostile
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
-def second_of_many():
+
+def second_of_many() -> Callable[..., Any]:
     """Choose the second request alone."""
     numbers = count(1)
     return lambda request: next(numbers) == 2
 
 
-def wire_to(server, monkeypatch):
+def wire_to(server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
     return Wire(MachineLearningHook(config={"read_timeout": 1}), "ml-1", server.url)
 
 
-def label(wire):
+def label(wire: Any) -> Any:
     return wire.predict(wire.body({"x": 30}))["predictedLabel"]
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_an_attempt_on_a_connection_that_stands_ends(endpoint, monkeypatch, kind):
+def test_an_attempt_on_a_connection_that_stands_ends(
+    endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
     """In about its time, in little memory, by an error that passes; the next attempt is a new connection's."""
     with hostile("html") as elsewhere, hostile(kind, endpoint.url, second_of_many()) as server:
         server.elsewhere = elsewhere.url
@@ -51,7 +58,9 @@ def test_an_attempt_on_a_connection_that_stands_ends(endpoint, monkeypatch, kind
 
 
 @pytest.mark.parametrize("kind", ["endless_chunks", "large_body"])
-def test_an_answer_that_is_too_large_is_said_to_be(endpoint, monkeypatch, kind):
+def test_an_answer_that_is_too_large_is_said_to_be(
+    endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     """As where the session sends."""
     with hostile(kind, endpoint.url, second_of_many()) as server:
         wire = wire_to(server, monkeypatch)
@@ -60,7 +69,7 @@ def test_an_answer_that_is_too_large_is_said_to_be(endpoint, monkeypatch, kind):
             label(wire)
 
 
-def test_one_connection_serves_many_requests(endpoint, monkeypatch):
+def test_one_connection_serves_many_requests(endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is opened once."""
     with hostile("html", endpoint.url, lambda request: False) as server:
         wire = wire_to(server, monkeypatch)
@@ -68,7 +77,9 @@ def test_one_connection_serves_many_requests(endpoint, monkeypatch):
         assert server.connections == 1
 
 
-def test_a_connection_that_the_server_has_closed_meanwhile_is_made_anew(endpoint, monkeypatch):
+def test_a_connection_that_the_server_has_closed_meanwhile_is_made_anew(
+    endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server closes those that are idle; nobody hears of it."""
     with hostile("html", endpoint.url, lambda request: False) as server:
         server.answers_a_connection = 1
@@ -79,7 +90,9 @@ def test_a_connection_that_the_server_has_closed_meanwhile_is_made_anew(endpoint
         assert server.connections == 3
 
 
-def test_a_connection_that_the_server_closes_on_a_request_is_an_error_that_passes(endpoint, monkeypatch):
+def test_a_connection_that_the_server_closes_on_a_request_is_an_error_that_passes(
+    endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whether the request was read cannot be known."""
     with hostile("hang_up", endpoint.url, second_of_many()) as server:
         wire = wire_to(server, monkeypatch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,18 +12,23 @@ from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.batch_prediction import MachineLearningCreateBatchPredictionOperator
 from tests.helpers.task_instances import TaskInstance
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 RESULT = "out/batch-prediction/result/bp-1-train.csv.gz"
 
 
 @pytest.fixture
-def s3(amazon_ml_local, ml_model):
+def s3(amazon_ml_local: AmazonMLLocalFixture, ml_model: str) -> S3Client:
     """A client of S3, with a bucket for the results."""
     s3 = amazon_ml_local.client("s3")
     s3.create_bucket(Bucket="results")
     return s3
 
 
-def create(output_uri="s3://results/out/"):
+def create(output_uri: str = "s3://results/out/") -> tuple[Any, ...]:
     """Make the batch prediction; give the id and what was pushed."""
     ti = TaskInstance()
     operator = MachineLearningCreateBatchPredictionOperator(
@@ -35,7 +41,7 @@ def create(output_uri="s3://results/out/"):
     return operator.execute({"ti": ti}), ti.pushed
 
 
-def test_the_results_uris_are_pushed(s3):
+def test_the_results_uris_are_pushed(s3: S3Client) -> None:
     """Behind the id, XCom has the manifest's URI and each input's result."""
     batch_prediction_id, pushed = create()
     assert batch_prediction_id == "bp-1"
@@ -43,7 +49,7 @@ def test_the_results_uris_are_pushed(s3):
     assert pushed["ResultUris"] == {"s3://training/train.csv": f"s3://results/{RESULT}"}
 
 
-def test_results_that_cannot_be_read_fail_nothing(s3):
+def test_results_that_cannot_be_read_fail_nothing(s3: S3Client) -> None:
     """AWS has written them; that this task may not read them is no failure of the prediction."""
     create()
     s3.delete_object(Bucket="results", Key="out/batch-prediction/bp-1.manifest")
@@ -53,17 +59,17 @@ def test_results_that_cannot_be_read_fail_nothing(s3):
     assert "ResultUris" not in pushed
 
 
-def test_rows_come_in_the_order_of_the_input(s3):
+def test_rows_come_in_the_order_of_the_input(s3: S3Client) -> None:
     """Texts stay text, scores are numbers."""
     create()
-    rows = list(MachineLearningHook().read_batch_prediction("bp-1"))
+    rows: list[Any] = list(MachineLearningHook().read_batch_prediction("bp-1"))
     assert [row["trueLabel"] for row in rows] == ["0"] * 20 + ["1"] * 20
     assert rows[0].keys() == {"trueLabel", "bestAnswer", "score"}
     assert rows[0]["bestAnswer"] == "0"
     assert rows[0]["score"] < 0.5 < rows[-1]["score"]
 
 
-def test_a_record_that_could_not_be_read_is_none(s3):
+def test_a_record_that_could_not_be_read_is_none(s3: S3Client) -> None:
     """Its place is kept."""
     create()
     s3.put_object(Bucket="results", Key=RESULT, Body=gzip.compress(b"tag,bestAnswer,score\n\na,1,9.96733E-1\n"))
@@ -73,7 +79,9 @@ def test_a_record_that_could_not_be_read_is_none(s3):
     ]
 
 
-def test_a_batch_prediction_that_is_not_completed_has_no_results(s3, amazon_ml_local):
+def test_a_batch_prediction_that_is_not_completed_has_no_results(
+    s3: S3Client, amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """The message says its state."""
     amazon_ml_local.client().create_batch_prediction(
         BatchPredictionId="bp-2", MLModelId="ml-1", BatchPredictionDataSourceId="ds-1", OutputUri="s3://results/out/"

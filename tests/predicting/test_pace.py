@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,17 +15,17 @@ from airflow_ml_provider.predicting.pace import Pace
 class Clock:
     """A clock that only sleeping moves."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.time = 1000.0
 
-    def now(self):
+    def now(self) -> Any:
         return self.time
 
-    def sleep(self, seconds):
+    def sleep(self, seconds: float) -> None:
         self.time += seconds
 
 
-def sent(pace, calls, latency=lambda: 0.0):
+def sent(pace: Any, calls: Any, latency: Callable[..., Any] = lambda: 0.0) -> Any:
     """Make calls, each answered before the next but in flight for some time; give their slots."""
     slots = []
     for _ in range(calls):
@@ -35,12 +37,12 @@ def sent(pace, calls, latency=lambda: 0.0):
     return slots
 
 
-def most_in_a_second(times):
+def most_in_a_second(times: list[float]) -> Any:
     return max(sum(start <= at < start + 1 for at in times) for start in times)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 66, 200])
-def test_no_second_has_more_than_the_limit_and_hardly_less(limit):
+def test_no_second_has_more_than_the_limit_and_hardly_less(limit: int) -> None:
     """Slots are even: at most the limit in each second, and at least 99 % of it over time."""
     pace = Pace(limit, Clock())
     slots = [slot.at for slot in sent(pace, 10 * limit + 1)]
@@ -48,7 +50,7 @@ def test_no_second_has_more_than_the_limit_and_hardly_less(limit):
     assert slots[-1] - slots[0] < 10 / 0.99
 
 
-def test_there_is_no_burst_after_a_pause():
+def test_there_is_no_burst_after_a_pause() -> None:
     """Slots that nobody took are lost, but for the last 50 ms of them."""
     pace = Pace(100, Clock())
     sent(pace, 50)
@@ -57,12 +59,12 @@ def test_there_is_no_burst_after_a_pause():
     assert slots[-1] - slots[0] >= 49 / 100 - 0.05 - 1e-6
 
 
-def test_calls_that_arrive_late_do_not_make_a_second_too_full():
+def test_calls_that_arrive_late_do_not_make_a_second_too_full() -> None:
     """With a latency that jumps about both ways, what reaches the service within a second is within the limit."""
     jumps = random.Random(1)
     pace = Pace(200, Clock())
 
-    def latency():
+    def latency() -> Any:
         return 0.02 if jumps.random() < 0.9 else jumps.uniform(0.02, 0.08)
 
     sent(pace, 10)
@@ -70,7 +72,7 @@ def test_calls_that_arrive_late_do_not_make_a_second_too_full():
     assert most_in_a_second(sorted(slot.sent + slot.took for slot in slots[200:])) <= 200
 
 
-def test_the_first_call_may_have_arrived_late():
+def test_the_first_call_may_have_arrived_late() -> None:
     """How long the way is shows later: then the time that the first call took to connect counts as late."""
     pace = Pace(50, Clock())
     (first,) = sent(pace, 1, lambda: 0.1)
@@ -78,7 +80,7 @@ def test_the_first_call_may_have_arrived_late():
     assert one_too_many.at > first.at + 0.1 + 1
 
 
-def test_throttling_lowers_the_rate_once_a_second_and_it_comes_back():
+def test_throttling_lowers_the_rate_once_a_second_and_it_comes_back() -> None:
     """Ten refusals at once lower it by a twentieth, not to nothing; without refusals it returns to the limit."""
     pace = Pace(100, Clock())
     for _ in range(10):
@@ -91,7 +93,7 @@ def test_throttling_lowers_the_rate_once_a_second_and_it_comes_back():
     assert pace.rate == 100
 
 
-def test_the_rate_never_falls_to_nothing():
+def test_the_rate_never_falls_to_nothing() -> None:
     """However often the service refuses, some calls go on."""
     pace = Pace(100, Clock())
     for _ in range(200):
@@ -101,7 +103,7 @@ def test_the_rate_never_falls_to_nothing():
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_a_limit_below_one_is_refused(limit):
+def test_a_limit_below_one_is_refused(limit: int) -> None:
     """The message names the operator's argument."""
     with pytest.raises(InvalidArgument, match=f"max_requests_per_second: {limit}; it must be at least 1"):
         Pace(limit)

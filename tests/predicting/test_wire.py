@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,16 +15,20 @@ from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.predicting.wire import Wire
 from tests.helpers.gates import Gate, opened
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.helpers.gates import Authority
+
 
 @pytest.fixture
-def tls(endpoint, context):
+def tls(endpoint: AmazonMLLocalFixture, context: ssl.SSLContext) -> Iterator[Gate]:
     """The endpoint behind TLS."""
     url = urlsplit(endpoint.url)
     with opened(Gate((url.hostname, url.port), context)) as gate:
         yield gate
 
 
-def predicted(port, **settings):
+def predicted(port: int, **settings: Any) -> Any:
     """Predict by TLS, and once more on the same connection."""
     wire = Wire(MachineLearningHook(**settings), "ml-1", f"https://localhost:{port}")
     first, second = (wire.predict(wire.body({"x": 30}))["predictedLabel"] for _ in range(2))
@@ -29,18 +36,20 @@ def predicted(port, **settings):
     return first
 
 
-def test_a_bundle_of_certificates_is_used(tls, authority):
+def test_a_bundle_of_certificates_is_used(tls: Gate, authority: Authority) -> None:
     """verify= names the authorities to trust."""
     assert predicted(tls.port, verify=authority.bundle) == "1"
 
 
-def test_a_bundle_in_the_environment_is_used(tls, authority, monkeypatch):
+def test_a_bundle_in_the_environment_is_used(tls: Gate, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_CA_BUNDLE counts as it does for boto3."""
     monkeypatch.setenv("AWS_CA_BUNDLE", authority.bundle)
     assert predicted(tls.port) == "1"
 
 
-def test_a_bundle_in_the_config_file_is_used(tls, authority, monkeypatch, tmp_path):
+def test_a_bundle_in_the_config_file_is_used(
+    tls: Gate, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """ca_bundle in the AWS config file counts as it does for boto3."""
     (tmp_path / "config").write_text(f"[default]\nca_bundle = {authority.bundle}\n")
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
@@ -48,14 +57,14 @@ def test_a_bundle_in_the_config_file_is_used(tls, authority, monkeypatch, tmp_pa
     assert predicted(tls.port) == "1"
 
 
-def test_a_certificate_that_nobody_trusts_is_refused(tls):
+def test_a_certificate_that_nobody_trusts_is_refused(tls: Gate) -> None:
     """No record leaves before the server has shown who it is."""
     with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         predicted(tls.port)
     assert tls.passed == 0
 
 
-def test_a_certificate_of_another_host_is_refused(tls, authority):
+def test_a_certificate_of_another_host_is_refused(tls: Gate, authority: Authority) -> None:
     """A trusted authority does not make every host the right one."""
     wire = Wire(MachineLearningHook(verify=authority.bundle), "ml-1", f"https://127.0.0.1:{tls.port}")
     with pytest.raises(SSLError, match="127.0.0.1"):
@@ -63,12 +72,14 @@ def test_a_certificate_of_another_host_is_refused(tls, authority):
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # urllib3 is right, and the user has asked for it
-def test_verification_can_be_turned_off(tls):
+def test_verification_can_be_turned_off(tls: Gate) -> None:
     """verify=False is the user's own choice, as with boto3."""
     assert predicted(tls.port, verify=False) == "1"
 
 
-def test_a_client_certificate_is_shown(tls, authority, context, tmp_path):
+def test_a_client_certificate_is_shown(
+    tls: Gate, authority: Authority, context: ssl.SSLContext, tmp_path: Path
+) -> None:
     """client_cert of botocore's config reaches a server that wants one; without it there is no answer."""
     context.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(context)
@@ -82,7 +93,7 @@ def test_a_client_certificate_is_shown(tls, authority, context, tmp_path):
 
 
 @pytest.mark.parametrize("prefix", ["http://", "", "http://me:secret@"])
-def test_tls_goes_through_a_proxy(tls, authority, prefix):
+def test_tls_goes_through_a_proxy(tls: Gate, authority: Authority, prefix: str) -> None:
     """The proxy is asked to connect, by the user's name when the URL has one, and sees nothing of what is said."""
     with opened(Gate(("127.0.0.1", tls.port))) as proxy:
         proxies = {"https": f"{prefix}127.0.0.1:{proxy.port}"}
@@ -92,7 +103,7 @@ def test_tls_goes_through_a_proxy(tls, authority, prefix):
     assert ("Proxy-Authorization: Basic bWU6c2VjcmV0" in head) == ("me:secret" in prefix)
 
 
-def test_plain_http_goes_through_a_proxy(endpoint):
+def test_plain_http_goes_through_a_proxy(endpoint: AmazonMLLocalFixture) -> None:
     """The proxy is asked for the whole URL, at which nobody would answer."""
     hook = MachineLearningHook(config={"proxies": {"http": endpoint.url}})
     wire = Wire(hook, "ml-1", "http://localhost:1")

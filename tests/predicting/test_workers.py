@@ -10,7 +10,9 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,7 +23,12 @@ from airflow_ml_provider.operators.prediction import (
 )
 from airflow_ml_provider.scoring.worker import Scoring
 
-ARGUMENTS = {
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
+ARGUMENTS: dict[str, Any] = {
     "task_id": "predict",
     "ml_model_id": "ml-1",
     "source_uri": "s3://bucket/in.csv",
@@ -67,7 +74,7 @@ KILLED_AFTER = 110
 
 
 @pytest.fixture
-def s3(endpoint):
+def s3(endpoint: AmazonMLLocalFixture) -> S3Client:
     """A client of S3, with the source and the output of one undisturbed run in it."""
     s3 = endpoint.client("s3")
     s3.create_bucket(Bucket="bucket")
@@ -79,13 +86,13 @@ def s3(endpoint):
     return s3
 
 
-def is_undisturbed(s3):
+def is_undisturbed(s3: S3Client) -> bool:
     """Return whether the output has the bytes of the undisturbed run."""
     bodies = [s3.get_object(Bucket="bucket", Key=key)["Body"].read() for key in ("out.csv", "undisturbed.csv")]
     return bodies[0] == bodies[1]
 
 
-def test_a_new_worker_after_a_kill_makes_the_same_bytes(endpoint, s3):
+def test_a_new_worker_after_a_kill_makes_the_same_bytes(endpoint: AmazonMLLocalFixture, s3: S3Client) -> None:
     """Killed in mid-file, the next worker goes on behind the last finished part; the output is that of one run."""
     endpoint.clock.resume()
     worker = subprocess.Popen([sys.executable, "-c", WORKER, json.dumps(ARGUMENTS)], env=os.environ)
@@ -105,32 +112,34 @@ def test_a_new_worker_after_a_kill_makes_the_same_bytes(endpoint, s3):
 
 
 @pytest.fixture
-def plan(endpoint, s3):
+def plan(endpoint: AmazonMLLocalFixture, s3: S3Client) -> Any:
     """The shares of four workers."""
-    plan = MachineLearningPlanPredictS3Operator(
+    plan: Any = MachineLearningPlanPredictS3Operator(
         task_id="plan", ml_model_id="ml-1", source_uri="s3://bucket/in.csv", output_uri="s3://bucket/out.csv", workers=4
     ).execute({})
     assert [share["max_requests_per_second"] for share in plan] == [55, 48, 49, 48]  # as there are rows, 200 in sum
     return plan
 
 
-def join(summaries):
+def join(summaries: Any) -> None:
     """Put what the workers wrote together."""
     uri = "s3://bucket/out.csv"
     MachineLearningJoinPredictS3Operator(task_id="join", output_uri=uri, summaries=summaries).execute({})
 
 
-def busiest_second(times):
+def busiest_second(times: list[float]) -> Any:
     """The most calls within one second."""
     return max(sum(start <= at < start + 1 for at in times) for start in times)
 
 
-def scored(worker):
+def scored(worker: Any) -> Any:
     """Do what the operator does; Airflow 2.11 lets ``execute`` itself be called in the main thread only."""
     return Scoring(worker.hook, "ml-1", worker.rows(), worker.settings()).run()
 
 
-def test_workers_at_once_keep_the_endpoints_rate_in_sum(endpoint, s3, plan):
+def test_workers_at_once_keep_the_endpoints_rate_in_sum(
+    endpoint: AmazonMLLocalFixture, s3: S3Client, plan: list[dict[str, Any]]
+) -> None:
     """Four workers, each with its share of rows and rate: no second has more than 200 calls, and none is refused."""
     workers = [MachineLearningPredictS3Operator(**{**ARGUMENTS, "source_uri": None, **share}) for share in plan]
     with ThreadPoolExecutor(len(workers)) as threads:
@@ -141,11 +150,11 @@ def test_workers_at_once_keep_the_endpoints_rate_in_sum(endpoint, s3, plan):
 
 
 @pytest.fixture
-def at_once(endpoint):
+def at_once(endpoint: AmazonMLLocalFixture) -> Iterator[None]:
     """Let the four workers begin together: their first question is answered when all have asked it."""
     answer, met = endpoint.service.handle, threading.Barrier(4)
 
-    def handle(request):
+    def handle(request: Any) -> Any:
         if (request.header("x-amz-target") or "").endswith(".GetMLModel"):
             met.wait(timeout=60)
         return answer(request)
@@ -156,7 +165,9 @@ def at_once(endpoint):
     endpoint.service.handle = answer
 
 
-def test_processes_at_once_keep_the_endpoints_rate_in_sum(endpoint, s3, plan, at_once):
+def test_processes_at_once_keep_the_endpoints_rate_in_sum(
+    endpoint: AmazonMLLocalFixture, s3: S3Client, plan: list[dict[str, Any]], at_once: None
+) -> None:
     """Four processes at work at once: no second has more than 200 departures, though the service would take ten times
     more, and every row is asked for once."""
     endpoint.service.peak_requests_per_second = 10 * 200

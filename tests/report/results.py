@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -52,7 +52,7 @@ class Results:
             "dataFileContainsHeader": True,
             "attributes": [{"attributeName": name, "attributeType": kind} for name, kind in attributes],
         }
-        location = {"DataLocationS3": f"s3://data/train-{type}.csv", "DataSchema": json.dumps(schema)}
+        location: Any = {"DataLocationS3": f"s3://data/train-{type}.csv", "DataSchema": json.dumps(schema)}
         data = f"ds-{type}"
         self._client.create_data_source_from_s3(DataSourceId=data, DataSpec=location, ComputeStatistics=True)
         self._client.create_ml_model(MLModelId=ml_model_id, MLModelType=type, TrainingDataSourceId=data)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -11,16 +13,21 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.evaluation_report import MachineLearningEvaluationReportOperator
 
+if TYPE_CHECKING:
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.report.results import Results
+
 HEADER = "id,y,predictedLabel,predictedScore\n"
 GOOD = "a,1,1,0.9\nb,0,0,0.2\n"
 
 
 @pytest.fixture
-def refused(results, report):
+def refused(results: Results, report: Callable[..., dict[str, Any]]) -> Callable[..., str]:
     """Report on results that a BINARY model's task cannot have written so; return the error."""
     results.model("BINARY")
 
-    def run(text, key="p.csv", error=AirflowFailException, **arguments):
+    def run(text: str, key: str = "p.csv", error: Any = AirflowFailException, **arguments: Any) -> str:
         uri = results.put(key, text)
         with pytest.raises(error) as raised:
             report(**{"predictions_uri": uri, "ml_model_id": "ml-1", "true_label_column": "y", **arguments})
@@ -64,7 +71,7 @@ def refused(results, report):
         (HEADER + GOOD + 'c,1,1,"0.9\n', "line 4 of s3://reports/p.csv is no CSV"),
     ],
 )
-def test_csv(refused, text, message):
+def test_csv(refused: Callable[..., str], text: str, message: str) -> None:
     """Missing labels, one class, bad scores, a file that is cut: the row, the column and the object are named."""
     assert message in refused(text)
 
@@ -88,18 +95,18 @@ def test_csv(refused, text, message):
         ("", "s3://reports/p.jsonl is empty"),
     ],
 )
-def test_json_lines(refused, text, message):
+def test_json_lines(refused: Callable[..., str], text: str, message: str) -> None:
     """The same of JSON Lines."""
     assert message in refused(text, "p.jsonl")
 
 
-def test_a_value_is_never_in_the_message(refused):
+def test_a_value_is_never_in_the_message(refused: Callable[..., str]) -> None:
     """It may be somebody's data; the place is enough to find it."""
     assert "Jane Doe" not in refused(HEADER + "a,1,1,Jane Doe\n")
     assert "Jane Doe" not in refused(HEADER + "a,Jane Doe,1,0.5\n")
 
 
-def test_packed_results_that_are_cut(refused, results):
+def test_packed_results_that_are_cut(refused: Callable[..., str], results: Results) -> None:
     """Half a gzip file is named as such."""
     packed = gzip.compress((HEADER + GOOD * 1000).encode())
     results.put("whole.csv", b"")
@@ -108,13 +115,13 @@ def test_packed_results_that_are_cut(refused, results):
     assert "s3://reports/cut.csv.gz is cut or damaged, it cannot be unpacked" in message
 
 
-def test_results_that_are_gone(refused):
+def test_results_that_are_gone(refused: Callable[..., str]) -> None:
     """The argument and the object are named."""
     message = refused("", predictions_uri="s3://reports/gone.csv")
     assert message == "predictions_uri: the results are gone, there is no object at s3://reports/gone.csv"
 
 
-def test_a_batch_predictions_result_that_is_gone(results, report):
+def test_a_batch_predictions_result_that_is_gone(results: Results, report: Callable[..., dict[str, Any]]) -> None:
     """So they are for a batch prediction."""
     results.batch("BINARY")
     results.s3.delete_object(Bucket="reports", Key=results.result_key("BINARY"))
@@ -123,7 +130,9 @@ def test_a_batch_predictions_result_that_is_gone(results, report):
 
 
 @pytest.mark.parametrize(("body", "message"), [(b'{"s3:', "is cut or damaged"), (b"{}", "names no results")])
-def test_a_manifest_that_is_cut(results, report, body, message):
+def test_a_manifest_that_is_cut(
+    results: Results, report: Callable[..., dict[str, Any]], body: bytes, message: str
+) -> None:
     """The batch prediction and the manifest are named."""
     results.batch("BINARY")
     results.s3.put_object(Bucket="reports", Key="out/batch-prediction/bp-1.manifest", Body=body)
@@ -131,7 +140,7 @@ def test_a_manifest_that_is_cut(results, report, body, message):
         report(batch_prediction_id="bp-1")
 
 
-def test_a_manifest_that_is_gone(results, report):
+def test_a_manifest_that_is_gone(results: Results, report: Callable[..., dict[str, Any]]) -> None:
     """The manifest is named."""
     results.batch("BINARY")
     results.s3.delete_object(Bucket="reports", Key="out/batch-prediction/bp-1.manifest")
@@ -139,14 +148,18 @@ def test_a_manifest_that_is_gone(results, report):
         report(batch_prediction_id="bp-1")
 
 
-def test_a_result_with_fewer_rows_than_the_batch_prediction(results, report):
+def test_a_result_with_fewer_rows_than_the_batch_prediction(
+    results: Results, report: Callable[..., dict[str, Any]]
+) -> None:
     """Rows that are cut off at the end of a line show in the count."""
     results.batch("BINARY", "trueLabel,bestAnswer,score\n" + "1,1,9E-1\n0,0,1E-1\n" * 10)
     with pytest.raises(AirflowFailException, match="have 20 rows, the batch prediction has a TotalRecordCount of 30"):
         report(batch_prediction_id="bp-1")
 
 
-def test_a_batch_prediction_that_is_not_completed(results, report, amazon_ml_local):
+def test_a_batch_prediction_that_is_not_completed(
+    results: Results, report: Callable[..., dict[str, Any]], amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """Its state is named, and the task may retry."""
     results.model("BINARY")
     amazon_ml_local.client().create_batch_prediction(
@@ -170,21 +183,21 @@ def test_a_batch_prediction_that_is_not_completed(results, report, amazon_ml_loc
         ),
     ],
 )
-def test_two_models_of_unequal_rows(refused, results, other, message):
+def test_two_models_of_unequal_rows(refused: Callable[..., str], results: Results, other: str, message: str) -> None:
     """The first row that differs is named, in both."""
     results.model("BINARY", "ml-2")
     uri = results.put("o.csv", other)
     assert message in refused(HEADER + GOOD, other_predictions_uri=uri, other_ml_model_id="ml-2")
 
 
-def test_two_models_of_different_types(refused, results):
+def test_two_models_of_different_types(refused: Callable[..., str], results: Results) -> None:
     """Both types are named."""
     results.model("REGRESSION", "ml-2")
     message = refused(HEADER + GOOD, other_predictions_uri="s3://reports/p.csv", other_ml_model_id="ml-2")
     assert message == "other_ml_model_id: two models of one type can be compared; ml-1 is BINARY and ml-2 is REGRESSION"
 
 
-def test_a_goal_for_a_model_without_a_threshold(results, report):
+def test_a_goal_for_a_model_without_a_threshold(results: Results, report: Callable[..., dict[str, Any]]) -> None:
     """Only BINARY models have one."""
     results.model("REGRESSION")
     uri = results.put("p.csv", "y,predictedValue\n1,2\n")
@@ -192,7 +205,7 @@ def test_a_goal_for_a_model_without_a_threshold(results, report):
         report(predictions_uri=uri, ml_model_id="ml-1", true_label_column="y", wanted_precision=0.9)
 
 
-def test_too_many_classes(results, report):
+def test_too_many_classes(results: Results, report: Callable[..., dict[str, Any]]) -> None:
     """A column of names instead of classes is found out before it fills the memory."""
     results.model("MULTICLASS")
     uri = results.put("p.csv", "y,predictedLabel\n" + "".join(f"{place},red\n" for place in range(2000)))
@@ -225,7 +238,9 @@ def test_too_many_classes(results, report):
         ({"batch_prediction_id": "a", "wanted_recall": "much"}, "wanted_recall"),
     ],
 )
-def test_arguments_are_checked_before_any_call(amazon_ml_local, arguments, message):
+def test_arguments_are_checked_before_any_call(
+    amazon_ml_local: AmazonMLLocalFixture, arguments: dict[str, Any], message: str
+) -> None:
     """The argument is named, and what is allowed."""
     operator = MachineLearningEvaluationReportOperator(
         **{"task_id": "report", "output_uri": "s3://b/c.html", **arguments}
@@ -235,7 +250,7 @@ def test_arguments_are_checked_before_any_call(amazon_ml_local, arguments, messa
     assert not list(amazon_ml_local.requests)
 
 
-def test_a_missing_extra_is_named(monkeypatch):
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says what to install."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(AirflowFailException, match=r"pip install 'airflow-ml-provider\[report\]'"):
@@ -244,26 +259,31 @@ def test_a_missing_extra_is_named(monkeypatch):
         ).execute({})
 
 
-def test_a_page_that_cannot_be_written_is_no_half_report(results, report, amazon_ml_local):
+def test_a_page_that_cannot_be_written_is_no_half_report(
+    results: Results, report: Callable[..., dict[str, Any]], amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """Where nothing may be written nothing is, and the URI is named."""
     results.batch("BINARY")
     with pytest.raises(AirflowException, match="output_uri: s3://nowhere/report.json cannot be written"):
         report(batch_prediction_id="bp-1", output_uri="s3://nowhere/report.html")
 
 
-def test_a_page_is_never_without_its_json(results, report, monkeypatch):
+def test_a_page_is_never_without_its_json(
+    results: Results, report: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When the page cannot be written the JSON is there already, and the next try writes both."""
     from airflow_ml_provider.client import MachineLearningClientHook
 
     results.batch("BINARY")
-    make, allowed = MachineLearningClientHook.s3.func, []
+    make: Any = vars(MachineLearningClientHook)["s3"].func
+    allowed: list[Any] = []
 
-    def refusing(hook):
+    def refusing(hook: MachineLearningHook) -> Any:
         client = make(hook)
         client.meta.events.register("before-parameter-build.s3.PutObject", refuse)
         return client
 
-    def refuse(params, **_):
+    def refuse(params: Any, **_: Any) -> None:
         if params["Key"].endswith(".html") and not allowed:
             raise EndpointConnectionError(endpoint_url="http://s3")
 
@@ -276,7 +296,7 @@ def test_a_page_is_never_without_its_json(results, report, monkeypatch):
     assert {"report.html", "report.json"} <= results.keys()
 
 
-def test_a_bucket_that_may_not_be_listed(refused):
+def test_a_bucket_that_may_not_be_listed(refused: Callable[..., str]) -> None:
     """S3's error says for which results it is."""
     message = refused("", predictions_uri="s3://nowhere/p.csv", error=AirflowException)
     assert "s3://nowhere/p.csv cannot be read: An error occurred (NoSuchBucket)" in message

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,11 @@ from sklearn import metrics
 
 from airflow_ml_provider.links import EvaluationReportLink, object_url
 from airflow_ml_provider.operators.ml_model import MachineLearningUpdateMLModelOperator
+
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.report.results import Results
 
 RANDOM = np.random.default_rng(0)
 N = 300
@@ -22,25 +29,25 @@ VALUES = RANDOM.gamma(3, 50, N).round(3)
 PREDICTED_VALUES = (VALUES * 0.9 + RANDOM.normal(0, 20, N)).round(3)
 
 
-def csv(header, *columns):
+def csv(header: Any, *columns: Any) -> Any:
     return "\n".join([header, *(",".join(map(str, row)) for row in zip(*columns, strict=True))]) + "\n"
 
 
-def binary_csv(scores=SCORES):
+def binary_csv(scores: Any = SCORES) -> Any:
     """Return what PredictS3 writes for a BINARY model, with keys."""
     labels = (scores >= 0.5).astype(int)
     return csv("id,y,predictedLabel,predictedScore", range(N), TRUTH, labels, scores)
 
 
 @pytest.fixture
-def of_binary(results, report):
+def of_binary(results: Results, report: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     """Report on a BINARY model's predictions."""
     results.model("BINARY")
     uri = results.put("predictions.csv", binary_csv())
     return lambda **arguments: report(predictions_uri=uri, ml_model_id="ml-1", true_label_column="y", **arguments)
 
 
-def test_binary_metrics_are_scikit_learns(of_binary, results):
+def test_binary_metrics_are_scikit_learns(of_binary: Callable[..., dict[str, Any]], results: Results) -> None:
     """On the same rows, and at the model's threshold and the best one; the JSON has them too."""
     pushed = of_binary()
     assert pushed["Rows"] == N
@@ -62,7 +69,7 @@ def test_binary_metrics_are_scikit_learns(of_binary, results):
     assert written["Binary"]["Metrics"].items() <= found.items()
 
 
-def test_multiclass_metrics_are_scikit_learns(results, report):
+def test_multiclass_metrics_are_scikit_learns(results: Results, report: Callable[..., dict[str, Any]]) -> None:
     """The confusion matrix, and precision, recall and F1 of each class and on average."""
     results.model("MULTICLASS")
     uri = results.put("p.csv", csv("y,predictedLabel,predictedScores.blue", TRUE_COLOURS, PREDICTED_COLOURS, SCORES))
@@ -80,7 +87,7 @@ def test_multiclass_metrics_are_scikit_learns(results, report):
     assert "BestThreshold" not in pushed
 
 
-def test_regression_metrics_are_scikit_learns(results, report):
+def test_regression_metrics_are_scikit_learns(results: Results, report: Callable[..., dict[str, Any]]) -> None:
     """RMSE, MAE and the rest."""
     results.model("REGRESSION")
     uri = results.put("p.csv", csv("y,predictedValue", VALUES, PREDICTED_VALUES))
@@ -96,7 +103,14 @@ def test_regression_metrics_are_scikit_learns(results, report):
     ("type", "metric"),
     [("BINARY", "BinaryAUC"), ("MULTICLASS", "MulticlassAvgFScore"), ("REGRESSION", "RegressionRMSE")],
 )
-def test_a_batch_predictions_metric_is_the_evaluations(results, report, amazon_ml_local, service_clock, type, metric):
+def test_a_batch_predictions_metric_is_the_evaluations(
+    results: Results,
+    report: Callable[..., dict[str, Any]],
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    type: str,
+    metric: str,
+) -> None:
     """The report of a batch prediction and CreateEvaluation on the same data say the same."""
     pushed = report(batch_prediction_id=results.batch(type))
     client = amazon_ml_local.client()
@@ -107,7 +121,9 @@ def test_a_batch_predictions_metric_is_the_evaluations(results, report, amazon_m
     assert pushed["Rows"] == 30
 
 
-def test_json_lines_and_gzip_are_the_same_rows(of_binary, results, report):
+def test_json_lines_and_gzip_are_the_same_rows(
+    of_binary: Callable[..., dict[str, Any]], results: Results, report: Callable[..., dict[str, Any]]
+) -> None:
     """What PredictS3 writes in other formats makes the same report."""
     lines = [
         {"id": place, "y": bool(truth), "predictedLabel": str(label), "predictedScores": {str(label): score}}
@@ -121,7 +137,9 @@ def test_json_lines_and_gzip_are_the_same_rows(of_binary, results, report):
     assert second == first
 
 
-def test_several_objects_are_read_in_order(of_binary, results, report):
+def test_several_objects_are_read_in_order(
+    of_binary: Callable[..., dict[str, Any]], results: Results, report: Callable[..., dict[str, Any]]
+) -> None:
     """A prefix that ends in a slash is the folder of the output of several tasks."""
     lines = binary_csv().splitlines(keepends=True)
     results.put("parts/1.csv", "".join(lines[:100]))
@@ -131,7 +149,9 @@ def test_several_objects_are_read_in_order(of_binary, results, report):
     assert second == first
 
 
-def test_best_threshold_is_what_update_takes(of_binary, amazon_ml_local):
+def test_best_threshold_is_what_update_takes(
+    of_binary: Callable[..., dict[str, Any]], amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """The XCom goes to MachineLearningUpdateMLModelOperator as it is, also as text that a template rendered."""
     best = of_binary(false_positive_cost="1", false_negative_cost="5")["BestThreshold"]
     for given in (best, str(best)):
@@ -139,7 +159,7 @@ def test_best_threshold_is_what_update_takes(of_binary, amazon_ml_local):
         assert amazon_ml_local.client().get_ml_model(MLModelId="ml-1")["ScoreThreshold"] == pytest.approx(best)
 
 
-def test_two_models_stand_beside_each_other(of_binary, results):
+def test_two_models_stand_beside_each_other(of_binary: Callable[..., dict[str, Any]], results: Results) -> None:
     """Metrics of both, how often which is right, and the rows that differ most."""
     results.model("BINARY", "ml-2", threshold=0.3)
     worse = np.clip(SCORES * 0.5 + 0.2, 0, 1).round(4)
@@ -158,7 +178,9 @@ def test_two_models_stand_beside_each_other(of_binary, results):
     assert compared["Differences"][0]["Row"] == np.abs(SCORES - worse).argmax() + 1
 
 
-def test_rows_without_prediction_or_label_are_counted_and_left_out(results, report):
+def test_rows_without_prediction_or_label_are_counted_and_left_out(
+    results: Results, report: Callable[..., dict[str, Any]]
+) -> None:
     """A blank line of a batch prediction is a record that AWS could not read; an empty label is none."""
     body = "trueLabel,bestAnswer,score\n" + "1,1,9E-1\n\n,0,1E-1\n" * 10
     pushed = report(batch_prediction_id=results.batch("BINARY", body.replace("1,1,9E-1", "0,0,2E-1", 1)))
@@ -168,14 +190,14 @@ def test_rows_without_prediction_or_label_are_counted_and_left_out(results, repo
     assert pushed["Rows"] == 10
 
 
-def test_a_label_that_no_model_knows_counts_as_wrong(results, report):
+def test_a_label_that_no_model_knows_counts_as_wrong(results: Results, report: Callable[..., dict[str, Any]]) -> None:
     """A class that only the truth has gets F1 0, as in AWS's evaluation."""
     body = "trueLabel,red,green\n" + "red,9E-1,1E-1\n" * 20 + "violet,9E-1,1E-1\n" * 10
     pushed = report(batch_prediction_id=results.batch("MULTICLASS", body))
     assert pushed["Metrics"]["MulticlassAvgFScore"] == pytest.approx((0.8 + 0 + 0) / 3)
 
 
-def test_the_objects_open_in_a_browser(of_binary, results):
+def test_the_objects_open_in_a_browser(of_binary: Callable[..., dict[str, Any]], results: Results) -> None:
     """Content types say what they are."""
     of_binary()
     heads = {
@@ -184,7 +206,7 @@ def test_the_objects_open_in_a_browser(of_binary, results):
     assert heads == {"report.html": "text/html; charset=utf-8", "report.json": "application/json; charset=utf-8"}
 
 
-def test_a_retry_writes_the_same_bytes(of_binary, results):
+def test_a_retry_writes_the_same_bytes(of_binary: Callable[..., dict[str, Any]], results: Results) -> None:
     """Nothing in a report depends on the time, or on the process."""
     of_binary()
     first = results.get("report.html"), results.get("report.json")
@@ -192,7 +214,7 @@ def test_a_retry_writes_the_same_bytes(of_binary, results):
     assert (results.get("report.html"), results.get("report.json")) == first
 
 
-def test_the_link_is_what_the_task_pushed(monkeypatch):
+def test_the_link_is_what_the_task_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The link on the task opens the URL in XCom; before there is one it is empty."""
     found = {"ReportUrl": "http://localhost/reports/report.html"}
     monkeypatch.setattr(
@@ -203,11 +225,11 @@ def test_the_link_is_what_the_task_pushed(monkeypatch):
     assert EvaluationReportLink().get_link(None, ti_key=None) == ""
 
 
-def get_value(found):
+def get_value(found: Any) -> Callable[..., Any]:
     return lambda key, ti_key: found.get(key)
 
 
-def test_the_url_leads_to_the_console_or_to_the_endpoint():
+def test_the_url_leads_to_the_console_or_to_the_endpoint() -> None:
     """With AWS to the object's page in the console, else to the object at the endpoint."""
     uri = "s3://reports/a b/ü.html"
     assert object_url(uri, "https://s3.eu-west-1.amazonaws.com", "eu-west-1") == (

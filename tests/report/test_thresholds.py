@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from airflow_ml_provider.report.thresholds import Counts, Goal, best_threshold
 SEEDS = range(25)
 
 
-def rows(seed):
+def rows(seed: Any) -> tuple[Any, ...]:
     """Return the truth and scores of some rows; scores tie, and sometimes reach 0 and 1."""
     random = np.random.default_rng(seed)
     truth = (random.random(200) < random.uniform(0.1, 0.9)).astype(float)
@@ -24,13 +26,13 @@ def rows(seed):
     return truth, scores
 
 
-def candidates(scores):
+def candidates(scores: Any) -> list[Any]:
     """Return every threshold that can make a difference: the scores, between and beyond them."""
     ends = sorted({0.0, 1.0, *scores})
     return [*ends, *((one + two) / 2 for one, two in pairwise(ends))]
 
 
-def measured(truth, scores, threshold):
+def measured(truth: Any, scores: Any, threshold: Any) -> tuple[Any, ...]:
     """Return precision, recall and F1, and the counts of both errors, by counting rows."""
     predicted = scores >= threshold
     true_positives = int((predicted & (truth == 1)).sum())
@@ -40,12 +42,12 @@ def measured(truth, scores, threshold):
     return precision, true_positives / truth.sum(), f1, false_positives, false_negatives
 
 
-def brute_force(truth, scores, good):
+def brute_force(truth: Any, scores: Any, good: Any) -> Any:
     """Return how good the best threshold is, by trying every one."""
     return max(good(*measured(truth, scores, threshold)) for threshold in candidates(scores))
 
 
-GOALS = {
+GOALS: dict[str, tuple[Goal, Callable[..., float]]] = {
     "F1": (Goal.of(None, None, None, None), lambda precision, recall, f1, fp, fn: f1),
     "Precision": (Goal.of(0.6, None, None, None), lambda precision, recall, f1, fp, fn: recall * (precision >= 0.6)),
     "Recall": (Goal.of(None, 0.9, None, None), lambda precision, recall, f1, fp, fn: precision * (recall >= 0.9)),
@@ -56,7 +58,7 @@ GOALS = {
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("goal", GOALS)
-def test_the_threshold_is_the_best_by_brute_force(goal, seed):
+def test_the_threshold_is_the_best_by_brute_force(goal: str, seed: int) -> None:
     """Of every threshold that there is, none is better than the one chosen; AWS takes it, as it is from 0 to 1."""
     truth, scores = rows(seed)
     wanted, good = GOALS[goal]
@@ -66,7 +68,7 @@ def test_the_threshold_is_the_best_by_brute_force(goal, seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_measures_at_a_threshold_are_those_of_the_rows(seed):
+def test_measures_at_a_threshold_are_those_of_the_rows(seed: int) -> None:
     """Counts, ratios and cost at every threshold, on a score or between two."""
     truth, scores = rows(seed)
     counts = Counts.of(truth, scores, (1.0, 5.0))
@@ -80,7 +82,7 @@ def test_measures_at_a_threshold_are_those_of_the_rows(seed):
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.77, 1.0])
-def test_measures_at_a_threshold_are_scikit_learns(threshold):
+def test_measures_at_a_threshold_are_scikit_learns(threshold: float) -> None:
     """Precision, recall, F1, accuracy and the confusion matrix, also where nothing is predicted 1."""
     truth, scores = rows(0)
     at, predicted = Counts.of(truth, scores).at(threshold), (scores >= threshold).astype(float)
@@ -92,27 +94,27 @@ def test_measures_at_a_threshold_are_scikit_learns(threshold):
     assert counts == metrics.confusion_matrix(truth, predicted).tolist()
 
 
-def test_the_threshold_lies_between_two_scores():
+def test_the_threshold_lies_between_two_scores() -> None:
     """It predicts the same when a score comes back rounded otherwise, as those of files and of endpoints do."""
     truth, scores = np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.36127, 0.73912, 0.9])
     assert best_threshold(Counts.of(truth, scores), Goal()) == 0.6
 
 
-def test_neighbouring_scores_have_a_threshold_too():
+def test_neighbouring_scores_have_a_threshold_too() -> None:
     """With no number between two scores it is the higher one itself."""
     low = 0.5
     high = float(np.nextafter(low, 1))
     assert best_threshold(Counts.of(np.array([0.0, 1.0]), np.array([low, high])), Goal()) == high
 
 
-def test_of_equally_good_thresholds_the_highest_is_chosen():
+def test_of_equally_good_thresholds_the_highest_is_chosen() -> None:
     """Predicting 1 less often is the careful choice."""
     truth, scores = np.array([1.0, 0.0, 1.0, 0.0]), np.array([0.8, 0.6, 0.4, 0.2])
     found = best_threshold(Counts.of(truth, scores, (1.0, 1.0)), Goal.of(None, None, 1, 1))
     assert 0.6 < found < 0.8
 
 
-def test_nothing_may_be_cheapest():
+def test_nothing_may_be_cheapest() -> None:
     """Where a false positive costs much, the best is to predict no 1 at all; a score of 1 leaves no such threshold."""
     goal = Goal.of(None, None, 100, 1)
     truth, scores = np.array([1.0, 0.0]), np.array([0.3, 0.9])
@@ -120,7 +122,7 @@ def test_nothing_may_be_cheapest():
     assert best_threshold(Counts.of(truth, np.array([1.0, 0.3]), goal.costs), goal) < 1
 
 
-def test_a_precision_that_no_threshold_has():
+def test_a_precision_that_no_threshold_has() -> None:
     """The message says what can be had, and where."""
     truth, scores = np.array([1.0, 0.0, 1.0]), np.array([0.5, 0.5, 0.2])
     with pytest.raises(
@@ -143,7 +145,7 @@ def test_a_precision_that_no_threshold_has():
         ((None, 1.1, None, None), "wanted_recall: 1.1; it must be above 0 and at most 1"),
     ],
 )
-def test_goals_that_make_no_sense(arguments, message):
+def test_goals_that_make_no_sense(arguments: tuple[Any, ...], message: str) -> None:
     """The argument is named, and what is allowed."""
     with pytest.raises(InvalidArgument, match=message):
         Goal.of(*arguments)

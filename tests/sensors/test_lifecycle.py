@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +17,11 @@ from airflow_ml_provider.sensors.machine_learning import (
 )
 from tests.helpers.deferred import finish
 
-SENSORS = {
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
+SENSORS: dict[str, tuple[type[Any], str]] = {
     "DataSource": (MachineLearningDataSourceSensor, "data_source_id"),
     "MLModel": (MachineLearningMLModelSensor, "ml_model_id"),
     "Evaluation": (MachineLearningEvaluationSensor, "evaluation_id"),
@@ -26,12 +32,12 @@ every_way = pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "d
 
 
 @pytest.fixture
-def make(ml_model, amazon_ml_local):
+def make(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> Callable[[str], Any]:
     """Let somebody else make one of a kind."""
     client = amazon_ml_local.client()
     schema = {"dataFormat": "CSV", "attributes": [{"attributeName": name, "attributeType": "TEXT"} for name in "xy"]}
-    data = {"DataLocationS3": "s3://training/train.csv", "DataSchema": json.dumps(schema)}
-    makers = {
+    data: Any = {"DataLocationS3": "s3://training/train.csv", "DataSchema": json.dumps(schema)}
+    makers: dict[str, Callable[[], Any]] = {
         "DataSource": lambda: client.create_data_source_from_s3(DataSourceId="new", DataSpec=data),
         "MLModel": lambda: client.create_ml_model(MLModelId="new", MLModelType="BINARY", TrainingDataSourceId="ds-1"),
         "Evaluation": lambda: client.create_evaluation(
@@ -47,14 +53,16 @@ def make(ml_model, amazon_ml_local):
     return lambda kind: makers[kind]()
 
 
-def sensor(kind, **arguments):
+def sensor(kind: str, **arguments: Any) -> Any:
     found, argument = SENSORS[kind]
     return found(**{"task_id": "wait", argument: "new", "poke_interval": 30, "timeout": 600, **arguments})
 
 
 @every_way
 @every_kind
-def test_it_waits_until_completed(kind, deferrable, make, service_clock):
+def test_it_waits_until_completed(
+    kind: str, deferrable: bool, make: Callable[[str], Any], service_clock: Clock
+) -> None:
     """The description is what it gives to XCom, in plain JSON types."""
     make(kind)
     seen = finish(sensor(kind, deferrable=deferrable), service_clock)
@@ -64,7 +72,9 @@ def test_it_waits_until_completed(kind, deferrable, make, service_clock):
 
 @every_way
 @every_kind
-def test_a_final_verdict_fails_at_once(kind, deferrable, make, amazon_ml_local, service_clock):
+def test_a_final_verdict_fails_at_once(
+    kind: str, deferrable: bool, make: Callable[[str], Any], amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
     """FAILED raises with the service's Message, and no retry: waiting again would not help."""
     amazon_ml_local.service.fail(kind, "new", message="The data is broken")
     make(kind)
@@ -76,7 +86,9 @@ def test_a_final_verdict_fails_at_once(kind, deferrable, make, amazon_ml_local, 
 
 @every_way
 @every_kind
-def test_an_unknown_id_fails_at_once(kind, deferrable, amazon_ml_local, service_clock):
+def test_an_unknown_id_fails_at_once(
+    kind: str, deferrable: bool, amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
     """Nobody waits for what does not exist."""
     with pytest.raises(AirflowFailException, match=f"No {kind} with id new exists"):
         finish(sensor(kind, deferrable=deferrable), service_clock)
@@ -84,7 +96,9 @@ def test_an_unknown_id_fails_at_once(kind, deferrable, amazon_ml_local, service_
 
 @every_way
 @every_kind
-def test_deleted_fails_at_once(kind, deferrable, make, amazon_ml_local, service_clock):
+def test_deleted_fails_at_once(
+    kind: str, deferrable: bool, make: Callable[[str], Any], amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
     """DELETED is a failure, and not a wait until the end."""
     make(kind)
     name = SENSORS[kind][1].removesuffix("_id")
@@ -95,7 +109,9 @@ def test_deleted_fails_at_once(kind, deferrable, make, amazon_ml_local, service_
 
 @every_way
 @every_kind
-def test_the_deadline_is_the_sensors_timeout(kind, deferrable, make, amazon_ml_local, service_clock):
+def test_the_deadline_is_the_sensors_timeout(
+    kind: str, deferrable: bool, make: Callable[[str], Any], amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
     """What never ends is AirflowSensorTimeout in every mode."""
     durations = amazon_ml_local.service.durations
     for duration in ("data_source", "ml_model", "evaluation", "batch_prediction"):

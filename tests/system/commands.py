@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import psutil
@@ -22,7 +22,7 @@ import psutil
 from scripts.processes import DIRECTLY, ROOT, free_port
 
 if TYPE_CHECKING:
-    from botocore.client import BaseClient
+    from mypy_boto3_machinelearning import MachineLearningClient
 
 BUTTONS = sorted(path.stem for path in (ROOT / "dags").glob("*.py") if path.stem != "example_data")
 
@@ -44,7 +44,7 @@ class Command:
         self.mark = uuid.uuid4().hex
         environment = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
         self.process = subprocess.Popen(
-            [sys.executable, ROOT / "scripts" / script, *arguments],
+            [sys.executable, "-m", f"scripts.{script}", *arguments],
             env=environment | DISTURBING | {"MARK_OF_TEST": self.mark},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -56,6 +56,7 @@ class Command:
     def read_until(self, wanted: str, seconds: float = 240) -> str:
         """Return the output up to the line that holds a text."""
         deadline, lines = time.monotonic() + seconds, []
+        assert self.process.stdout
         for line in self.process.stdout:
             lines.append(line)
             if wanted in line:
@@ -87,11 +88,11 @@ class Up(Command):
 
     def __init__(self) -> None:
         self.port, self.service_port = free_port(), free_port()
-        super().__init__("up.py", "--port", str(self.port), "--service-port", str(self.service_port))
+        super().__init__("up", "--port", str(self.port), "--service-port", str(self.service_port))
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = ""
 
-    def call(self, method: str, path: str, body: object = None):
+    def call(self, method: str, path: str, body: object = None) -> Any:
         """Call Airflow's API as its UI does, and return the answer."""
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
         data = None if body is None else json.dumps(body).encode()
@@ -123,7 +124,7 @@ class Up(Command):
         tasks = self.call("GET", f"{path}/taskInstances?limit=100")["task_instances"]
         return {task["task_id"]: task["state"] for task in tasks if task["state"] not in ("success", "skipped")}
 
-    def service(self) -> BaseClient:
+    def service(self) -> MachineLearningClient:
         """Return a client of its Amazon ML."""
         return boto3.client(
             "machinelearning",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.helpers.polling import until
+
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.helpers.airflow import Airflow
 
 pytestmark = [pytest.mark.system, pytest.mark.core, pytest.mark.timeout(400)]
 
@@ -15,7 +20,7 @@ CONNECTION = {"conn_type": "aws", "password": "secret"}
 
 
 @pytest.fixture(scope="module")
-def connections(airflow):
+def connections(airflow: Airflow) -> None:
     """``named`` is in Airflow's database; ``worker_only`` is where the workers run, and no triggerer knows it."""
     airflow.call("POST", "/connections", {"connection_id": "named", "login": "named-key", **CONNECTION})
     airflow.kill("scheduler")
@@ -25,7 +30,7 @@ def connections(airflow):
 
 
 @pytest.fixture(scope="module")
-def ended(airflow, connections, shared_service):
+def ended(airflow: Airflow, connections: None, shared_service: AmazonMLLocalFixture) -> dict[str, Any]:
     """Run the three Dags at once; by connection, the run's state, the endpoint's, and which calls had which key."""
     client = shared_service.client()
     shared_service.service.durations.set(realtime_endpoint=8)
@@ -46,19 +51,19 @@ def ended(airflow, connections, shared_service):
     }
 
 
-def test_a_named_connection_is_used_by_worker_and_triggerer(ended):
+def test_a_named_connection_is_used_by_worker_and_triggerer(ended: dict[str, Any]) -> None:
     """Every call of the task and of its wait is signed with that connection's key."""
     state, status, requests = ended["named"]
     assert (state, status) == ("success", "READY")
     assert requests == {("CreateRealtimeEndpoint", "named-key"), ("GetMLModel", "named-key")}
 
 
-def test_a_connection_that_is_missing_is_an_error(ended):
+def test_a_connection_that_is_missing_is_an_error(ended: dict[str, Any]) -> None:
     """The task fails, and no call is made with the credentials that the environment holds."""
     assert ended["missing"] == ("failed", "NONE", set())
 
 
-def test_a_connection_that_the_triggerer_misses_is_an_error(ended):
+def test_a_connection_that_the_triggerer_misses_is_an_error(ended: dict[str, Any]) -> None:
     """The wait fails, and the worker takes the endpoint down; nothing is signed with other credentials."""
     state, status, requests = ended["worker_only"]
     assert (state, status) == ("failed", "NONE")

@@ -11,11 +11,14 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -28,6 +31,9 @@ from tests.helpers.airflow import COMPONENTS, HEALTH, ON_AIRFLOW_2, WEB, Airflow
 from tests.helpers.polling import until
 from tests.system.endpoints.cases import BY_USERS, CORE, FAILS, PLAIN, TWO, Case, cases
 from tests.system.endpoints.harness import Happening, Stage
+
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 RESULTS = ROOT / "build" / "endpoints.jsonl"
 EXECUTOR = "preloaded.PreloadedExecutor"
@@ -44,7 +50,11 @@ ENDED = {"success", "failed"}
 AT_ONCE = int(os.environ.get("MATRIX_AT_ONCE", 8))
 
 
-def params() -> list:
+def is_over(run: Run) -> bool:
+    return run.state in ENDED
+
+
+def params() -> list[Any]:
     """Mark what is enough to see that all is well: it is part of the system tests and of those on every Airflow."""
     marks = {
         case: [pytest.mark.system, pytest.mark.core] if (case.form, case.event, case.retries) in CORE else []
@@ -56,14 +66,14 @@ def params() -> list:
 class Matrix:
     """All cases under way, some of them side by side."""
 
-    def __init__(self, service, airflow: Airflow, stage: Stage, chosen: list[Case]) -> None:
+    def __init__(self, service: AmazonMLLocalFixture, airflow: Airflow, stage: Stage, chosen: list[Case]) -> None:
         self.service, self.airflow, self.stage = service, airflow, stage
         self.client = service.client()
-        self.theirs: dict[str, object] = {}
+        self.theirs: dict[str, Any] = {}
         self.pool = ThreadPoolExecutor(AT_ONCE)
         self.played = {case: self.pool.submit(self.play, case) for case in chosen}
 
-    def endpoint(self, model: str) -> dict:
+    def endpoint(self, model: str) -> Any:
         return self.client.get_ml_model(MLModelId=model).get("EndpointInfo", {"EndpointStatus": "NONE"})
 
     def make_theirs(self, model: str) -> None:
@@ -99,14 +109,14 @@ class Matrix:
         if case.event in BY_USERS:
             self.act(case, runs[0])
         for run in runs:
-            until(lambda run=run: run.state in ENDED, 900, lambda run=run: (run.run_id, run.tasks))
+            until(partial(is_over, run), 900, partial(getattr, run, "tasks"))
         return runs
 
     def act(self, case: Case, run: Run) -> None:
         """Mark or clear create, as a user does."""
         create = case.dag.create
         if case.event == "cleared at the end":
-            until(lambda: run.state in ENDED, 900)
+            until(partial(is_over, run), 900)
             run.clear(create)
             time.sleep(2)
             return
@@ -122,15 +132,15 @@ class Matrix:
     def made(self, model: str) -> bool:
         """Return whether the endpoint is there, of a model that the Dag may yet have to train."""
         with suppress(self.client.exceptions.ResourceNotFoundException):
-            return self.endpoint(model)["EndpointStatus"] != "NONE"
+            return bool(self.endpoint(model)["EndpointStatus"] != "NONE")
         return False
 
-    def tags(self, model: str) -> list:
+    def tags(self, model: str) -> list[Any]:
         return self.client.describe_tags(ResourceId=model, ResourceType="MLModel")["Tags"]
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Settings for Postgres: SQLite lets one task run at a time on Airflow 2, and a few on 3, which needs asyncpg here.
 
     Debian's user ``postgres`` runs it.
@@ -165,9 +175,11 @@ def database(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def matrix(request, tmp_path_factory, database):
+def matrix(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, database: dict[str, str]
+) -> Iterator[Matrix]:
     """Airflow with a Dag for each case that is to be tested, and all their runs begun."""
-    items = [item for item in request.session.items if "matrix" in item.fixturenames]
+    items: list[Any] = [item for item in request.session.items if "matrix" in getattr(item, "fixturenames", ())]
     chosen = [item.callspec.params["case"] for item in items]
     home, port = tmp_path_factory.mktemp("matrix"), free_port()
     dags = home / "dags"
@@ -198,7 +210,7 @@ def matrix(request, tmp_path_factory, database):
             shutil.copytree(home, os.environ["MATRIX_LOGS"], dirs_exist_ok=True)
 
 
-def make_models(service, names) -> None:
+def make_models(service: AmazonMLLocalFixture, names: Any) -> None:
     """Train one model for each case, so that none shares an endpoint with another."""
     client = service.client()
     training.create_data_source(service, "ds")
@@ -211,7 +223,7 @@ def make_models(service, names) -> None:
 @pytest.mark.endpoints
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("case", params())
-def test_no_endpoint_is_left_and_none_of_theirs_deleted(matrix, case):
+def test_no_endpoint_is_left_and_none_of_theirs_deleted(matrix: Matrix, case: Any) -> None:
     """Whatever befell create: what the run made is gone, and what somebody else made is there."""
     runs = matrix.played[case].result()
     states = [run.state for run in runs]

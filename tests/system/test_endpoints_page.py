@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from scripts.processes import BIN, ROOT, Processes, airflow_environment, free_port
 from tests.helpers.polling import until
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.system.commands import Up
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 PAGE = "/plugin/amazon-ml-endpoints"
 
 
-def frame_of(page, up):
+def frame_of(page: Page, up: Up) -> Any:
     """Open the page as the menu does, and return the frame that Airflow shows it in."""
     page.goto(f"{up.url}{PAGE}")
     frame = page.frame_locator("iframe")
@@ -22,18 +29,18 @@ def frame_of(page, up):
     return frame
 
 
-def report(up) -> None:
+def report(up: Up) -> None:
     """Run the report's Dag to its end."""
     run = up.press("endpoints_report")
     until(lambda: up.call("GET", run)["state"] == "success", 180, lambda: up.failed(run))
 
 
-def test_it_shows_an_endpoint_and_then_that_it_is_gone(up, page):
+def test_it_shows_an_endpoint_and_then_that_it_is_gone(up: Up, page: Page) -> None:
     """The table names the model, its status and cost, and links to the Dag run that made it."""
     up.press("realtime_endpoint")
     client = up.service()
 
-    def live():
+    def live() -> list[Any]:
         models = client.describe_ml_models(FilterVariable="RealtimeEndpointStatus", NE="NONE")["Results"]
         return [model["MLModelId"] for model in models if model["MLModelId"] != "their-model"]
 
@@ -53,7 +60,7 @@ def test_it_shows_an_endpoint_and_then_that_it_is_gone(up, page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_reads_well_on_a_phone_and_in_both_schemes(up, page, scheme):
+def test_it_reads_well_on_a_phone_and_in_both_schemes(up: Up, page: Page, scheme: str) -> None:
     """Nothing is wider than the screen, and text stands out from its ground."""
     report(up)
     page.emulate_media(color_scheme=scheme)
@@ -66,7 +73,7 @@ def test_it_reads_well_on_a_phone_and_in_both_schemes(up, page, scheme):
     assert ground != text
 
 
-def test_it_can_be_used_by_keyboard(up, page):
+def test_it_can_be_used_by_keyboard(up: Up, page: Page) -> None:
     """The table can be reached, and so scrolled, with the Tab key alone."""
     report(up)
     page.goto(f"{up.url}/amazon-machine-learning/")
@@ -78,9 +85,9 @@ def test_it_can_be_used_by_keyboard(up, page):
     assert "table" in reached
 
 
-def test_a_thousand_endpoints_take_less_than_a_second(up, page):
+def test_a_thousand_endpoints_take_less_than_a_second(up: Up, page: Page) -> None:
     """From the answer of Airflow's API to the last row."""
-    one = {
+    one: dict[str, Any] = {
         "AwsConnId": "aws_default",
         "RegionName": "us-east-1",
         "Name": "",
@@ -107,10 +114,16 @@ def test_a_thousand_endpoints_take_less_than_a_second(up, page):
     assert page.evaluate(drawing, value) < 1000
 
 
-def test_text_of_a_report_is_text(up, page):
+def test_text_of_a_report_is_text(up: Up, page: Page) -> None:
     """A model's name that looks like HTML is shown, and does nothing."""
     name = "<img src=x onerror=\"document.title='owned'\">"
-    endpoint = {"AwsConnId": name, "RegionName": name, "MLModelId": name, "Name": name, "EndpointStatus": name}
+    endpoint: dict[str, Any] = {
+        "AwsConnId": name,
+        "RegionName": name,
+        "MLModelId": name,
+        "Name": name,
+        "EndpointStatus": name,
+    }
     endpoint |= {"Hours": 1.0, "HourlyPrice": 1.0, "Cost": 1.0, "Action": "kept", "Reason": name}
     value = {"ReportedAt": "2026-01-01T00:00:00+00:00", "Endpoints": [endpoint], "Unreached": []}
     instance = {"dag_id": "d", "task_id": "t", "dag_run_id": "r", "map_index": -1}
@@ -122,7 +135,7 @@ def test_text_of_a_report_is_text(up, page):
     assert page.title() == "Amazon ML endpoints"
 
 
-def test_whoever_may_not_read_xcoms_sees_nothing(up, browser, tmp_path):
+def test_whoever_may_not_read_xcoms_sees_nothing(up: Up, browser: Browser, tmp_path: Path) -> None:
     """An api-server whose users may not read XComs serves the page, and the page says why it is empty."""
     port = free_port()
     env = airflow_environment(ROOT / ".up" / "airflow", f"http://127.0.0.1:{up.service_port}", port)
@@ -140,7 +153,7 @@ def test_whoever_may_not_read_xcoms_sees_nothing(up, browser, tmp_path):
             assert page.locator("tbody tr").count() == 0
 
 
-def test_no_other_process_pays_for_it():
+def test_no_other_process_pays_for_it() -> None:
     """Loading the plugin imports no web framework: only the api-server calls the page."""
     code = (
         "import sys\n"

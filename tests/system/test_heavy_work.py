@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def make_service() -> Iterator[Callable[..., AmazonMLLocal]]:
 
 def create_data_source(client: Any) -> None:
     """Create the data source ds-1."""
-    spec = {"DataLocationS3": "s3://bucket/d.csv", "DataSchema": json.dumps(SCHEMA)}
+    spec: Any = {"DataLocationS3": "s3://bucket/d.csv", "DataSchema": json.dumps(SCHEMA)}
     client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
 
 
@@ -98,22 +99,23 @@ def workers(parent: int | None = None) -> list[psutil.Process]:
 
 def _command(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline()
+        return list(process.cmdline())
     except psutil.Error:
         return []
 
 
-def test_heavy_work_gives_the_same_results_to_the_bit(make_service):
+def test_heavy_work_gives_the_same_results_to_the_bit(make_service: Callable[..., AmazonMLLocal]) -> None:
     """The same model, metric and files come out, whether the work is done in the service or in a process."""
 
     def results(heavy_bytes: int) -> Any:
         service = make_service(heavy_bytes)
-        client = service.client()
+        client, storage = service.client(), service.storage
+        assert isinstance(storage, MemoryStorage)
         create_all(client)
         assert ended(client.get_batch_prediction, BatchPredictionId="bp-1")["Status"] == "COMPLETED"
         metrics = ended(client.get_evaluation, EvaluationId="ev-1")["PerformanceMetrics"]
         model = service.state.region("us-east-1").get("MLModel", "ml-1").job.result()
-        files = {uri: body for uri, body in service.storage.objects.items() if uri != "s3://bucket/d.csv"}
+        files = {uri: body for uri, body in storage.objects.items() if uri != "s3://bucket/d.csv"}
         assert (service.state.region("us-east-1").get("DataSource", "ds-1").job.result().table.file is None) == (
             heavy_bytes > 0
         )
@@ -122,7 +124,9 @@ def test_heavy_work_gives_the_same_results_to_the_bit(make_service):
     assert results(0) == results(2**40)
 
 
-def test_data_larger_than_the_memory_fail_with_a_reason_and_the_service_goes_on(make_service):
+def test_data_larger_than_the_memory_fail_with_a_reason_and_the_service_goes_on(
+    make_service: Callable[..., AmazonMLLocal],
+) -> None:
     """The process may take so much and no more; the entity says so, and other work is done."""
     service = make_service(1_000, rows=100_000)
     client = service.client()
@@ -137,7 +141,7 @@ def test_data_larger_than_the_memory_fail_with_a_reason_and_the_service_goes_on(
     assert ended(client.get_data_source, DataSourceId="ds-1")["Status"] == "COMPLETED"
 
 
-def test_a_process_that_is_killed_fails_its_entity_alone(make_service):
+def test_a_process_that_is_killed_fails_its_entity_alone(make_service: Callable[..., AmazonMLLocal]) -> None:
     """As the kernel does for lack of memory: the Message says what happened and what to do."""
     service = make_service(0, rows=100_000)
     client = service.client()
@@ -149,7 +153,7 @@ def test_a_process_that_is_killed_fails_its_entity_alone(make_service):
     assert "ended with signal SIGKILL before it was done" in answer["Message"]
 
 
-def test_work_ends_with_its_entity(make_service):
+def test_work_ends_with_its_entity(make_service: Callable[..., AmazonMLLocal]) -> None:
     """A deleted data source that no model needs has no process any more; one that a model needs goes on."""
     service = make_service(0, rows=200_000)
     client = service.client()
@@ -164,7 +168,7 @@ def test_work_ends_with_its_entity(make_service):
     assert ended(client.get_ml_model, MLModelId="ml-1")["Status"] == "COMPLETED"
 
 
-def test_work_ends_with_close(make_service):
+def test_work_ends_with_close(make_service: Callable[..., AmazonMLLocal]) -> None:
     """No process outlives the service."""
     service = make_service(0, rows=200_000)
     create_all(service.client())
@@ -174,7 +178,7 @@ def test_work_ends_with_close(make_service):
     until(lambda: not workers())
 
 
-def test_a_deleted_data_source_leaves_no_file_open(make_service):
+def test_a_deleted_data_source_leaves_no_file_open(make_service: Callable[..., AmazonMLLocal]) -> None:
     """The columns of a large data source are in an unnamed file, which goes with the entity."""
     service = make_service(0)
     client = service.client()
@@ -190,7 +194,7 @@ def test_a_deleted_data_source_leaves_no_file_open(make_service):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_no_process_outlives_a_killed_service(number, tmp_path):
+def test_no_process_outlives_a_killed_service(number: Any, tmp_path: Path) -> None:
     """The worker's standard input ends with the service, however that ends."""
     file = tmp_path / "d.csv"
     file.write_bytes(data(400_000))

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from tests.helpers.polling import until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.system.commands import Up
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 SECONDS = 240
 
 
-def finished(up, path):
+def finished(up: Up, path: str) -> Any:
     """Wait for the end of a run, and return its state."""
     until(lambda: up.call("GET", path)["state"] in ("success", "failed"), SECONDS, lambda: up.failed(path))
     return up.call("GET", path)["state"]
 
 
-def pages(up, path):
+def pages(up: Up, path: str) -> str:
     """Return the address of a run in the UI."""
     return f"{up.url}{path.removeprefix('/api/v2').replace('/dagRuns/', '/runs/')}"
 
 
-def test_a_link_leads_to_the_services_page(up, page):
+def test_a_link_leads_to_the_services_page(up: Up, page: Page) -> None:
     """From a task's page in Airflow to the page of its model in Amazon ML Local."""
     path = up.press("deploy_asset")
     assert finished(up, path) == "success", up.failed(path)
@@ -37,13 +44,13 @@ def test_a_link_leads_to_the_services_page(up, page):
     assert "their-model" in shown.locator("body").inner_text()
 
 
-def test_the_graph_of_assets_joins_producer_and_consumer(up, page):
+def test_the_graph_of_assets_joins_producer_and_consumer(up: Up, page: Page) -> None:
     """The asset of the endpoint stands between the Dag that deploys and the Dag that predicts, which it starts."""
     up.call("PATCH", "/api/v2/dags/predict_on_asset", {"is_paused": False})
     path = up.press("deploy_asset")
     assert finished(up, path) == "success", up.failed(path)
 
-    def consumers():
+    def consumers() -> list[Any]:
         runs = up.call("GET", "/api/v2/dags/predict_on_asset/dagRuns?limit=100")["dag_runs"]
         return [run["state"] for run in runs if run["run_type"].startswith("asset")]
 
@@ -54,7 +61,7 @@ def test_the_graph_of_assets_joins_producer_and_consumer(up, page):
         page.locator(".react-flow__node", has_text=name).first.wait_for(timeout=60_000)
 
 
-def waiting_for_approval(up):
+def waiting_for_approval(up: Up) -> Any:
     """Start the Dag that asks a person, and return the path of its run when it waits for an answer."""
     path = up.press("approve_and_deploy")
     task = f"{path}/taskInstances/approve"
@@ -62,10 +69,10 @@ def waiting_for_approval(up):
     return path
 
 
-def decided(up, path, option):
+def decided(up: Up, path: str, option: Any) -> Any:
     """Answer the form as often as it is shown, wait for the end of the run, and return its state."""
 
-    def over():
+    def over() -> bool:
         up.answer(path, "approve", option)
         return up.call("GET", path)["state"] in ("success", "failed")
 
@@ -73,12 +80,12 @@ def decided(up, path, option):
     return up.call("GET", path)["state"]
 
 
-def deploy_state(up, path):
+def deploy_state(up: Up, path: str) -> Any:
     """Return the state of the task behind the form."""
     return up.call("GET", f"{path}/taskInstances/deploy")["state"]
 
 
-def test_a_person_approves_in_the_form(up, page):
+def test_a_person_approves_in_the_form(up: Up, page: Page) -> None:
     """The form shows both metrics and their difference; approved, the new model is deployed."""
     path = waiting_for_approval(up)
     page.goto(f"{pages(up, path)}/tasks/approve/required_actions")
@@ -90,7 +97,7 @@ def test_a_person_approves_in_the_form(up, page):
     assert deploy_state(up, path) == "success"
 
 
-def test_a_person_rejects_through_the_api(up):
+def test_a_person_rejects_through_the_api(up: Up) -> None:
     """Rejected, nothing is deployed, and the run succeeds; the form's text is the same there."""
     path = waiting_for_approval(up)
     (form,) = up.call("GET", f"{path}/hitlDetails")["hitl_details"]
@@ -100,7 +107,7 @@ def test_a_person_rejects_through_the_api(up):
     assert deploy_state(up, path) == "skipped"
 
 
-def test_a_person_approves_through_the_api(up):
+def test_a_person_approves_through_the_api(up: Up) -> None:
     """Approved, the new model has an endpoint that is READY."""
     path = waiting_for_approval(up)
     assert decided(up, path, "Approve") == "success", up.failed(path)

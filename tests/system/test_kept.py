@@ -89,7 +89,7 @@ class Lifecycle:
         body = ROWS.encode() + b"61,1,122,high\n" * self.number
         s3.put_object(Bucket="bucket", Key=f"{name}.csv", Body=body, Metadata={"number": name})
         self.objects[f"{name}.csv"] = body
-        spec = {"DataLocationS3": f"s3://bucket/{name}.csv", "DataSchema": schema("sign")}
+        spec: Any = {"DataLocationS3": f"s3://bucket/{name}.csv", "DataSchema": schema("sign")}
         ml.create_data_source_from_s3(DataSourceId=name, DataSpec=spec, ComputeStatistics=True)
         self.created.add(name)
         ml.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId=name)
@@ -130,7 +130,7 @@ class Lifecycle:
         assert predicted == self.ready
 
 
-def test_what_was_acknowledged_survives_twenty_kills(tmp_path: Path):
+def test_what_was_acknowledged_survives_twenty_kills(tmp_path: Path) -> None:
     """Also models that were in training: they end COMPLETED after the last restart.
 
     Every other kill comes soon after the start, while kept jobs run again; the others anywhere in a lifecycle after one
@@ -160,7 +160,7 @@ def test_what_was_acknowledged_survives_twenty_kills(tmp_path: Path):
     assert len(life.ready) >= KILLS // 2, "predictions of every other round are compared"
 
 
-def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path):
+def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """What cannot be kept is refused with the folder's name; the service goes on, and so it does with room again."""
     life = Lifecycle()
     service = Service(tmp_path, FULL_BYTES)

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from tests.helpers.airflow import ON_AIRFLOW_2
 from tests.helpers.endpoints import status
 from tests.helpers.polling import until
 
+if TYPE_CHECKING:
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+    from tests.helpers.airflow import Airflow, Run
+
 WAITS = 5 if ON_AIRFLOW_2 else 20  # of one triggerer; Airflow 2 begins them one by one here
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 
-def count(service, operation):
+def count(service: AmazonMLLocalFixture, operation: str) -> Any:
     return service.requests.count(operation)
 
 
-def is_deferred(run, tasks=1):
+def is_deferred(run: Run, tasks: int = 1) -> Callable[..., Any]:
     return lambda: run.states["deferred"] == tasks
 
 
-def ends(run, state):
+def ends(run: Run, state: str) -> None:
     until(lambda: run.state == state, 150, lambda: (run.state, run.creates))
 
 
 @pytest.fixture
-def waiting(airflow, service, models):
+def waiting(
+    airflow: Airflow, service: AmazonMLLocalFixture, models: Callable[[int], list[str]]
+) -> Callable[[str, float], tuple[Run, str]]:
     """A run of a Dag that waits for one endpoint, and the model's id."""
 
-    def start(dag_id, seconds):
+    def start(dag_id: str, seconds: float) -> tuple[Any, ...]:
         service.service.durations.set(realtime_endpoint=seconds)
         (model,) = models(1)
         run = airflow.run(dag_id, model)
@@ -38,7 +47,7 @@ def waiting(airflow, service, models):
             seen = count(service, "GetMLModel")
             until(lambda: count(service, "GetMLModel") > seen + 1)
         else:
-            until(is_deferred(run), what=lambda: run.creates)
+            until(is_deferred(run), describe=lambda: run.creates)
             seen = count(service, "GetMLModel")
             until(lambda: count(service, "GetMLModel") > seen)  # a triggerer has the wait
         return run, model
@@ -46,7 +55,9 @@ def waiting(airflow, service, models):
     return start
 
 
-def test_a_killed_triggerer_costs_nothing(airflow, service, models):
+def test_a_killed_triggerer_costs_nothing(
+    airflow: Airflow, service: AmazonMLLocalFixture, models: Callable[[int], list[str]]
+) -> None:
     """Another one goes on with its waits: in the same tries, with no endpoint made or deleted again."""
     service.service.durations.set(realtime_endpoint=60)
     names = models(WAITS)
@@ -62,7 +73,13 @@ def test_a_killed_triggerer_costs_nothing(airflow, service, models):
 
 
 @pytest.mark.parametrize("mid", ["wait", "create"])
-def test_a_killed_worker_is_taken_over(airflow, service, models, waiting, mid):
+def test_a_killed_worker_is_taken_over(
+    airflow: Airflow,
+    service: AmazonMLLocalFixture,
+    models: Callable[[int], list[str]],
+    waiting: Callable[[str, float], tuple[Run, str]],
+    mid: str,
+) -> None:
     """The next try finds the endpoint that the killed one made, knows it for its own, and goes on waiting."""
     if mid == "wait":
         run, model = waiting("in_worker", 40)
@@ -80,7 +97,9 @@ def test_a_killed_worker_is_taken_over(airflow, service, models, waiting, mid):
     assert service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["CreatedAt"] == made
 
 
-def test_marked_failed_while_deferred_deletes(service, waiting):
+def test_marked_failed_while_deferred_deletes(
+    service: AmazonMLLocalFixture, waiting: Callable[[str, float], tuple[Run, str]]
+) -> None:
     """Nobody will take the endpoint over."""
     run, model = waiting("deferred", 600)
     run.mark("failed")
@@ -88,7 +107,9 @@ def test_marked_failed_while_deferred_deletes(service, waiting):
     ends(run, "failed")
 
 
-def test_marked_success_while_deferred_keeps(service, waiting):
+def test_marked_success_while_deferred_keeps(
+    service: AmazonMLLocalFixture, waiting: Callable[[str, float], tuple[Run, str]]
+) -> None:
     """The user wants it, and it becomes READY without anybody waiting."""
     run, model = waiting("deferred", 40)
     run.mark("success")
@@ -97,7 +118,9 @@ def test_marked_success_while_deferred_keeps(service, waiting):
     assert count(service, "DeleteRealtimeEndpoint") == 0
 
 
-def test_cleared_while_deferred_is_taken_over(service, waiting):
+def test_cleared_while_deferred_is_taken_over(
+    service: AmazonMLLocalFixture, waiting: Callable[[str, float], tuple[Run, str]]
+) -> None:
     """The new try waits for the endpoint that the old one made."""
     run, model = waiting("deferred", 30)
     made = service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["CreatedAt"]
@@ -108,21 +131,27 @@ def test_cleared_while_deferred_is_taken_over(service, waiting):
     assert service.client().get_ml_model(MLModelId=model)["EndpointInfo"]["CreatedAt"] == made
 
 
-def test_a_task_that_is_timed_out_while_deferred_deletes(service, waiting):
+def test_a_task_that_is_timed_out_while_deferred_deletes(
+    service: AmazonMLLocalFixture, waiting: Callable[[str, float], tuple[Run, str]]
+) -> None:
     """Airflow ends the deferral itself, and the task finds out in its last moment that the endpoint is its own."""
     run, model = waiting("too_long", 600)
     ends(run, "failed")
     until(lambda: status(service, model) == "NONE", 60)
 
 
-def test_a_run_that_is_timed_out_deletes(service, waiting):
+def test_a_run_that_is_timed_out_deletes(
+    service: AmazonMLLocalFixture, waiting: Callable[[str, float], tuple[Run, str]]
+) -> None:
     """Airflow skips the tasks that a run's dagrun_timeout finds unfinished, and the endpoint goes."""
     run, model = waiting("timed_out", 600)
     ends(run, "failed")
     until(lambda: status(service, model) == "NONE", 60)
 
 
-def test_a_stopped_triggerer_deletes_nothing(airflow, service, waiting):
+def test_a_stopped_triggerer_deletes_nothing(
+    airflow: Airflow, service: AmazonMLLocalFixture, waiting: Callable[[str, float], tuple[Run, str]]
+) -> None:
     """SIGTERM is a restart: the wait goes on in the next one."""
     run, model = waiting("deferred", 30)
     name = next(name for name in airflow.processes.running if name.startswith("triggerer"))
@@ -136,7 +165,9 @@ def test_a_stopped_triggerer_deletes_nothing(airflow, service, waiting):
     assert status(service, model) == "READY"
 
 
-def test_the_report_deletes_what_a_killed_run_left(airflow, service, models):
+def test_the_report_deletes_what_a_killed_run_left(
+    airflow: Airflow, service: AmazonMLLocalFixture, models: Callable[[int], list[str]]
+) -> None:
     """Kept are the endpoint of a run that is not over, and the one that the report is told to keep."""
     service.service.durations.set(realtime_endpoint=600)
     left, used, kept = models(3)
@@ -146,7 +177,7 @@ def test_the_report_deletes_what_a_killed_run_left(airflow, service, models):
     ends(run, "failed")
     service.client().create_realtime_endpoint(MLModelId=kept)
     going_on = airflow.run("deferred", used)
-    until(is_deferred(going_on), what=lambda: going_on.creates)
+    until(is_deferred(going_on), describe=lambda: going_on.creates)
     ends(airflow.run("report", kept), "success")
     assert {name: status(service, name) for name in (left, used, kept)} == {
         left: "NONE",
@@ -157,14 +188,14 @@ def test_the_report_deletes_what_a_killed_run_left(airflow, service, models):
 
 
 @pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 has no AssetWatcher")
-def test_a_dag_starts_once_when_an_endpoint_becomes_ready(airflow, service):
+def test_a_dag_starts_once_when_an_endpoint_becomes_ready(airflow: Airflow, service: AmazonMLLocalFixture) -> None:
     """An AssetWatcher's event is a change: a restart of the triggerer, which looks anew, starts no further run."""
     service.service.durations.set(realtime_endpoint=5)
     client, runs = service.client(), "/dags/on_ready/dagRuns"
     client.create_ml_model(MLModelId="watched", MLModelType="BINARY", TrainingDataSourceId="ds")
     until(lambda: client.get_ml_model(MLModelId="watched")["Status"] == "COMPLETED")
 
-    def looked():
+    def looked() -> None:
         service.requests.clear()
         until(lambda: count(service, "GetMLModel") >= 3)
 

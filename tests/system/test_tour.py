@@ -28,20 +28,19 @@ def page() -> Iterator[Page]:
         yield browser.new_page()
 
 
-def test_the_tour_of_make_up(page):
+def test_the_tour_of_make_up(page: Page) -> None:
     """The Dag of README.md is chosen, its play button pressed, and every task becomes green; the log has the URL."""
-    sys.path.insert(0, str(ROOT / "scripts"))
     from scripts.picture import walk
 
     port = free_port()
-    with running("up.py", "--port", str(port), "--service-port", str(free_port())) as up:
+    with running("up", "--port", str(port), "--service-port", str(free_port())) as up:
         up.read_until("Ctrl-C ends")
         walk(page, f"http://127.0.0.1:{port}")
         page.locator("a[href*='/runs/'][href$='/tasks/ready']").first.click()  # not the link to the Dag's task
         page.get_by_text(re.compile("status READY after .*: http://127.0.0.1")).first.wait_for()
 
 
-def test_the_docs_site(page, tmp_path: Path):
+def test_the_docs_site(page: Page, tmp_path: Path) -> None:
     """From the front page every page of the site opens, all images load, and the reference has inherited arguments."""
     command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "-c", "docs", ".", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=300)

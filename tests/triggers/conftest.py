@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from airflow_ml_provider import waiting
 from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 
 @pytest.fixture
-def endpoints(amazon_ml_local, ml_model, service_clock):
+def endpoints(amazon_ml_local: AmazonMLLocalFixture, ml_model: str, service_clock: Clock) -> Callable[[int], list[str]]:
     """Make so many models whose endpoints are UPDATING for 100 s; return their ids."""
 
     def make(count: int) -> list[str]:
@@ -28,10 +35,12 @@ def endpoints(amazon_ml_local, ml_model, service_clock):
 
 
 @pytest.fixture
-def trigger(service_clock):
+def trigger(service_clock: Clock) -> Callable[..., MachineLearningTrigger]:
     """Make a trigger that waits for an endpoint to be READY: 600 s, a look every 30 s."""
 
-    def make(model_id: str, *, status: str = "UPDATING", seconds: float = 600, **settings) -> MachineLearningTrigger:
+    def make(
+        model_id: str, *, status: str = "UPDATING", seconds: float = 600, **settings: Any
+    ) -> MachineLearningTrigger:
         now = service_clock.now()
         wait = waiting.Wait("realtime_endpoint_ready", model_id, "us-east-1", now + seconds, 30, now, status=status)
         return MachineLearningTrigger(wait=wait.to_json(), carried={"ours": False}, **settings)

@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow import __version__
 
 from tests.helpers.deferred import reloaded, run_in_loop
 
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 NAME = "airflow_ml_provider.triggers.event"
 IS_2 = __version__.startswith("2.")
 
 
-def test_it_needs_airflow_3():
+def test_it_needs_airflow_3() -> None:
     """On Airflow 2 the import says so, and what to use there."""
     if IS_2:
         with pytest.raises(ImportError, match="needs Airflow 3.*A sensor of airflow_ml_provider.sensors"):
@@ -28,30 +34,30 @@ def test_it_needs_airflow_3():
 if not IS_2:
     from airflow_ml_provider.triggers.event import MachineLearningEventTrigger
 
-    class Store(dict):
+    class Store(dict[str, Any]):
         """Airflow's store of an asset's state: it outlives the triggerer."""
 
-        async def aget(self, key):
+        async def aget(self, key: str) -> Any:
             return self.get(key)
 
-        async def aset(self, key, value):
+        async def aset(self, key: str, value: Any) -> None:
             self[key] = value
 
     class Shared(Store):
         """What Airflow gives where several assets have the same watcher."""
 
-        async def aget(self, key):
+        async def aget(self, key: str) -> None:
             raise ValueError("several")
 
-    def watch(clock, events, store=None, **arguments):
+    def watch(clock: Any, events: Any, store: Any = None, **arguments: Any) -> Any:
         """Watch for 1,000 s; return what was fired. ``events`` are what happens so many seconds from the start."""
         fired = []
 
-        async def watching():
-            one = reloaded(MachineLearningEventTrigger(**{"ml_model_id": "ml-1"} | arguments))
+        async def watching() -> None:
+            one: Any = reloaded(MachineLearningEventTrigger(**{"ml_model_id": "ml-1"} | arguments))
             one.asset_state_store = store
 
-            async def collect():
+            async def collect() -> None:
                 async for event in one.run():
                     fired.append(event.payload)  # noqa: PERF401 - it never ends
 
@@ -68,45 +74,53 @@ if not IS_2:
         return fired
 
     @pytest.fixture
-    def make(service):
+    def make(service: AmazonMLLocalFixture) -> Callable[[], Any]:
         return lambda: service.client().create_realtime_endpoint(MLModelId="ml-1")
 
     @pytest.fixture
-    def delete(service):
+    def delete(service: AmazonMLLocalFixture) -> Callable[[], Any]:
         return lambda: service.client().delete_realtime_endpoint(MLModelId="ml-1")
 
-    def test_it_fires_each_time_the_endpoint_becomes_ready(service_clock, make, delete):
+    def test_it_fires_each_time_the_endpoint_becomes_ready(
+        service_clock: Clock, make: Callable[[], Any], delete: Callable[[], Any]
+    ) -> None:
         """Two endpoints one after the other are two events, each with the endpoint's info in plain JSON."""
         fired = watch(service_clock, [(10, make), (300, delete), (400, make)])
         assert [event["EndpointStatus"] for event in fired] == ["READY", "READY"]
         assert fired[0]["CreatedAt"] != fired[1]["CreatedAt"]
         assert json.loads(json.dumps(fired)) == fired
 
-    def test_an_endpoint_made_anew_between_two_looks_is_a_change(service_clock, service, make, delete):
+    def test_an_endpoint_made_anew_between_two_looks_is_a_change(
+        service_clock: Clock, service: AmazonMLLocalFixture, make: Callable[[], Any], delete: Callable[[], Any]
+    ) -> None:
         """CreatedAt tells it from the one before."""
         service.service.durations.set(realtime_endpoint=1)
         fired = watch(service_clock, [(10, make), (301, delete), (302, make)])
         assert [event["EndpointStatus"] for event in fired] == ["READY", "READY"]
 
-    def test_what_is_so_already_starts_no_dag(service_clock, make):
+    def test_what_is_so_already_starts_no_dag(service_clock: Clock, make: Callable[[], Any]) -> None:
         """The first look is the baseline: READY would start Dags for ever."""
         make()
         service_clock.advance(100)
         assert watch(service_clock, []) == []
 
-    def test_a_model_that_is_not_found_for_a_moment_is_no_change(service_clock, service, make):
+    def test_a_model_that_is_not_found_for_a_moment_is_no_change(
+        service_clock: Clock, service: AmazonMLLocalFixture, make: Callable[[], Any]
+    ) -> None:
         """One look may miss what is there; the endpoint is the same as before."""
         missing = {"operation": "GetMLModel", "code": "ResourceNotFoundException", "message": "no", "status": 400}
         missed = partial(service.faults.add, "error", count=1, **missing)
         assert len(watch(service_clock, [(10, make), (300, missed)])) == 1
 
-    def test_it_fires_when_the_endpoint_is_gone(service_clock, make, delete):
+    def test_it_fires_when_the_endpoint_is_gone(
+        service_clock: Clock, make: Callable[[], Any], delete: Callable[[], Any]
+    ) -> None:
         """Deleted by whomever."""
         make()
         (event,) = watch(service_clock, [(200, delete)], target_status="NONE")
         assert event["EndpointStatus"] == "NONE"
 
-    def test_it_fires_when_a_model_is_completed(service_clock, service):
+    def test_it_fires_when_a_model_is_completed(service_clock: Clock, service: AmazonMLLocalFixture) -> None:
         """Also of a model that does not exist yet when the watch begins."""
         create = service.client().create_ml_model
         train = partial(create, MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
@@ -114,7 +128,7 @@ if not IS_2:
         assert event["Status"] == "COMPLETED"
         assert "LogUri" not in event
 
-    def test_a_change_while_no_triggerer_ran_is_noticed(service_clock, make):
+    def test_a_change_while_no_triggerer_ran_is_noticed(service_clock: Clock, make: Callable[[], Any]) -> None:
         """Airflow 3.3 keeps what was last seen with the asset; a restart alone fires nothing."""
         store = Store()
         assert watch(service_clock, [], store) == []
@@ -123,24 +137,26 @@ if not IS_2:
         assert len(watch(service_clock, [], store)) == 1
         assert watch(service_clock, [], store) == []
 
-    def test_a_watcher_of_several_assets_begins_anew(service_clock, make):
+    def test_a_watcher_of_several_assets_begins_anew(service_clock: Clock, make: Callable[[], Any]) -> None:
         """Airflow cannot tell whose state it would be."""
         assert len(watch(service_clock, [(10, make)], Shared())) == 1
 
     @pytest.mark.parametrize("kind", ["throttling", "server_error", "reset", "garbage", "never_enrolled"])
-    def test_it_goes_on_through_errors(service_clock, service, make, kind):
+    def test_it_goes_on_through_errors(
+        service_clock: Clock, service: AmazonMLLocalFixture, make: Callable[[], Any], kind: str
+    ) -> None:
         """Nothing ends it, and errors are no change; while they last it asks more and more seldom."""
         begin = partial(service.faults.add, kind, count=4, operation="GetMLModel")
         assert len(watch(service_clock, [(10, make), (25, begin)], poll_interval=10)) == 1
         assert service.requests.count("GetMLModel") <= 100
 
     @pytest.mark.parametrize("arguments", [{"target_status": "UPDATING"}, {"poll_interval": 0}])
-    def test_bad_arguments_are_refused_at_once(arguments):
+    def test_bad_arguments_are_refused_at_once(arguments: dict[str, Any]) -> None:
         """Where they are written."""
         with pytest.raises(ValueError, match=f"^{next(iter(arguments))}: "):
             MachineLearningEventTrigger(ml_model_id="ml-1", **arguments)
 
-    def test_airflow_takes_it_for_an_asset_watcher():
+    def test_airflow_takes_it_for_an_asset_watcher() -> None:
         """Its arguments are deterministic, so that a watcher is known again."""
         from airflow.sdk import Asset, AssetWatcher
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow import __version__
@@ -26,37 +28,41 @@ from tests.helpers.deferred import finish, reloaded, resume, run_in_loop
 from tests.helpers.endpoints import TAG_OPERATIONS, claims, deny, replace, status
 from tests.helpers.task_instances import TaskInstance
 
+if TYPE_CHECKING:
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
+
 TASK = {"dag_id": "dag", "task_id": "create", "run_id": "run", "map_index": -1}
 
 
-class Store(dict):
+class Store(dict[str, Any]):
     """Airflow 3.3's task state store: it outlives the tries of a task."""
 
     set = dict.__setitem__
 
-    def delete(self, key):
+    def delete(self, key: str) -> None:
         self.pop(key, None)
 
 
-class NoXComs(dict):
+class NoXComs(dict[Any, Any]):
     """XComs that are lost, as at the start of the next try."""
 
-    def __setitem__(self, key, value):
+    def __setitem__(self, key: str, value: Any) -> None:
         pass
 
 
 @pytest.fixture
-def task_state(monkeypatch):
+def task_state(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let Airflow say that the task is in this state, or is no more."""
 
-    def airflow_3(states, **_):
+    def airflow_3(states: Any, **_: Any) -> None:
         from airflow.sdk.execution_time import task_runner
 
         answer = SimpleNamespace(task_states={"run": states} if states else {})
         comms = SimpleNamespace(send=lambda message: answer)
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
 
-    def airflow_2(states, **more):
+    def airflow_2(states: Any, **more: Any) -> None:
         from airflow.models import import_all_models
         from airflow.models.taskinstance import TaskInstance
         from airflow.utils import session as airflow_session
@@ -64,7 +70,7 @@ def task_state(monkeypatch):
         from sqlalchemy.orm import Session
         from sqlalchemy.pool import StaticPool
 
-        import_all_models()  # task_instance has keys into other tables
+        import_all_models()  # type: ignore[no-untyped-call] # task_instance has keys into other tables
         engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
         TaskInstance.__table__.create(engine)
         with Session(engine) as session:
@@ -75,7 +81,7 @@ def task_state(monkeypatch):
             session.commit()
         monkeypatch.setattr(airflow_session, "create_session", lambda: Session(engine))
 
-    def say(state, **more):
+    def say(state: str, **more: Any) -> None:
         if isinstance(state, Exception):
             monkeypatch.setattr(trigger_module, "is_given_up", partial(fail_with, state))
             return
@@ -85,31 +91,31 @@ def task_state(monkeypatch):
     return say
 
 
-async def fail_with(error, _):
+async def fail_with(error: Any, _: Any) -> None:
     raise error
 
 
-def interrupt():
+def interrupt() -> None:
     raise KeyboardInterrupt
 
 
 create = partial(endpoints.create, deferrable=True)
 
 
-def deferred(task, context):
+def deferred(task: Any, context: dict[str, Any]) -> Any:
     """Execute a task until it defers."""
     with pytest.raises(TaskDeferred) as caught:
         task.execute(context)
     return caught.value
 
 
-def stop(service_clock, trigger):
+def stop(service_clock: Clock, trigger: Any) -> None:
     """Run a trigger for a while, then stop it as Airflow does when the task is no longer deferred."""
 
-    async def stopped():
+    async def stopped() -> None:
         one = reloaded(trigger)
-        one.task_instance = SimpleNamespace(**TASK)
-        task = asyncio.create_task(anext(one.run()))
+        one.task_instance = SimpleNamespace(**TASK)  # type: ignore[assignment]
+        task: asyncio.Task[Any] = asyncio.create_task(anext(one.run()))
         await asyncio.sleep(10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -121,14 +127,16 @@ def stop(service_clock, trigger):
 
 
 @pytest.mark.parametrize("state", ["failed", "skipped", "upstream_failed", "removed", "gone"])
-def test_a_task_given_up_while_deferred_leaves_nothing(service, service_clock, task_state, state):
+def test_a_task_given_up_while_deferred_leaves_nothing(
+    service: AmazonMLLocalFixture, service_clock: Clock, task_state: Callable[..., None], state: str
+) -> None:
     """Marked failed, its run timed out (Airflow skips the task then) or deleted: the endpoint is deleted."""
     task_state(state)
     stop(service_clock, deferred(create(), {}).trigger)
     assert status(service) == "NONE"
 
 
-def test_a_clean_up_that_failed_is_left_to_the_next_try(service, service_clock):
+def test_a_clean_up_that_failed_is_left_to_the_next_try(service: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """It is still known to be the task's own, so that the next try takes it over, and deletes it should it fail too."""
     context, times = {"ti": TaskInstance()}, {"waiter_delay": 10, "waiter_max_attempts": 3}
     service.faults.add("server_error", operation="DeleteRealtimeEndpoint")
@@ -140,21 +148,25 @@ def test_a_clean_up_that_failed_is_left_to_the_next_try(service, service_clock):
     assert not claims(service)
 
 
-def test_a_task_past_its_execution_timeout_leaves_nothing(service, service_clock, task_state):
+def test_a_task_past_its_execution_timeout_leaves_nothing(
+    service: AmazonMLLocalFixture, service_clock: Clock, task_state: Callable[..., None]
+) -> None:
     """Airflow 2 fails it before it resumes, so the trigger cleans up; on Airflow 3 the resumed task does."""
     task_state("scheduled", next_method="__fail__")
     stop(service_clock, deferred(create(), {}).trigger)
     assert status(service) == ("NONE" if __version__.startswith("2.") else "UPDATING")
 
 
-def test_a_clean_up_that_airflow_interrupts_goes_on(service, service_clock, task_state):
+def test_a_clean_up_that_airflow_interrupts_goes_on(
+    service: AmazonMLLocalFixture, service_clock: Clock, task_state: Callable[..., None]
+) -> None:
     """Airflow cancels a trigger again, every second or so, until it has ended."""
     task_state("failed")
     trigger = deferred(create(), {}).trigger
 
-    async def interrupted():
+    async def interrupted() -> None:
         one = reloaded(trigger)
-        one.task_instance = SimpleNamespace(**TASK)
+        one.task_instance = SimpleNamespace(**TASK)  # type: ignore[assignment]
         killing = asyncio.create_task(one.on_kill())
         await asyncio.sleep(0)
         killing.cancel()
@@ -166,7 +178,12 @@ def test_a_clean_up_that_airflow_interrupts_goes_on(service, service_clock, task
     assert status(service) == "NONE"
 
 
-def test_where_airflow_does_not_tell_the_state_nothing_is_deleted(service, service_clock, task_state, caplog):
+def test_where_airflow_does_not_tell_the_state_nothing_is_deleted(
+    service: AmazonMLLocalFixture,
+    service_clock: Clock,
+    task_state: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """The log says that the endpoint is left."""
     trigger = deferred(create(), {}).trigger
     task_state(ConnectionError("no answer"))
@@ -179,7 +196,9 @@ def test_where_airflow_does_not_tell_the_state_nothing_is_deleted(service, servi
 
 
 @pytest.mark.parametrize("state", ["success", "deferred", None, "scheduled", "queued", "running", "up_for_retry"])
-def test_a_task_that_succeeded_or_runs_again_keeps_its_endpoint(service, service_clock, task_state, state):
+def test_a_task_that_succeeded_or_runs_again_keeps_its_endpoint(
+    service: AmazonMLLocalFixture, service_clock: Clock, task_state: Callable[..., None], state: str | None
+) -> None:
     """Marked success, or cleared and about to take it over; and a triggerer that is stopped deletes nothing."""
     task_state(state)
     stop(service_clock, deferred(create(), {}).trigger)
@@ -187,7 +206,9 @@ def test_a_task_that_succeeded_or_runs_again_keeps_its_endpoint(service, service
 
 
 @pytest.mark.parametrize("arguments", [{}, {"delete_on_failure": False}])
-def test_an_endpoint_that_is_not_to_be_deleted_outlives_the_task(service, service_clock, task_state, arguments):
+def test_an_endpoint_that_is_not_to_be_deleted_outlives_the_task(
+    service: AmazonMLLocalFixture, service_clock: Clock, task_state: Callable[..., None], arguments: dict[str, Any]
+) -> None:
     """It was there before, or the user wants it kept."""
     task_state("failed")
     if not arguments:
@@ -198,10 +219,13 @@ def test_an_endpoint_that_is_not_to_be_deleted_outlives_the_task(service, servic
 
 @pytest.mark.parametrize("kept", ["tags", "store", "xcom"])
 @pytest.mark.parametrize("end", ["failed", "deadline", "trigger lost", "trigger timed out"])
-def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, end, kept):
+def test_a_deferred_failure_deletes_what_the_task_made(
+    service: AmazonMLLocalFixture, service_clock: Clock, end: str, kept: str
+) -> None:
     """However the deferred wait ends badly, the clean-up is that of the wait in the worker; where tags are denied,
     the task state store or an XCom tells that there is one."""
-    context, task = {"ti": TaskInstance()}, create(waiter_delay=10, waiter_max_attempts=6)
+    context: dict[str, Any] = {"ti": TaskInstance()}
+    task = create(waiter_delay=10, waiter_max_attempts=6)
     if kept != "tags":
         deny(service, *TAG_OPERATIONS)
     if kept == "store":
@@ -221,14 +245,14 @@ def test_a_deferred_failure_deletes_what_the_task_made(service, service_clock, e
     assert not claims(service)
 
 
-def test_execution_timeout_bounds_a_deferred_wait(service, service_clock):
+def test_execution_timeout_bounds_a_deferred_wait(service: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """Airflow 3 does not count the time in the triggerer for it, so the wait's own deadline does. Airflow 2 ends such a
     wait itself, and would not let the task go on after an event that came first."""
     wait = deferred(create(waiter_delay=10, execution_timeout=timedelta(seconds=30)), {}).trigger.wait
     assert wait.deadline - wait.started == (30 if AIRFLOW_3 else 600)
 
 
-def test_a_lost_trigger_deletes_nothing_that_was_there_before(service):
+def test_a_lost_trigger_deletes_nothing_that_was_there_before(service: AmazonMLLocalFixture) -> None:
     """Nor what nobody can tell to be ours."""
     service.client().create_realtime_endpoint(MLModelId="ml-1")
     for context in ({}, {"ti": TaskInstance(), "task_state_store": Store()}, {"ti": TaskInstance()}):
@@ -237,9 +261,9 @@ def test_a_lost_trigger_deletes_nothing_that_was_there_before(service):
     assert status(service) == "UPDATING"
 
 
-def test_a_new_try_takes_over_what_a_killed_one_made(service, service_clock):
+def test_a_new_try_takes_over_what_a_killed_one_made(service: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """It goes on waiting for the same endpoint, which is its own: made once, and deleted when it fails."""
-    context = {"ti": TaskInstance()}
+    context: dict[str, Any] = {"ti": TaskInstance()}
     deferred(create(), context)
     made = service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["CreatedAt"]
     service_clock.advance(50)
@@ -250,9 +274,11 @@ def test_a_new_try_takes_over_what_a_killed_one_made(service, service_clock):
     assert [claim.at for claim in claims(service)] == [made.isoformat()]
 
 
-def test_a_try_killed_before_its_create_was_answered_made_the_endpoint(service, service_clock, at_next_sleep):
+def test_a_try_killed_before_its_create_was_answered_made_the_endpoint(
+    service: AmazonMLLocalFixture, service_clock: Clock, at_next_sleep: Callable[[Callable[[], object]], None]
+) -> None:
     """It was written down before Create that the endpoint would be ours, so a new try deletes it on failure."""
-    context = {"ti": TaskInstance()}
+    context: dict[str, Any] = {"ti": TaskInstance()}
     service.faults.add("reset", operation="CreateRealtimeEndpoint")
     at_next_sleep(interrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -265,13 +291,15 @@ def test_a_try_killed_before_its_create_was_answered_made_the_endpoint(service, 
     assert status(service) == "NONE"
 
 
-def test_a_try_killed_in_a_late_attempt_at_create_made_the_endpoint(service, service_clock):
+def test_a_try_killed_in_a_late_attempt_at_create_made_the_endpoint(
+    service: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
     """Create may be asked for again and again for minutes, so each further attempt is written down before it."""
     context, attempts = {"ti": TaskInstance()}, []
     task = create(delete_on_failure=False, waiter_delay=60, deferrable=False)
     call_once = task.hook.call_once
 
-    def killed_in_the_third(operation, deadline, **request):
+    def killed_in_the_third(operation: str, deadline: Any, **request: Any) -> Any:
         if operation == "CreateRealtimeEndpoint":
             attempts.append(service_clock.now())
             if len(attempts) == 3:
@@ -291,9 +319,14 @@ def test_a_try_killed_in_a_late_attempt_at_create_made_the_endpoint(service, ser
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_a_new_try_creates_once_more_what_the_old_one_deleted(service, service_clock, deferrable, at_next_sleep):
+def test_a_new_try_creates_once_more_what_the_old_one_deleted(
+    service: AmazonMLLocalFixture,
+    service_clock: Clock,
+    deferrable: bool,
+    at_next_sleep: Callable[[Callable[[], object]], None],
+) -> None:
     """The clean-up of a stopped try may come when the new one has already taken the endpoint over."""
-    context = {"ti": TaskInstance()}
+    context: dict[str, Any] = {"ti": TaskInstance()}
     deferred(create(), context)
     task = create(deferrable=deferrable)
     delete = partial(service.client().delete_realtime_endpoint, MLModelId="ml-1")
@@ -308,9 +341,12 @@ def test_a_new_try_creates_once_more_what_the_old_one_deleted(service, service_c
     assert service.requests.count("CreateRealtimeEndpoint") == 3
 
 
-def test_an_endpoint_made_anew_by_somebody_else_is_not_taken_for_ours(service, service_clock):
+def test_an_endpoint_made_anew_by_somebody_else_is_not_taken_for_ours(
+    service: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
     """CreatedAt tells it from the one that an earlier try made."""
-    context, client = {"ti": TaskInstance()}, service.client()
+    context: dict[str, Any] = {"ti": TaskInstance()}
+    client = service.client()
     deferred(create(), context)
     client.delete_realtime_endpoint(MLModelId="ml-1")
     service_clock.advance(5)
@@ -322,7 +358,12 @@ def test_an_endpoint_made_anew_by_somebody_else_is_not_taken_for_ours(service, s
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_what_somebody_made_in_its_place_is_not_deleted(service, service_clock, at_next_sleep, deferrable):
+def test_what_somebody_made_in_its_place_is_not_deleted(
+    service: AmazonMLLocalFixture,
+    service_clock: Clock,
+    at_next_sleep: Callable[[Callable[[], object]], None],
+    deferrable: bool,
+) -> None:
     """Made between two looks, it is not seen to be another one until the deadline; then it is, and it is kept."""
     task = create(deferrable=deferrable, waiter_delay=10, waiter_max_attempts=6)
     if deferrable:
@@ -338,7 +379,9 @@ def test_what_somebody_made_in_its_place_is_not_deleted(service, service_clock, 
     assert service.requests.count("DeleteRealtimeEndpoint") == 1
 
 
-def test_on_kill_keeps_what_somebody_made_in_its_place(service, service_clock, task_state):
+def test_on_kill_keeps_what_somebody_made_in_its_place(
+    service: AmazonMLLocalFixture, service_clock: Clock, task_state: Callable[..., None]
+) -> None:
     """The trigger looks at CreatedAt too."""
     task_state("failed")
     wait = deferred(create(), {})
@@ -347,7 +390,7 @@ def test_on_kill_keeps_what_somebody_made_in_its_place(service, service_clock, t
     assert status(service) == "UPDATING"
 
 
-def test_what_is_gone_is_not_deleted_again(service, service_clock):
+def test_what_is_gone_is_not_deleted_again(service: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """A deleted endpoint ends the wait, and there is nothing to clean up."""
     wait = deferred(create(), {})
     service.client().delete_realtime_endpoint(MLModelId="ml-1")
@@ -357,14 +400,20 @@ def test_what_is_gone_is_not_deleted_again(service, service_clock):
 
 
 @pytest.mark.parametrize(("code", "error"), [("ThrottlingException", "deadline"), ("AccessDeniedException", "no")])
-def test_a_create_that_was_only_ever_refused_owns_nothing(service, service_clock, at_next_sleep, code, error):
+def test_a_create_that_was_only_ever_refused_owns_nothing(
+    service: AmazonMLLocalFixture,
+    service_clock: Clock,
+    at_next_sleep: Callable[[Callable[[], object]], None],
+    code: str,
+    error: str,
+) -> None:
     """What somebody else made meanwhile is kept, and no record calls a later one ours."""
-    context = {"ti": TaskInstance()}
+    context: dict[str, Any] = {"ti": TaskInstance()}
     refuse = partial(
         service.faults.add, "error", operation="CreateRealtimeEndpoint", code=code, message="no", status=400
     )
 
-    def somebody():
+    def somebody() -> None:
         service.faults.clear()
         service.client().create_realtime_endpoint(MLModelId="ml-1")
         refuse()
@@ -378,9 +427,11 @@ def test_a_create_that_was_only_ever_refused_owns_nothing(service, service_clock
     assert not claims(service)
 
 
-def test_what_was_taken_over_is_taken_down_although_create_is_refused(service, service_clock):
+def test_what_was_taken_over_is_taken_down_although_create_is_refused(
+    service: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
     """It is there since an earlier try; that this one is throttled for ever does not make it anybody else's."""
-    context = {"ti": TaskInstance()}
+    context: dict[str, Any] = {"ti": TaskInstance()}
     deferred(create(), context)
     service.faults.add("throttling", operation="CreateRealtimeEndpoint")
     with pytest.raises(AirflowException, match="deadline"):
@@ -390,7 +441,9 @@ def test_what_was_taken_over_is_taken_down_although_create_is_refused(service, s
     assert not claims(service)
 
 
-def test_a_create_that_may_have_succeeded_is_taken_down(service, at_next_sleep):
+def test_a_create_that_may_have_succeeded_is_taken_down(
+    service: AmazonMLLocalFixture, at_next_sleep: Callable[[Callable[[], object]], None]
+) -> None:
     """After an error that leaves open what came of it, the endpoint counts as made."""
     service.faults.add("server_error", operation="CreateRealtimeEndpoint", when="after", count=1)
     at_next_sleep(lambda: service.faults.add("throttling", operation="CreateRealtimeEndpoint"))
@@ -401,7 +454,9 @@ def test_a_create_that_may_have_succeeded_is_taken_down(service, at_next_sleep):
 
 
 @pytest.mark.parametrize("existed", [False, True])
-def test_sigterm_ends_the_wait_and_deletes_what_the_task_made(service, existed, at_next_sleep):
+def test_sigterm_ends_the_wait_and_deletes_what_the_task_made(
+    service: AmazonMLLocalFixture, existed: bool, at_next_sleep: Callable[[Callable[[], object]], None]
+) -> None:
     """Airflow 3 lets a task go on after on_kill: the wait ends by SystemExit, which Airflow may retry."""
     if existed:
         service.client().create_realtime_endpoint(MLModelId="ml-1")
@@ -419,7 +474,7 @@ def test_sigterm_ends_the_wait_and_deletes_what_the_task_made(service, existed, 
         signal.signal(signal.SIGTERM, before)
 
 
-def test_on_kill_outside_the_wait_does_nothing(service, service_clock):
+def test_on_kill_outside_the_wait_does_nothing(service: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """Airflow calls it after execution_timeout too, when the clean-up is done."""
     task = create(deferrable=False)
     task.on_kill()
@@ -438,14 +493,16 @@ def test_on_kill_outside_the_wait_does_nothing(service, service_clock):
         ("Trigger failure", {"never_fail": True}, AirflowSkipException),
     ],
 )
-def test_a_sensor_whose_deferral_airflow_ended_fails_as_a_poke(service, error, arguments, raised):
+def test_a_sensor_whose_deferral_airflow_ended_fails_as_a_poke(
+    service: AmazonMLLocalFixture, error: str, arguments: dict[str, Any], raised: Any
+) -> None:
     """A lost trigger is no verdict: only never_fail skips on it, as it does on any error of a poke."""
     sensor = MachineLearningRealtimeEndpointSensor(task_id="wait", ml_model_id="ml-1", **arguments)
     with pytest.raises(raised, match="Airflow ended the deferred wait"):
         sensor.resume_execution("__fail__", {"error": error}, {})
 
 
-def test_soft_fail_does_not_skip_on_a_lost_trigger(service):
+def test_soft_fail_does_not_skip_on_a_lost_trigger(service: AmazonMLLocalFixture) -> None:
     """As it does not skip on an unexpected error of a poke."""
     sensor = MachineLearningRealtimeEndpointSensor(task_id="wait", ml_model_id="ml-1", soft_fail=True)
     with pytest.raises(AirflowException) as caught:

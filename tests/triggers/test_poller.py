@@ -6,6 +6,8 @@ import asyncio
 import json
 import threading
 from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,11 +19,17 @@ from airflow_ml_provider.triggers.poller import GRACE, Poller, poller
 from airflow_ml_provider.waiting import Wait
 from tests.helpers.deferred import first_event, run_in_loop
 
+if TYPE_CHECKING:
+    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
+    from amazon_ml_local.clock import Clock
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
-def outcomes(service_clock, triggers):
+
+def outcomes(service_clock: Clock, triggers: Any) -> Any:
     """Run triggers side by side; return how each of their waits ended."""
 
-    async def together():
+    async def together() -> list[Any]:
         events = await asyncio.gather(*(first_event(trigger) for trigger in triggers))
         assert not poller_module._pollers[asyncio.get_running_loop()]
         return [event.payload["outcome"] for event in events]
@@ -29,11 +37,16 @@ def outcomes(service_clock, triggers):
     return run_in_loop(service_clock, together)
 
 
-def operations(amazon_ml_local):
+def operations(amazon_ml_local: AmazonMLLocalFixture) -> Counter[str]:
     return Counter(request.operation for request in amazon_ml_local.requests)
 
 
-def test_many_waits_share_a_list(amazon_ml_local, service_clock, endpoints, trigger):
+def test_many_waits_share_a_list(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """150 waits cost two pages an interval, and one Get each when they may have changed."""
     ids = endpoints(150)
     found = outcomes(service_clock, [trigger(model_id) for model_id in ids])
@@ -43,18 +56,28 @@ def test_many_waits_share_a_list(amazon_ml_local, service_clock, endpoints, trig
     assert operations(amazon_ml_local) == {"DescribeMLModels": 7, "GetMLModel": 150}
 
 
-def test_few_waits_get_each(amazon_ml_local, service_clock, endpoints, trigger):
+def test_few_waits_get_each(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """A list pays only from ten waits on."""
     outcomes(service_clock, [trigger(model_id) for model_id in endpoints(9)])
     assert operations(amazon_ml_local) == {"GetMLModel": 9 * 4}
 
 
-def test_waits_that_begin_apart_share_their_rounds(amazon_ml_local, service_clock, endpoints, trigger):
+def test_waits_that_begin_apart_share_their_rounds(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """Twenty waits that begin within an interval end in common rounds of one list."""
     ids = endpoints(20)
 
-    async def one_after_another():
-        async def late(place, model_id):
+    async def one_after_another() -> None:
+        async def late(place: Any, model_id: str) -> Any:
             await asyncio.sleep(place)
             return await first_event(trigger(model_id))
 
@@ -65,7 +88,12 @@ def test_waits_that_begin_apart_share_their_rounds(amazon_ml_local, service_cloc
     assert operations(amazon_ml_local)["GetMLModel"] <= 30
 
 
-def test_a_forbidden_list_costs_calls_only(amazon_ml_local, service_clock, endpoints, trigger):
+def test_a_forbidden_list_costs_calls_only(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """Where Describe is denied, it is asked once, and then each wait by its Get."""
     ids = endpoints(12)
     amazon_ml_local.faults.add("error", operation="DescribeMLModels", code="AccessDeniedException", message="no")
@@ -74,7 +102,12 @@ def test_a_forbidden_list_costs_calls_only(amazon_ml_local, service_clock, endpo
     assert operations(amazon_ml_local) == {"DescribeMLModels": 1, "GetMLModel": 12 * 4}
 
 
-def test_a_list_that_lags_costs_time_only(amazon_ml_local, service_clock, endpoints, trigger):
+def test_a_list_that_lags_costs_time_only(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """The verdict is a Get's: a list of a minute ago delays it by no more than that minute and a look."""
     ids = endpoints(12)
     amazon_ml_local.faults.add("lag", seconds=60)
@@ -84,7 +117,12 @@ def test_a_list_that_lags_costs_time_only(amazon_ml_local, service_clock, endpoi
     assert service_clock.now() - began <= 100 + 60 + 30
 
 
-def test_a_full_account_costs_one_list_more_at_most(amazon_ml_local, service_clock, endpoints, trigger):
+def test_a_full_account_costs_one_list_more_at_most(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """Where a state is that of many others too, paging stops before it costs as much as a Get for each."""
     endpoints(0)
     client = amazon_ml_local.client()
@@ -96,7 +134,12 @@ def test_a_full_account_costs_one_list_more_at_most(amazon_ml_local, service_clo
     assert operations(amazon_ml_local) == {"DescribeMLModels": 1, "GetMLModel": 12 * 2}
 
 
-def test_throttling_costs_few_calls_for_however_many_waits(amazon_ml_local, service_clock, endpoints, trigger):
+def test_throttling_costs_few_calls_for_however_many_waits(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """An error that passes stops the round: the service in trouble is not asked for each of a hundred waits."""
     ids = endpoints(100)
     amazon_ml_local.faults.add("throttling")
@@ -108,7 +151,12 @@ def test_throttling_costs_few_calls_for_however_many_waits(amazon_ml_local, serv
     assert len(amazon_ml_local.requests) <= 15
 
 
-def test_a_deadline_hurries_only_its_own_wait(amazon_ml_local, service_clock, endpoints, trigger):
+def test_a_deadline_hurries_only_its_own_wait(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """Under throttling each deadline costs one last look, and the others go on backing off."""
     ids = endpoints(30)
     amazon_ml_local.faults.add("throttling")
@@ -117,17 +165,22 @@ def test_a_deadline_hurries_only_its_own_wait(amazon_ml_local, service_clock, en
     assert len(amazon_ml_local.requests) <= 60
 
 
-def test_backing_off_outlasts_an_outage_of_days():
+def test_backing_off_outlasts_an_outage_of_days() -> None:
     """An event trigger never gives up, so its errors are without number."""
     wait = waiting.Wait("realtime_endpoint_ready", "ml-1", "", float("inf"), 60.0, 0, failures=2000)
     assert 150 <= retrying.next_pause(wait) <= 300
 
 
-def test_a_cancelled_wait_is_forgotten(amazon_ml_local, service_clock, endpoints, trigger):
+def test_a_cancelled_wait_is_forgotten(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """Nobody asks for it any more; with the last wait loop and thread end."""
     kept, dropped = endpoints(2)
 
-    async def drop_one():
+    async def drop_one() -> None:
         waits = [asyncio.create_task(first_event(trigger(model_id))) for model_id in (kept, dropped)]
         await asyncio.sleep(40)
         waits[1].cancel()
@@ -146,14 +199,19 @@ def test_a_cancelled_wait_is_forgotten(amazon_ml_local, service_clock, endpoints
             assert not thread.is_alive()
 
 
-def test_the_deadline_outlives_the_triggerer(amazon_ml_local, service_clock, endpoints, trigger):
+def test_the_deadline_outlives_the_triggerer(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """It is absolute: a trigger that another triggerer takes over ends when the first would have."""
     amazon_ml_local.service.durations.set(realtime_endpoint=100_000)
     (model_id,) = endpoints(1)
     amazon_ml_local.client().delete_realtime_endpoint(MLModelId=model_id)
     began, waits = service_clock.now(), trigger(model_id)
 
-    async def killed():
+    async def killed() -> None:
         task = asyncio.create_task(first_event(waits))
         await asyncio.sleep(400)
         task.cancel()
@@ -167,13 +225,18 @@ def test_the_deadline_outlives_the_triggerer(amazon_ml_local, service_clock, end
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_setting_the_clock_loses_no_look_and_times_nothing_out(
-    amazon_ml_local, service_clock, endpoints, trigger, monkeypatch, hours
-):
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+    monkeypatch: pytest.MonkeyPatch,
+    hours: int,
+) -> None:
     """The deadline is held to the time that really passes while the process lives."""
     (model_id,), waits = endpoints(1), []
     amazon_ml_local.client().delete_realtime_endpoint(MLModelId=model_id)
 
-    async def set_meanwhile():
+    async def set_meanwhile() -> Any:
         waits.append(asyncio.create_task(first_event(trigger(model_id))))
         await asyncio.sleep(100)
         monkeypatch.setattr(CLOCK, "wall", lambda: service_clock.now() + hours * 3600)
@@ -186,7 +249,9 @@ def test_setting_the_clock_loses_no_look_and_times_nothing_out(
     assert operations(amazon_ml_local)["GetMLModel"] == 20
 
 
-def test_a_deadline_that_passed_while_no_triggerer_ran_gets_a_last_look(service_clock, endpoints, trigger):
+def test_a_deadline_that_passed_while_no_triggerer_ran_gets_a_last_look(
+    service_clock: Clock, endpoints: Callable[[int], list[str]], trigger: Callable[..., MachineLearningTrigger]
+) -> None:
     """What was READY in time counts as READY, however late somebody looks."""
     (model_id,) = endpoints(1)
     late = trigger(model_id)
@@ -195,7 +260,12 @@ def test_a_deadline_that_passed_while_no_triggerer_ran_gets_a_last_look(service_
     assert outcome["kind"] == "success"
 
 
-def test_a_look_under_way_does_not_outlast_the_deadline(amazon_ml_local, service_clock, endpoints, trigger):
+def test_a_look_under_way_does_not_outlast_the_deadline(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """An answer that does not come holds up the poller's thread, and no wait."""
     (model_id,) = endpoints(1)
     amazon_ml_local.faults.add("slow", seconds=1000)
@@ -207,7 +277,12 @@ def test_a_look_under_way_does_not_outlast_the_deadline(amazon_ml_local, service
     assert service_clock.now() - began <= 60 + GRACE + 50  # half a real second of a busy machine
 
 
-def test_a_connection_that_is_missing_is_an_error(amazon_ml_local, service_clock, endpoints, trigger):
+def test_a_connection_that_is_missing_is_an_error(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """Nothing goes on with whatever credentials it finds."""
     (model_id,) = endpoints(1)
     (outcome,) = outcomes(service_clock, [trigger(model_id, aws_conn_id="nowhere")])
@@ -217,7 +292,13 @@ def test_a_connection_that_is_missing_is_an_error(amazon_ml_local, service_clock
 
 
 @pytest.mark.parametrize("conn_id", ["aws_default", None])
-def test_boto3s_own_chain_serves_without_a_connection(service_clock, endpoints, trigger, monkeypatch, conn_id):
+def test_boto3s_own_chain_serves_without_a_connection(
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+    monkeypatch: pytest.MonkeyPatch,
+    conn_id: str | None,
+) -> None:
     """aws_default may be missing, and None asks for none."""
     (model_id,) = endpoints(1)
     monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
@@ -225,12 +306,18 @@ def test_boto3s_own_chain_serves_without_a_connection(service_clock, endpoints, 
     assert outcome["kind"] == "success"
 
 
-def test_expired_credentials_are_read_anew(amazon_ml_local, service_clock, endpoints, trigger, monkeypatch):
+def test_expired_credentials_are_read_anew(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The connection is looked up again, so that whoever renews it there need not restart the triggerer."""
     (model_id,) = endpoints(1)
     amazon_ml_local.faults.add("expired_token", count=1)
 
-    async def renewed():
+    async def renewed() -> Any:
         task = asyncio.create_task(first_event(trigger(model_id)))
         await asyncio.sleep(20)
         fresh = {"conn_type": "aws", "login": "fresh-key", "password": "fresh-secret"}
@@ -245,14 +332,19 @@ def test_expired_credentials_are_read_anew(amazon_ml_local, service_clock, endpo
     assert set(keys[1:]) == {"fresh-key"}
 
 
-def test_settings_reach_the_client(amazon_ml_local, service_clock, endpoints, trigger):
+def test_settings_reach_the_client(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
     """Region, verify and botocore config are the task's own, and settings that differ share no client."""
-    settings = {"region_name": "eu-west-1", "verify": False, "botocore_config": {"user_agent_extra": "mine"}}
-    seen = {}
+    settings: Any = {"region_name": "eu-west-1", "verify": False, "botocore_config": {"user_agent_extra": "mine"}}
+    seen: dict[str, Any] = {}
 
-    async def asked():
-        def look(hook):
-            client = hook.one_attempt_client
+    async def asked() -> None:
+        def look(hook: MachineLearningHook) -> Any:
+            client: Any = hook.one_attempt_client
             seen.update(region=client.meta.region_name, agent=client.meta.config.user_agent, verify=hook.verify)
             return client.meta.config.retries["total_max_attempts"]
 
@@ -267,23 +359,30 @@ def test_settings_reach_the_client(amazon_ml_local, service_clock, endpoints, tr
     assert "mine" in seen["agent"]
 
 
-def test_what_blocks_finds_the_triggerers_event_loop(service_clock):
+def test_what_blocks_finds_the_triggerers_event_loop(service_clock: Clock) -> None:
     """Airflow 3.0 to 3.2 talk to their supervisor by the loop that asgiref finds for the thread; no other will do."""
     from asgiref.sync import async_to_sync
 
     from airflow_ml_provider.triggers.threads import in_thread
 
-    async def running_loop():
+    async def running_loop() -> Any:
         return asyncio.get_running_loop()
 
-    async def loops():
+    async def loops() -> tuple[Any, ...]:
         return asyncio.get_running_loop(), await in_thread(async_to_sync(running_loop))
 
     ours, theirs = asyncio.run(loops())
     assert theirs is ours
 
 
-def test_waits_with_a_role_assume_it_once(amazon_ml_local, service_clock, endpoints, trigger, monkeypatch, caplog):
+def test_waits_with_a_role_assume_it_once(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """All of a poller's waits, lists and Gets share one session."""
     extra = {"region_name": "us-east-1", "role_arn": "arn:aws:iam::123456789012:role/ml"}
     connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
@@ -295,17 +394,19 @@ def test_waits_with_a_role_assume_it_once(amazon_ml_local, service_clock, endpoi
     assert [text for text in caplog.messages if text.startswith("sts ")] == ["sts POST / 200"]
 
 
-def test_a_wait_that_is_cancelled_in_mid_look_holds_up_no_other(service_clock, monkeypatch):
+def test_a_wait_that_is_cancelled_in_mid_look_holds_up_no_other(
+    service_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A task that is cleared while it is looked at ends its own look, and not the loop that looks for all."""
     looking, answer = asyncio.Event(), {"kind": "success", "message": "", "description": {}}
 
-    async def poll(self, wait):
+    async def poll(self: Any, wait: Any) -> Any:
         if wait.resource_id == "cancelled":
             looking.set()
             await asyncio.Event().wait()
         return answer
 
-    async def main():
+    async def main() -> Any:
         now = CLOCK.now()
         waits = [Wait("realtime_endpoint_ready", name, "", now + 600, 0.1, now) for name in ("cancelled", "other")]
         settings = AwsSettings(aws_conn_id=None, region_name="us-east-1", verify=None, botocore_config=None)

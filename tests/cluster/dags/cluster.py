@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import dag, task, task_group
 
@@ -16,15 +17,15 @@ RETRIES = {"retries": 5, "retry_delay": timedelta(seconds=1)}
 
 
 @dag(schedule=None, default_args=RETRIES)
-def lifecycle():
+def lifecycle() -> None:
     """Create the endpoints of many models, predict with each, and delete each."""
 
     @task
-    def models(dag_run=None) -> list[str]:
+    def models(dag_run: Any = None) -> list[str]:
         return dag_run.conf["models"]
 
     @task_group
-    def endpoint(ml_model_id: str):
+    def endpoint(ml_model_id: str) -> None:
         create = MachineLearningCreateRealtimeEndpointOperator(
             task_id="create", ml_model_id=ml_model_id, deferrable=True, waiter_delay=5, waiter_max_attempts=240
         )
@@ -38,11 +39,11 @@ def lifecycle():
 
 
 @dag(schedule=None, default_args=RETRIES)
-def files():
+def files() -> None:
     """Predict for several files at once."""
 
     @task
-    def jobs(dag_run=None) -> list[dict[str, str]]:
+    def jobs(dag_run: Any = None) -> list[dict[str, str]]:
         return dag_run.conf["jobs"]
 
     MachineLearningPredictS3Operator.partial(

@@ -9,7 +9,7 @@ from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreat
 
 
 @make_dag(schedule=None)
-def mapped_wrong():
+def mapped_wrong() -> None:
     """Wait with no pause between two looks."""
     MachineLearningCreateRealtimeEndpointOperator.partial(
         task_id="create", ml_model_id="ml-1", retries=2, retry_delay=timedelta(seconds=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from airflow_ml_provider.compat import DAG, Asset
 from airflow_ml_provider.operators.ml_model import (
@@ -17,7 +18,7 @@ from airflow_ml_provider.operators.realtime_endpoint import (
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 
 
-def arguments(task_id):
+def arguments(task_id: str) -> dict[str, Any]:
     """Name the asset as the task."""
     return {"task_id": task_id, "outlets": [Asset(task_id)]}
 

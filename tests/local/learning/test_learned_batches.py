@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from amazon_ml_local.learning import LearningError, Model, predict_rows, read_table, train
 from amazon_ml_local.learning.batch import scientific
 from amazon_ml_local.learning.features import Features
-from amazon_ml_local.learning.learners import Learned
+from amazon_ml_local.learning.model import Learned
 from amazon_ml_local.learning.recipe import parse_recipe, resolve
 from amazon_ml_local.learning.steps import TableRows
 from amazon_ml_local.storage import MemoryStorage, StorageError
@@ -36,7 +37,7 @@ def known(model_type: str, labels: list[str]) -> Model:
         (123456789.0, "1.234568E8"), (float(np.float32(0.1)), "1E-1"), (0.00121, "1.21E-3"), (9.9999999, "1E1"),
     ],
 )  # fmt: skip
-def test_numbers_are_written_as_java_does(value, text):
+def test_numbers_are_written_as_java_does(value: float, text: str) -> None:
     """At most six decimals, no zeros at their end, one digit before them: 0.######E0."""
     assert scientific(value) == text
 
@@ -52,7 +53,7 @@ MULTICLASS = b'tag,trueLabel,n,Yes\na,Yes,2.5E-1,7.5E-1\n\n"b,c",n,8E-1,2E-1\n'
     ("model_type", "labels", "expected"),
     [("BINARY", ["0", "1"], BINARY), ("REGRESSION", [], REGRESSION), ("MULTICLASS", ["n", "Yes"], MULTICLASS)],
 )
-def test_the_result_file_byte_for_byte(model_type, labels, expected):
+def test_the_result_file_byte_for_byte(model_type: str, labels: list[Any], expected: bytes) -> None:
     """Header, the input's order and count, a blank line for a record that cannot be read, quotes where needed."""
     rows = f'a,{THREE},Yes\nbroken\n"b,c",-{FOUR},n\n' + "z,3,y\n" * 8
     kinds = {"id": "CATEGORICAL", "x": "NUMERIC", "y": "BINARY" if model_type == "BINARY" else "CATEGORICAL"}
@@ -68,7 +69,7 @@ def test_the_result_file_byte_for_byte(model_type, labels, expected):
     assert storage.objects[MANIFEST] == b'{"s3://bucket/in/data.csv": "' + RESULT.format("data.csv").encode() + b'"}'
 
 
-def test_without_row_id_and_target_only_the_answer_is_written():
+def test_without_row_id_and_target_only_the_answer_is_written() -> None:
     """tag and trueLabel stand only where the data has them; the threshold decides bestAnswer."""
     storage = MemoryStorage()
     read = table(f"0\n{FOUR}\n", {"x": "NUMERIC"})
@@ -76,7 +77,7 @@ def test_without_row_id_and_target_only_the_answer_is_written():
     assert gzip.decompress(storage.objects[RESULT.format("data.csv")]) == b"bestAnswer,score\n0,5E-1\n1,8E-1\n"
 
 
-def test_each_input_file_has_its_own_result():
+def test_each_input_file_has_its_own_result() -> None:
     """The manifest maps them; files of one name in different folders do not overwrite each other."""
     files = {"s3://in/d/a/x.csv": b"1\n2\n", "s3://in/d/b/x.csv": b"3\n", "s3://in/d/y.csv": b"4\n"}
     storage = MemoryStorage(files)
@@ -89,7 +90,7 @@ def test_each_input_file_has_its_own_result():
     ]  # fmt: skip
 
 
-def test_the_same_batch_gives_the_same_bytes():
+def test_the_same_batch_gives_the_same_bytes() -> None:
     """No time is written into the gzip file."""
     read = table("\n".join(f"{n},{n % 2}" for n in range(20)), {"x": "NUMERIC", "y": "BINARY"}, targetAttributeName="y")
     storages = [MemoryStorage(), MemoryStorage()]
@@ -98,7 +99,7 @@ def test_the_same_batch_gives_the_same_bytes():
     assert storages[0].objects == storages[1].objects
 
 
-def test_results_that_cannot_be_written_say_so():
+def test_results_that_cannot_be_written_say_so() -> None:
     """The storage's own reason is told."""
 
     class Full(MemoryStorage):
@@ -109,7 +110,7 @@ def test_results_that_cannot_be_written_say_so():
         predict_rows(known("REGRESSION", []), table("1\n", {"x": "NUMERIC"}), None, "b", "s3://out").write(Full())
 
 
-def test_a_split_without_rows_gives_a_file_without_predictions():
+def test_a_split_without_rows_gives_a_file_without_predictions() -> None:
     """An empty share of the data is no error: the result has its header alone."""
     attributes = {"x": "NUMERIC", "c": "CATEGORICAL", "t": "TEXT", "y": "BINARY"}
     read = table("\n".join(f"{n},a,b c,{n % 2}" for n in range(20)), attributes, targetAttributeName="y")

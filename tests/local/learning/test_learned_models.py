@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from amazon_ml_local.learning import (
 from tests.helpers.tables import bundled, csv_text, table
 
 PLAIN = '{"outputs": ["normalize(ALL_NUMERIC)"]}'
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "algorithm": "sgd",
     "sgd.maxMLModelSizeInBytes": "33554432",
     "sgd.maxPasses": "10",
@@ -28,13 +29,13 @@ DEFAULTS = {
 }
 
 
-def labelled(rows: list[list[object]], kind: str, inputs: dict[str, str] | None = None, **members: object):
+def labelled(rows: list[list[object]], kind: str, inputs: dict[str, str] | None = None, **members: object) -> Any:
     """Return a table whose last column is the target y."""
     attributes = (inputs or {"x": "NUMERIC"}) | {"y": kind}
     return table(csv_text(rows), attributes, targetAttributeName="y", **members)
 
 
-def test_importing_costs_no_numpy():
+def test_importing_costs_no_numpy() -> None:
     """numpy, scikit-learn, SciPy and SQLAlchemy come when first needed."""
     code = (
         "import sys, amazon_ml_local.learning as learning, amazon_ml_local.storage;"
@@ -44,7 +45,7 @@ def test_importing_costs_no_numpy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
-def test_binary_answers_one_score_under_its_label():
+def test_binary_answers_one_score_under_its_label() -> None:
     """The score is the probability of 1 whatever the label, a float32; the threshold decides the label."""
     model = train(labelled([[n, ["n", "Yes"][n > 10]] for n in range(21)], "BINARY"), "BINARY", PLAIN)
     low, high = model.predict({"x": "0"}), model.predict({"x": "20"})
@@ -60,7 +61,7 @@ def test_binary_answers_one_score_under_its_label():
     assert model.predict({"x": "0"}, 0.0)["predictedLabel"] == "1"
 
 
-def test_regression_answers_a_value():
+def test_regression_answers_a_value() -> None:
     """A straight line is found again, also for values outside of the training data."""
     rows = [[n / 10, 3 * n / 10 - 7] for n in range(200)]
     model = train(labelled(rows, "NUMERIC"), "REGRESSION", PLAIN, {"sgd.maxPasses": "50", "sgd.shuffleType": "auto"})
@@ -69,7 +70,7 @@ def test_regression_answers_a_value():
     assert set(answer) == {"predictedValue", "details"}
 
 
-def test_multiclass_answers_all_scores():
+def test_multiclass_answers_all_scores() -> None:
     """Every class has its score and they sum up to 1; the label is the best class."""
     data = bundled("iris", "MULTICLASS")
     answer = train(data.train, "MULTICLASS").predict({"x0": "5.1", "x1": "3.5", "x2": "1.4", "x3": "0.2"})
@@ -78,7 +79,7 @@ def test_multiclass_answers_all_scores():
     assert sum(answer["predictedScores"].values()) == pytest.approx(1, rel=1e-6)
 
 
-def test_two_classes_are_enough_for_multiclass():
+def test_two_classes_are_enough_for_multiclass() -> None:
     """The scores of two classes are each other's complement."""
     model = train(labelled([[n, "a" if n < 10 else "b"] for n in range(20)], "CATEGORICAL"), "MULTICLASS", PLAIN)
     for x, label in (("0", "a"), ("19", "b")):
@@ -89,13 +90,13 @@ def test_two_classes_are_enough_for_multiclass():
 
 @pytest.mark.parametrize("record", [{}, {"x": ""}, {"x": "many"}, {"other": "1"}, {"x": "nan", "y": "1"}])
 @pytest.mark.parametrize("recipe", [None, PLAIN])
-def test_what_a_record_lacks_counts_as_missing(record, recipe):
+def test_what_a_record_lacks_counts_as_missing(record: dict[str, Any], recipe: str | None) -> None:
     """Unknown variables, missing ones and values of the wrong type leave the same answer."""
     model = train(labelled([[n, n % 2] for n in range(20)], "BINARY"), "BINARY", recipe)
     assert model.predict(record) == model.predict({})
 
 
-def test_text_and_categories_are_learned():
+def test_text_and_categories_are_learned() -> None:
     """Words and categories carry a model; words that training didn't show are ignored."""
     rows = [[word, color, int(word == "good")] for word in ("good", "bad") for color in "rgb" for _ in range(5)]
     model = train(labelled(rows, "BINARY", {"t": "TEXT", "c": "CATEGORICAL"}), "BINARY")
@@ -103,7 +104,7 @@ def test_text_and_categories_are_learned():
     assert model.predict({"t": "bad indeed", "c": "violet"})["predictedLabel"] == "0"
 
 
-def test_identifiers_weights_and_excluded_attributes_teach_nothing():
+def test_identifiers_weights_and_excluded_attributes_teach_nothing() -> None:
     """rowId, rowWeight and excluded attributes are no inputs, even when they give the target away."""
     rows = [[n % 2, n % 2, n % 2, 1, n % 2] for n in range(40)]
     inputs = {"id": "CATEGORICAL", "w": "NUMERIC", "out": "NUMERIC", "x": "NUMERIC"}
@@ -113,14 +114,14 @@ def test_identifiers_weights_and_excluded_attributes_teach_nothing():
     assert len(model.features.names) == 1
 
 
-def test_a_row_counts_by_its_weight():
+def test_a_row_counts_by_its_weight() -> None:
     """Rows of weight 0 are as good as absent."""
     rows = [[0, 1, 1]] * 20 + [[1, 0, 1]] * 20 + [[0, 0, 0]] * 60
     model = train(labelled(rows, "BINARY", {"x": "NUMERIC", "w": "NUMERIC"}, rowWeight="w"), "BINARY", PLAIN)
     assert model.predict({"x": "0"})["predictedLabel"] == "1"
 
 
-def test_weights_may_be_of_any_size_but_not_all_zero():
+def test_weights_may_be_of_any_size_but_not_all_zero() -> None:
     """A weight beyond all others keeps the model a model; without any weight there is nothing to learn."""
     inputs = {"x": "NUMERIC", "w": "NUMERIC"}
     rows = [[n, 1e100 if n == 7 else 1, 2 * n] for n in range(50)]
@@ -130,7 +131,7 @@ def test_weights_may_be_of_any_size_but_not_all_zero():
         train(labelled([[n, 0, n] for n in range(9)], "NUMERIC", inputs, rowWeight="w"), "REGRESSION")
 
 
-def test_training_parameters_are_shown_with_their_defaults():
+def test_training_parameters_are_shown_with_their_defaults() -> None:
     """GetMLModel shows all of them, as strings."""
     read = labelled([[n, n % 2] for n in range(20)], "BINARY")
     assert train(read, "BINARY").training_parameters == DEFAULTS
@@ -141,11 +142,11 @@ def test_training_parameters_are_shown_with_their_defaults():
 @pytest.mark.parametrize(
     ("name", "model_type"), [("breast_cancer", "BINARY"), ("digits", "MULTICLASS"), ("diabetes", "REGRESSION")]
 )
-def test_training_parameters_do_what_they_say(name, model_type):
+def test_training_parameters_do_what_they_say(name: str, model_type: str) -> None:
     """More passes grow the weights, L2 shrinks them, L1 removes some, and so the model gets smaller."""
     data = bundled(name, model_type)
 
-    def trained(**parameters: str):
+    def trained(**parameters: str) -> Any:
         return train(data.train, model_type, None, {f"sgd.{key}": value for key, value in parameters.items()})
 
     plain = trained()
@@ -159,7 +160,7 @@ def test_training_parameters_do_what_they_say(name, model_type):
         assert not np.array_equal(trained(shuffleType="auto").weights, plain.weights)
 
 
-def test_a_model_keeps_to_its_greatest_size():
+def test_a_model_keeps_to_its_greatest_size() -> None:
     """Beyond sgd.maxMLModelSizeInBytes the patterns that matter least are forgotten; those that matter stay."""
     rows = [[f"{'good' if n % 2 else 'bad'} {' '.join(f'word{n}x{k}' for k in range(10))}", n % 2] for n in range(1000)]
     read = labelled(rows, "BINARY", {"t": "TEXT"})
@@ -186,7 +187,7 @@ def test_a_model_keeps_to_its_greatest_size():
         ({"sgd.speed": "1"}, "Unknown training parameters: sgd.speed"),
     ],
 )
-def test_a_bad_training_parameter_is_named(parameters, message):
+def test_a_bad_training_parameter_is_named(parameters: dict[str, Any], message: str) -> None:
     """Ranges and values are AWS's; the error is a ValueError, fit for InvalidInputException."""
     with pytest.raises(ValueError, match=message):
         validate_training_parameters(parameters)
@@ -204,13 +205,13 @@ def test_a_bad_training_parameter_is_named(parameters, message):
         ("BINARY", "NUMERIC", ["1", "0"], "The target 'y' is NUMERIC; a BINARY model needs a BINARY target"),
     ],
 )
-def test_a_target_that_cannot_be_learned_says_why(model_type, kind, values, message):
+def test_a_target_that_cannot_be_learned_says_why(model_type: str, kind: str, values: list[Any], message: str) -> None:
     """One class, too many, none at all, or the wrong kind."""
     with pytest.raises(LearningError, match=message):
         train(labelled([[1, value] for value in values], kind), model_type)
 
 
-def test_a_schema_without_target_and_data_without_values_say_so():
+def test_a_schema_without_target_and_data_without_values_say_so() -> None:
     """A model needs a target, and something to learn from."""
     with pytest.raises(LearningError, match="names no targetAttributeName"):
         train(table("1,2\n", {"a": "NUMERIC", "y": "NUMERIC"}, targetAttributeName=""), "REGRESSION")
@@ -220,9 +221,9 @@ def test_a_schema_without_target_and_data_without_values_say_so():
 
 @pytest.mark.parametrize("recipe", [None, PLAIN])
 @pytest.mark.parametrize("extreme", [1e6, 1e140, -1e12])
-def test_one_extreme_value_does_not_break_a_model(recipe, extreme):
+def test_one_extreme_value_does_not_break_a_model(recipe: str | None, extreme: float) -> None:
     """Steps stay stable: every score is a number."""
-    rows = [[n % 7, n % 7 * 2] for n in range(500)]
+    rows: list[list[float]] = [[n % 7, n % 7 * 2] for n in range(500)]
     rows[250] = [extreme, 3]
     model = train(labelled(rows, "NUMERIC"), "REGRESSION", recipe)
     assert np.isfinite(model.predict({"x": "3"})["predictedValue"])
@@ -234,20 +235,20 @@ def test_one_extreme_value_does_not_break_a_model(recipe, extreme):
 @pytest.mark.parametrize(
     ("model_type", "kind"), [("BINARY", "BINARY"), ("MULTICLASS", "CATEGORICAL"), ("REGRESSION", "NUMERIC")]
 )
-def test_any_amount_of_regularization_gives_a_model(model_type, kind, amount, parameter):
+def test_any_amount_of_regularization_gives_a_model(model_type: str, kind: str, amount: str, parameter: str) -> None:
     """AWS allows amounts up to the greatest double: such a model says nothing, but it is one."""
     model = train(labelled([[n, n % 2] for n in range(50)], kind), model_type, None, {parameter: amount})
     assert np.isfinite(model.weights).all()
     assert np.abs(model.weights).max() < 0.1
 
 
-def test_a_value_beyond_a_float32_is_its_greatest():
+def test_a_value_beyond_a_float32_is_its_greatest() -> None:
     """An answer is always a number, never infinity, which JSON doesn't have."""
     model = train(labelled([[n, n * 1e60] for n in range(50)], "NUMERIC"), "REGRESSION")
     assert model.predict({"x": "49"})["predictedValue"] == float(np.finfo(np.float32).max)
 
 
-def test_two_long_texts_in_one_record_are_answered():
+def test_two_long_texts_in_one_record_are_answered() -> None:
     """A product of words is cut off at a hundred thousand."""
     read = labelled([["a b", "c", 0], ["d", "e", 1]], "BINARY", {"t": "TEXT", "u": "TEXT"})
     model = train(read, "BINARY", '{"outputs": ["cartesian(t, u)"]}')
@@ -258,14 +259,14 @@ def test_two_long_texts_in_one_record_are_answered():
 EVALUATED = [[n, n] for n in range(20)]
 
 
-def test_auc_is_the_share_of_pairs_in_order():
+def test_auc_is_the_share_of_pairs_in_order() -> None:
     """Scores grow with x. Of 2 × 2 pairs of a 0 and a 1 three are in order: 0.75."""
     model = train(labelled([[n, int(n > 10)] for n in range(20)], "BINARY"), "BINARY", PLAIN)
     held_out = labelled([[1, "n"], [5, "y"], [9, "n"], [15, "y"], [3, ""]], "BINARY")
     assert evaluate(model, held_out).metrics == {"BinaryAUC": "0.75"}
 
 
-def test_rmse_is_the_root_of_the_mean_squared_error():
+def test_rmse_is_the_root_of_the_mean_squared_error() -> None:
     """Rows without a target do not count."""
     model = train(labelled(EVALUATED, "NUMERIC"), "REGRESSION", PLAIN)
     errors = [model.predict({"x": str(x)})["predictedValue"] - y for x, y in ((1, 4), (5, 5))]
@@ -273,14 +274,14 @@ def test_rmse_is_the_root_of_the_mean_squared_error():
     assert rmse == pytest.approx((sum(error**2 for error in errors) / 2) ** 0.5)
 
 
-def test_a_class_that_training_did_not_show_counts_as_wrong():
+def test_a_class_that_training_did_not_show_counts_as_wrong() -> None:
     """a: F1 1, b: precision 1/2 and recall 1, F1 2/3; c was never learned, F1 0: the mean is 5/9."""
     model = train(labelled([[n, "a" if n < 10 else "b"] for n in range(20)], "CATEGORICAL"), "MULTICLASS", PLAIN)
     held_out = labelled([[0, "a"], [19, "b"], [18, "c"]], "CATEGORICAL")
     assert float(evaluate(model, held_out).metrics["MulticlassAvgFScore"]) == pytest.approx(5 / 9)
 
 
-def test_an_evaluation_that_cannot_be_says_why():
+def test_an_evaluation_that_cannot_be_says_why() -> None:
     """No target in the data, no value in it, or one class where AUC needs two."""
     model = train(labelled([[n, n % 2] for n in range(20)], "BINARY"), "BINARY")
     cases = {
@@ -293,7 +294,7 @@ def test_an_evaluation_that_cannot_be_says_why():
             evaluate(model, held_out)
 
 
-def test_a_batch_needs_no_target():
+def test_a_batch_needs_no_target() -> None:
     """Predictions are made for data that has inputs alone."""
     model = train(labelled([[n, n % 2] for n in range(20)], "BINARY"), "BINARY")
     results = predict_rows(model, table("1\n2\n", {"x": "NUMERIC"}), None, "bp", "s3://b/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -23,7 +25,9 @@ FLOORS = [
 
 
 @pytest.mark.parametrize(("name", "model_type", "metric", "binned", "plain"), FLOORS)
-def test_bundled_data_sets_reach_their_floors(name, model_type, metric, binned, plain):
+def test_bundled_data_sets_reach_their_floors(
+    name: str, model_type: str, metric: str, binned: float, plain: float
+) -> None:
     """With default parameters each bundled data set reaches a fixed quality on rows that were held out."""
     data = bundled(name, model_type)
     for recipe, floor in ((None, binned), (PLAIN, plain)):
@@ -32,7 +36,7 @@ def test_bundled_data_sets_reach_their_floors(name, model_type, metric, binned, 
 
 
 @pytest.mark.parametrize(("name", "model_type"), [(name, kind) for name, kind, *_ in FLOORS])
-def test_agrees_with_an_independent_pipeline(name, model_type):
+def test_agrees_with_an_independent_pipeline(name: Any, model_type: Any) -> None:
     """Of one objective our learners and scikit-learn's exact solvers come to the same scores, row by row."""
     data = bundled(name, model_type)
     learner = Ridge(alpha=1.0) if model_type == "REGRESSION" else LogisticRegression(C=1.0, max_iter=1000)
@@ -61,13 +65,13 @@ def test_agrees_with_an_independent_pipeline(name, model_type):
     ("breast_cancer", "BINARY", "BinaryAUC", 0.35, 0.65),
     ("digits", "MULTICLASS", "MulticlassAvgFScore", 0.05, 0.16),
 ])  # fmt: skip
-def test_shuffled_labels_teach_nothing(name, model_type, metric, low, high):
+def test_shuffled_labels_teach_nothing(name: str, model_type: str, metric: str, low: float, high: float) -> None:
     """With the labels shuffled the held-out metric is near chance: nothing leaks from the target."""
     data = bundled(name, model_type, shuffle_labels=True)
     assert low <= float(evaluate(train(data.train, model_type), data.test).metrics[metric]) <= high
 
 
-def test_shuffled_targets_are_as_hard_as_the_mean():
+def test_shuffled_targets_are_as_hard_as_the_mean() -> None:
     """With the target shuffled a regression's error isn't below that of always answering the mean."""
     data = bundled("diabetes", "REGRESSION", shuffle_labels=True)
     rmse = float(evaluate(train(data.train, "REGRESSION"), data.test).metrics["RegressionRMSE"])
@@ -75,7 +79,7 @@ def test_shuffled_targets_are_as_hard_as_the_mean():
 
 
 @pytest.mark.parametrize(("name", "model_type"), [(name, kind) for name, kind, *_ in FLOORS])
-def test_the_same_input_gives_the_same_model(name, model_type):
+def test_the_same_input_gives_the_same_model(name: Any, model_type: Any) -> None:
     """Training is deterministic, shuffling included."""
     data = bundled(name, model_type)
     first, second = (train(data.train, model_type, None, {"sgd.shuffleType": "auto"}) for _ in range(2))
@@ -84,7 +88,7 @@ def test_the_same_input_gives_the_same_model(name, model_type):
 
 @pytest.mark.parametrize(("name", "model_type"), [(name, kind) for name, kind, *_ in FLOORS])
 @pytest.mark.parametrize("recipe", [None, PLAIN, '{"outputs": ["cartesian(quantile_bin(x0,5),quantile_bin(x1,5))"]}'])
-def test_one_record_and_a_whole_table_get_the_same_scores(name, model_type, recipe):
+def test_one_record_and_a_whole_table_get_the_same_scores(name: Any, model_type: Any, recipe: str | None) -> None:
     """Predict and the batch path are two ways to one result."""
     data = bundled(name, model_type)
     model = train(data.train, model_type, recipe)

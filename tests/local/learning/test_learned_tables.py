@@ -6,6 +6,8 @@ import json
 import math
 import sqlite3
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from tests.helpers.tables import URI, cells, schema, table
 ATTRIBUTES = {"id": "CATEGORICAL", "age": "NUMERIC", "note": "TEXT", "y": "BINARY"}
 
 
-def test_both_spellings_of_a_schema_mean_the_same():
+def test_both_spellings_of_a_schema_mean_the_same() -> None:
     """The older member names, which AWS's API documents still show, give the same schema."""
     new = schema({"a": "NUMERIC", "b": "TEXT", "c": "BINARY", "w": "NUMERIC"}, rowId="b", rowWeight="w",
                  targetAttributeName="c", excludedAttributeNames=["a"], dataFileContainsHeader=True)  # fmt: skip
@@ -38,19 +40,19 @@ def test_both_spellings_of_a_schema_mean_the_same():
     assert cells(read[0]) == [["1", "2", "3", "4"]]
 
 
-def test_values_are_read_by_line_and_quote():
+def test_values_are_read_by_line_and_quote() -> None:
     """Quotes protect commas and quotes; blank lines, a byte order mark and either line end are no matter."""
     text = '\ufeff1,30,"a, ""b""",1\r\n\r\n   \n2,,plain,0\n'
     assert cells(table(text, ATTRIBUTES)) == [["1", "30", 'a, "b"', "1"], ["2", "", "plain", "0"]]
 
 
 @pytest.mark.parametrize("text", ["\n\na,b\n1,2\n", "a,b\n\n1,2"])
-def test_the_header_is_the_first_line_that_is_not_blank(text):
+def test_the_header_is_the_first_line_that_is_not_blank(text: str) -> None:
     """A header is skipped where the schema says that there is one."""
     assert cells(table(text, {"a": "TEXT", "b": "TEXT"}, dataFileContainsHeader=True)) == [["1", "2"]]
 
 
-def test_numbers_are_read_and_all_else_is_missing():
+def test_numbers_are_read_and_all_else_is_missing() -> None:
     """What shows no finite number is missing: blank, words, infinities, and Python's own spellings."""
     values = ["1", " -2.5 ", "1e3", "", "x", "nan", "inf", "1_000", "1e300", "+4", "1.2.3", "9" * 400]
     read = table("\n".join(f"{value},t" for value in values), {"a": "NUMERIC", "b": "TEXT"}).numbers("a")
@@ -58,7 +60,7 @@ def test_numbers_are_read_and_all_else_is_missing():
     assert list(read) == pytest.approx(expected, nan_ok=True)
 
 
-def test_a_few_unreadable_records_are_set_aside():
+def test_a_few_unreadable_records_are_set_aside() -> None:
     """Up to a tenth of the records may be ragged or have a broken quote; they keep their place as empty rows."""
     lines = [f"{n},1,t,1" for n in range(30)]
     lines[3], lines[7], lines[9] = "3,1", '7,"1,t,1', "9,1,t,1,extra"
@@ -79,7 +81,7 @@ def test_a_few_unreadable_records_are_set_aside():
         (b"\n\n", "No record in s3://bucket/in/data.csv"),
     ],
 )
-def test_a_bad_file_says_where(body, message):
+def test_a_bad_file_says_where(body: bytes, message: str) -> None:
     """The message names file and line, and what is wrong there."""
     with pytest.raises(LearningError) as error:
         read_table({"location_s3": URI, "schema": schema(ATTRIBUTES)}, MemoryStorage({URI: body}))
@@ -104,7 +106,7 @@ def test_a_bad_file_says_where(body, message):
         (schema({f"a{n}": "TEXT" for n in range(1001)}), "has 1001 attributes"),
     ],
 )
-def test_a_bad_schema_says_what_is_wrong(text, message):
+def test_a_bad_schema_says_what_is_wrong(text: Any, message: str) -> None:
     """Every mistake in a schema is named."""
     with pytest.raises(ValueError, match=message):
         validate_schema(text)
@@ -119,7 +121,7 @@ def rows(**split: object) -> list[str]:
     "strategy",
     [{}, {"strategy": "random", "randomSeed": "s"}, {"strategy": "random", "strategyParams": {"randomSeed": "s"}}],
 )
-def test_a_split_and_its_complement_share_the_rows(strategy):
+def test_a_split_and_its_complement_share_the_rows(strategy: dict[str, Any]) -> None:
     """The two parts have every row once, in order; the complement may be a boolean or a string."""
     part = rows(percentBegin=0, percentEnd=70, **strategy)
     for complement in (True, "true"):
@@ -130,13 +132,13 @@ def test_a_split_and_its_complement_share_the_rows(strategy):
     assert 55 <= len(part) <= 85
 
 
-def test_a_sequential_split_takes_rows_by_place():
+def test_a_sequential_split_takes_rows_by_place() -> None:
     """Without a strategy the rows from percentBegin to percentEnd are taken."""
     assert rows(percentBegin=10, percentEnd=13) == ["10", "11", "12"]
     assert rows() == [str(n) for n in range(100)]
 
 
-def test_the_seed_decides_a_random_split():
+def test_the_seed_decides_a_random_split() -> None:
     """One seed, one split, wherever the seed stands; another seed, another split."""
     random = {"percentEnd": 50, "strategy": "random"}
     assert rows(randomSeed="a", **random) == rows(strategyParams={"randomSeed": "a"}, **random)
@@ -154,13 +156,13 @@ def test_the_seed_decides_a_random_split():
         ({"percentage": 3}, "unknown members: percentage"),
     ],
 )
-def test_a_bad_split_says_what_is_wrong(split, message):
+def test_a_bad_split_says_what_is_wrong(split: dict[str, Any], message: str) -> None:
     """Every mistake in DataRearrangement is named."""
     with pytest.raises(LearningError, match=message):
         rows(**split)
 
 
-def test_a_folder_is_read_file_by_file():
+def test_a_folder_is_read_file_by_file() -> None:
     """All files under a folder are one data source; the rows of each are known, the schema file beside them is none."""
     storage = MemoryStorage(
         {
@@ -181,7 +183,7 @@ def test_a_folder_is_read_file_by_file():
         assert (read.number_of_files, read.size_in_bytes) == (2, 10)
 
 
-def test_missing_data_and_missing_schema_are_told_apart():
+def test_missing_data_and_missing_schema_are_told_apart() -> None:
     """The message names the object that is not there."""
     with pytest.raises(LearningError, match="No data file at s3://b/nothing"):
         read_table({"location_s3": "s3://b/nothing", "schema": schema({"a": "TEXT"})}, MemoryStorage())
@@ -189,7 +191,7 @@ def test_missing_data_and_missing_schema_are_told_apart():
         read_table({"location_s3": URI, "schema_location_s3": "s3://b/s"}, MemoryStorage({URI: b"1"}))
 
 
-def test_a_query_gives_the_same_rows_as_a_file(tmp_path):
+def test_a_query_gives_the_same_rows_as_a_file(tmp_path: Path) -> None:
     """Values come in the schema's order, NULL is missing, and % and : in the query are its own."""
     path = tmp_path / "db.sqlite"
     with sqlite3.connect(path) as database:
@@ -214,7 +216,7 @@ def test_a_query_gives_the_same_rows_as_a_file(tmp_path):
         ("sqlite://user:geheim@/nowhere/geheim.db", ""),
     ],
 )
-def test_a_query_that_fails_tells_no_password(url, message):
+def test_a_query_that_fails_tells_no_password(url: str, message: str) -> None:
     """The message says what the database said, and never the password."""
     with pytest.raises(LearningError) as error:
         read_sql_table(

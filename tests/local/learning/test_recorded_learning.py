@@ -17,7 +17,7 @@ RECIPES = {
 }
 
 
-def test_classes_come_in_the_order_of_their_first_appearance():
+def test_classes_come_in_the_order_of_their_first_appearance() -> None:
     """The one recorded file of a multiclass batch has the columns 5,6,7,2,8,3,9,0,1,4."""
     order = "5672839014"
     rows = [[n, order[n % 10]] for n in range(300)]
@@ -28,7 +28,7 @@ def test_classes_come_in_the_order_of_their_first_appearance():
     assert gzip.decompress(result).startswith(b"trueLabel,5,6,7,2,8,3,9,0,1,4\n")
 
 
-def test_rows_outside_of_the_split_have_no_say_in_the_order():
+def test_rows_outside_of_the_split_have_no_say_in_the_order() -> None:
     """Of the training rows, not of the file."""
     rows = [[n, "a" if n < 50 else "cb"[n % 2]] for n in range(100)]
     split = {"percentBegin": 50, "percentEnd": 100}
@@ -36,7 +36,7 @@ def test_rows_outside_of_the_split_have_no_say_in_the_order():
     assert list(train(read, "MULTICLASS").labels) == ["c", "b"]
 
 
-def test_an_observation_of_more_than_100_kb_is_not_read():
+def test_an_observation_of_more_than_100_kb_is_not_read() -> None:
     """AWS's limit of an observation holds in files too."""
     lines = [f"{n},word" for n in range(30)]
     lines[3], lines[4] = f"3,{'w' * (MOST_BYTES - 2)}", f"4,{'w' * (MOST_BYTES - 1)}"
@@ -47,7 +47,7 @@ def test_an_observation_of_more_than_100_kb_is_not_read():
         table("w" * 102_402, {"t": "TEXT"})
 
 
-def test_a_model_has_96_bytes_a_parameter():
+def test_a_model_has_96_bytes_a_parameter() -> None:
     """Recorded: 206,496 bytes for 2,151 parameters."""
     rows = [[f"c{n % 20}", n % 2] for n in range(200)]
     model = train(table(csv_text(rows), {"c": "CATEGORICAL", "y": "BINARY"}, targetAttributeName="y"), "BINARY")
@@ -77,7 +77,7 @@ def housing(rows: int = 1460) -> tuple[str, dict[str, str]]:
     return csv_text(list(columns)), {**kinds, "quarter": "CATEGORICAL", "price": "NUMERIC"}
 
 
-def test_unscaled_numbers_do_badly_and_binned_ones_well():
+def test_unscaled_numbers_do_badly_and_binned_ones_well() -> None:
     """Published for Ames housing: RMSE 61,507 with ALL_INPUTS, 29,853 with a binned recipe."""
     text, kinds = housing()
     seen = table(text, kinds, {"percentEnd": 70}, targetAttributeName="price")
@@ -93,7 +93,7 @@ def test_unscaled_numbers_do_badly_and_binned_ones_well():
 
 @pytest.mark.parametrize("scale", [1e-3, 1e4, 1e9, 1e80, 1e149])
 @pytest.mark.parametrize("model_type", ["BINARY", "MULTICLASS", "REGRESSION"])
-def test_numbers_of_any_scale_give_finite_answers(model_type, scale):
+def test_numbers_of_any_scale_give_finite_answers(model_type: str, scale: float) -> None:
     """Without normalize nothing is scaled: badly learned, but never NaN or infinite."""
     random = np.random.default_rng(0)
     numbers = random.normal(size=(300, 2)) * [1, scale]
@@ -107,7 +107,7 @@ def test_numbers_of_any_scale_give_finite_answers(model_type, scale):
     assert np.isfinite(float(next(iter(evaluate(model, read).metrics.values()))))
 
 
-def test_five_learners_are_tried_and_the_best_is_kept():
+def test_five_learners_are_tried_and_the_best_is_kept() -> None:
     """Recorded in a training log of AWS: five learners with rates from 0.01 to 100."""
     rows = [[n % 17, n % 5, int(n % 17 + n % 5 > 10)] for n in range(500)]
     read = table(csv_text(rows), {"a": "NUMERIC", "b": "NUMERIC", "y": "BINARY"}, targetAttributeName="y")

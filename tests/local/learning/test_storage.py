@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import boto3
 import pytest
 from moto import mock_aws
 
-from amazon_ml_local.storage import MemoryStorage, S3Storage, StorageError
+from amazon_ml_local.storage import MemoryStorage, S3Storage, Storage, StorageError
 
 OBJECTS = {
     "s3://bucket/in/2.csv": b"2",
@@ -17,7 +19,7 @@ OBJECTS = {
 
 
 @pytest.fixture(params=["memory", "s3"])
-def storage(request, monkeypatch):
+def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
     """Either kind, with the same objects."""
     if request.param == "memory":
         yield MemoryStorage(OBJECTS)
@@ -34,7 +36,7 @@ def storage(request, monkeypatch):
         yield found
 
 
-def test_both_kinds_read_write_and_list_alike(storage):
+def test_both_kinds_read_write_and_list_alike(storage: Storage) -> None:
     """A folder lists what is under it, sorted; an object lists itself; a name that merely begins alike is no part."""
     under = ["s3://bucket/in/1.csv", "s3://bucket/in/2.csv", "s3://bucket/in/deep/4.csv"]
     assert storage.list("s3://bucket/in/") == storage.list("s3://bucket/in") == under
@@ -45,20 +47,20 @@ def test_both_kinds_read_write_and_list_alike(storage):
     assert storage.read("s3://bucket/new") == b"\x00new"
 
 
-def test_what_is_missing_is_named(storage):
+def test_what_is_missing_is_named(storage: Storage) -> None:
     """The message has the URI."""
     with pytest.raises(StorageError, match="s3://bucket/nothing"):
         storage.read("s3://bucket/nothing")
 
 
 @pytest.mark.parametrize("uri", ["b/key", "https://b/key", "s3://", ""])
-def test_what_is_no_s3_uri_is_refused(uri):
+def test_what_is_no_s3_uri_is_refused(uri: str) -> None:
     """The message says how to write one."""
     with pytest.raises(StorageError, match="write it as s3://bucket/key"):
         MemoryStorage().write(uri, b"")
 
 
-def test_more_than_one_page_is_listed(monkeypatch):
+def test_more_than_one_page_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 lists a page at a time: a thousand keys there, two here."""
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
     with mock_aws():
@@ -72,8 +74,8 @@ def test_more_than_one_page_is_listed(monkeypatch):
         assert storage.list("s3://bucket/in/") == uris
 
 
-def test_the_client_is_made_when_first_needed():
+def test_the_client_is_made_when_first_needed() -> None:
     """A service that never reads data never makes one."""
     made = []
-    S3Storage(lambda: made.append(1))
+    S3Storage(lambda: made.append(1))  # type: ignore[return-value] # it makes no client until one is needed
     assert made == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 KILLS = ("killed before Create", "killed in Create", "killed after Create")
 RETRIED = (*KILLS, "the endpoint FAILED")
@@ -85,7 +86,7 @@ class Case:
         """All models that the Dag creates endpoints of."""
         return [self.model, f"{self.model}-2"] if self.dag.file == MAPPED else [self.model]
 
-    def dags(self) -> list[dict]:
+    def dags(self) -> list[dict[str, Any]]:
         """Return what ``matrix.py`` makes a Dag of."""
         one = {
             **asdict(self.dag),

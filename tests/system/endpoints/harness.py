@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 
@@ -42,14 +43,14 @@ class Stage:
         """Stand between the service and its callers."""
         answer, handle = server.Handler._answer, self.fixture.service.handle
 
-        def remember(handler, request):
+        def remember(handler: Any, request: Any) -> Any:
             SENDER.port = handler.client_address[1]
             return answer(handler, request)
 
-        server.Handler._answer = remember
+        server.Handler._answer = remember  # type: ignore[assignment]
         self.fixture.service.handle = lambda request: self.handle(request, handle)
 
-    def handle(self, request, handle):
+    def handle(self, request: Any, handle: Any) -> Any:
         """Answer a request, and let happen what is due before and after."""
         operation = request.header("x-amz-target").partition(".")[2]
         members = json.loads(request.body or b"{}")
@@ -59,7 +60,7 @@ class Stage:
         self.due(model, operation, "after")
         return response
 
-    def due(self, model, operation, when):
+    def due(self, model: str, operation: str, when: Any) -> Any:
         """Let happen what is due; return the answer if that is one."""
         for happening in list(self.happenings.get(model, ())):
             if (happening.operation, happening.when) != (operation, when):
@@ -73,7 +74,7 @@ class Stage:
             return result if hasattr(result, "status") else None
         return None
 
-    def refuse(self):
+    def refuse(self) -> Any:
         """Answer as the service does to bad input."""
         return error_answer(ServiceError("InvalidInputException", "as intended", 400))
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from airflow_ml_provider.compat import task
 
 try:
     from airflow.sdk import get_parsing_context
 except ImportError:  # Airflow 2
-    from airflow.utils.dag_parsing_context import get_parsing_context
+    from airflow.utils.dag_parsing_context import get_parsing_context  # type: ignore[import-not-found,no-redef]
 
 HERE = Path(__file__).parent
 SETTINGS = json.loads((HERE / "cases.json").read_text())
@@ -30,7 +31,7 @@ def skip() -> None:
     raise AirflowSkipException("as intended")
 
 
-def text_of(case: dict) -> str:
+def text_of(case: dict[str, Any]) -> str:
     """Return the text of a case's Dag."""
     text = next(path for folder in SETTINGS["dags"] if (path := Path(folder) / case["file"]).exists()).read_text()
     arguments = f'default_args={{{ARGUMENTS}"deferrable": {case["deferrable"]}, "retries": {case["retries"]}'
@@ -56,9 +57,9 @@ def text_of(case: dict) -> str:
     return re.sub(r'DAG\(\s*"[a-z0-9_]+"', f'DAG("{case["dag_id"]}"', text, count=1)
 
 
-def dag_of(case: dict):
+def dag_of(case: dict[str, Any]) -> Any:
     """Return the Dag of a case."""
-    found: dict = {"__name__": case["dag_id"]}
+    found: dict[str, Any] = {"__name__": case["dag_id"]}
     exec(compile(text_of(case), f"{case['dag_id']} of {case['file']}", "exec"), found)
     if case["skipped"]:
         with found["dag"]:

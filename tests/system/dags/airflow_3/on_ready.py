@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import Asset, AssetWatcher, dag, task
 
 from airflow_ml_provider.triggers.event import MachineLearningEventTrigger
@@ -10,11 +12,11 @@ WATCHER = AssetWatcher(name="ready", trigger=MachineLearningEventTrigger(ml_mode
 
 
 @dag(schedule=[Asset("endpoint", watchers=[WATCHER])])
-def on_ready():
+def on_ready() -> None:
     """Run whenever somebody else's endpoint becomes READY."""
 
     @task
-    def heard(triggering_asset_events=None) -> list[str]:
+    def heard(triggering_asset_events: Any = None) -> list[str]:
         events = [event for events in triggering_asset_events.values() for event in events]
         return [event.extra["payload"]["EndpointStatus"] for event in events]
 
