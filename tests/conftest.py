@@ -10,7 +10,6 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +40,7 @@ from tests.helpers import training  # noqa: E402 - as above
 from tests.helpers.gates import Authority  # noqa: E402 - as above
 from tests.helpers.paced import Paced  # noqa: E402 - as above
 from tests.helpers.polling import until  # noqa: E402 - as above
+from tests.helpers.service_time import live_by  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
@@ -49,27 +49,25 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def botocore_data() -> Iterator[None]:
-    """Share one loader among all sessions of boto3: each would read the services' models from disk again."""
-    from functools import cache
+    """Share among all sessions of boto3 what each would find out again: the services' models, the names of events."""
+    from functools import cache, partial
 
     from botocore import session
+    from botocore.hooks import EventAliaser
+
+    alias = partial(vars(EventAliaser)["_alias_event_name"], EventAliaser(None))  # it remembers what it has found
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session, "create_loader", cache(session.create_loader))
+        patch.setattr(EventAliaser, "_alias_event_name", lambda _, event_name: alias(event_name))
         yield
 
 
 @pytest.fixture
 def service_clock(amazon_ml_local: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    """Freeze the service's clock, and let our waits and Airflow's own poke loop live by it: nobody sleeps."""
-    from airflow_ml_provider.compat import BaseSensorOperator
-
+    """The service's clock, which is frozen, and by which our waits and Airflow's own poke loop live: nobody sleeps."""
     clock = amazon_ml_local.clock
-    clock.freeze()
-    for name, stand_in in {"now": clock.now, "wall": clock.now, "sleep": clock.sleep}.items():
-        monkeypatch.setattr(CLOCK, name, stand_in)
-    sensor_module = __import__(BaseSensorOperator.__module__, fromlist=["time"])
-    monkeypatch.setattr(sensor_module, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock.now, time=clock.now))
+    live_by(clock, monkeypatch)
     yield clock
     clock.resume()
 
@@ -77,13 +75,7 @@ def service_clock(amazon_ml_local: AmazonMLLocalFixture, monkeypatch: pytest.Mon
 @pytest.fixture
 def ml_model(amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> str:
     """The id of a COMPLETED model: y is 1 from x = 20 on."""
-    training.create_data_source(amazon_ml_local)
-    client = amazon_ml_local.client()
-    client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
-    service_clock.advance(3600)
-    assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
-    amazon_ml_local.requests.clear()
-    return "ml-1"
+    return training.create_model(amazon_ml_local)
 
 
 @pytest.fixture

@@ -125,7 +125,8 @@ def test_the_service_has_39_arguments_in_all() -> None:
     """Flattened, the members of the operators' requests are so many names, and none collides with Airflow's."""
     every = {name for found in BY_OPERATION for name in arguments(found.operation)}
     assert len(every) == 39
-    assert not every & set(inspect.signature(vars(MachineLearningBase.__mro__[1])["__init__"]).parameters)
+    airflows: Any = MachineLearningBase.__mro__[1]
+    assert not every & set(inspect.signature(airflows.__init__).parameters)
 
 
 @pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, overload
 
@@ -37,6 +37,7 @@ class AmazonMLLocalFixture:
     url: str
     service: AmazonMLLocal
     storage: FixtureStorage
+    _clients: dict[str, BaseClient] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def clock(self) -> Clock:
@@ -80,7 +81,7 @@ class AmazonMLLocalFixture:
     @overload
     def client(self, name: str, **settings: Any) -> BaseClient: ...
     def client(self, name: str = "machinelearning", **settings: Any) -> BaseClient:
-        """Return a boto3 client that calls it over the socket.
+        """Return a boto3 client that calls it over the socket; without settings, always the same one.
 
         :param name: the name of the AWS service; ``s3`` and ``sts`` are on the same socket.
         :param settings: further arguments of boto3's ``client()``; URL, region and dummy keys have defaults.
@@ -92,7 +93,11 @@ class AmazonMLLocalFixture:
         names = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
         defaults = {argument: self.env[variable] for argument, variable in names.items()}
         defaults |= {"endpoint_url": self.url, "region_name": self.env["AWS_DEFAULT_REGION"]}
-        return make_client(boto3, name, **{**defaults, **settings})
+        if settings:
+            return make_client(boto3, name, **{**defaults, **settings})
+        if name not in self._clients:
+            self._clients[name] = make_client(boto3, name, **defaults)
+        return self._clients[name]
 
 
 class FixtureStorage(MemoryStorage):

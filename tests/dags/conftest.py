@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dags.runs import BUCKET, DAGS, FEATURES, Run
+from tests.dags.runs import BUCKET, Run, run_to_its_end, tell_airflow_of_dags
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
@@ -37,24 +34,5 @@ def run_dag(
     airflow_database: None, service_clock: Clock, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Run]:
     """Run the Dag of a file to its end, by the service's clock."""
-    monkeypatch.syspath_prepend(DAGS)
-    bundles = [
-        {
-            "name": folder.name,
-            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-            "kwargs": {"path": str(folder)},
-        }
-        for folder in (DAGS, FEATURES)
-    ]
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps(bundles))
-
-    def run(path: Path, prepare: Callable[[Any], object] = lambda dag: None, **params: object) -> Run:
-        specification = importlib.util.spec_from_file_location(path.stem, path)
-        assert specification
-        assert specification.loader
-        module = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(module)
-        prepare(module.dag)
-        return Run(module.dag.test(run_conf=params))
-
-    return run
+    tell_airflow_of_dags(monkeypatch)
+    return run_to_its_end

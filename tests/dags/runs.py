@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pytest
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "amazon-ml-demo"
@@ -28,6 +32,31 @@ class Run:
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """What a task pushed."""
         return self.task_instances[task_id, map_index].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+
+
+def tell_airflow_of_dags(patch: pytest.MonkeyPatch) -> None:
+    """Make both folders of Dags known to Airflow."""
+    patch.syspath_prepend(DAGS)
+    bundles = [
+        {
+            "name": folder.name,
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(folder)},
+        }
+        for folder in (DAGS, FEATURES)
+    ]
+    patch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps(bundles))
+
+
+def run_to_its_end(path: Path, prepare: Callable[[Any], object] = lambda dag: None, **params: object) -> Run:
+    """Run the Dag of a file, which ``prepare`` may change first."""
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification
+    assert specification.loader
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    prepare(module.dag)
+    return Run(module.dag.test(run_conf=params))
 
 
 def put_rows(s3: S3Client, key: str, first: int = 0, last: int = len(VALUES)) -> None:

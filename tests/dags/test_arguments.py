@@ -2,59 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from tests.dags.runs import FEATURES
+from amazon_ml_local.fixture import served
+from tests.dags.runs import FEATURES, Run, run_to_its_end, tell_airflow_of_dags
+from tests.helpers import training
+from tests.helpers.endpoints import status
+from tests.helpers.service_time import live_by
 
 if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
-    from tests.dags.runs import Run
 
 pytestmark = pytest.mark.core
 
 
-def test_operators_in_a_dag_run(
-    run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture, ml_model: str
-) -> None:
-    """One run in which a task fails on purpose: every way to give an argument works, and the teardown still runs."""
-    amazon_ml_local.service.ready_after_polls(2)
-    amazon_ml_local.clock.resume()
-    seen = []
-    run = run_dag(FEATURES / "arguments.py", lambda dag: seen.append(dag.get_task("create").waiter_delay))
-    states = run.states()
-    client = amazon_ml_local.client()
-    model = client.get_ml_model(MLModelId=ml_model)
+class Played(NamedTuple):
+    """A run of ``features/arguments.py``, in which a task fails on purpose, and what is there after it."""
 
-    assert seen == [0.1], "default_args reach the base's arguments"
+    run: Run
+    service: AmazonMLLocalFixture
+    waiter_delay: float
+    states: dict[str, str]
 
-    assert states["update"] == "success", "templates are rendered"
-    assert model["Name"].startswith("arguments manual__")
-    assert model["ScoreThreshold"] == 0.0, "text becomes a float, and 0.0 is sent"
-    assert "Recipe" in run.xcom("get"), "text becomes a boolean"
-    tags = client.describe_tags(ResourceId=ml_model, ResourceType="MLModel")["Tags"]
-    assert tags == [{"Key": "type", "Value": "BINARY"}], ".output[member] inside of a list is resolved"
+    def model(self) -> dict[str, Any]:
+        return {**self.service.client().get_ml_model(MLModelId="ml-1")}
 
-    assert states["completed"] == "success", "a mapped sensor"
-    evaluations = [run.xcom("evaluate", map_index=place) for place in (0, 1)]
-    assert len(set(evaluations)) == 2, "each map index has an id of its own"
+
+@pytest.fixture(scope="module")
+def played(airflow_database: None) -> Iterator[Played]:
+    """One run for all tests of this file: it costs more than all of them."""
+    with served() as service, pytest.MonkeyPatch.context() as patch:
+        for name, value in service.env.items():
+            patch.setenv(name, value)
+        live_by(service.clock, patch)
+        tell_airflow_of_dags(patch)
+        training.create_model(service)
+        service.service.ready_after_polls(2)
+        service.clock.resume()
+        delays: list[float] = []
+        run = run_to_its_end(FEATURES / "arguments.py", lambda dag: delays.append(dag.get_task("create").waiter_delay))
+        yield Played(run, service, delays[0], run.states())
+
+
+def test_default_args_reach_the_arguments_of_the_base(played: Played) -> None:
+    """``waiter_delay`` is no argument of the operator's own."""
+    assert played.waiter_delay == 0.1
+
+
+def test_templates_are_rendered(played: Played) -> None:
+    """The id and the name are templates."""
+    assert played.states["update"] == "success"
+    assert played.model()["Name"].startswith("arguments manual__")
+
+
+def test_text_becomes_a_float(played: Played) -> None:
+    """A template renders to text; 0.0 is sent, though it is false."""
+    assert played.model()["ScoreThreshold"] == 0.0
+
+
+def test_text_becomes_a_boolean(played: Played) -> None:
+    """A verbose Get has the recipe."""
+    assert "Recipe" in played.run.xcom("get")
+
+
+def test_output_of_a_member_is_resolved_inside_a_list(played: Played) -> None:
+    """A tag's value is ``.output`` of another task's member."""
+    tags = played.service.client().describe_tags(ResourceId="ml-1", ResourceType="MLModel")["Tags"]
+    assert tags == [{"Key": "type", "Value": "BINARY"}]
+
+
+def test_a_sensor_can_be_mapped(played: Played) -> None:
+    """Over ids."""
+    assert played.states["completed"] == "success"
+
+
+def test_each_map_index_has_an_id_of_its_own(played: Played) -> None:
+    """Ids that are left out differ between the instances of a mapped task."""
+    evaluations = [played.run.xcom("evaluate", map_index=place) for place in (0, 1)]
+    assert len(set(evaluations)) == 2
+    client = played.service.client()
     assert all(client.get_evaluation(EvaluationId=found)["Status"] == "COMPLETED" for found in evaluations)
 
-    gate = {name: states[name] for name in ("after_opened", "after_closed", "when_closed")}
-    assert gate == {"after_opened": "success", "after_closed": "skipped", "when_closed": "success"}
 
-    assert run.xcom("create", "EndpointStatus") == "READY", "members are XComs of their own after a deferral, too"
-    assert run.xcom("ready", "EndpointUrl") == amazon_ml_local.url, "of a sensor, too"
-    assert states["ready_quiet"] == states["quiet"] == "success"
-    for task_id in ("ready_quiet", "quiet"):
-        pushed = [run.xcom(task_id, key) for key in ("return_value", "MLModelId", "EndpointStatus", "EvaluationId")]
-        assert pushed == [None] * 4, "do_xcom_push=False pushes no member either"
-    assert [run.xcom("predict", map_index=place)["predictedLabel"] for place in (0, 1)] == ["1", "1"]
+@pytest.mark.parametrize(
+    ("task_id", "state"), [("after_opened", "success"), ("after_closed", "skipped"), ("when_closed", "success")]
+)
+def test_the_gate_chooses_what_comes_next(played: Played, task_id: str, state: str) -> None:
+    """A bar given as text opens it; behind a closed one only what was asked for runs."""
+    assert played.states[task_id] == state
 
-    assert (run.state, states["fail"], states["delete"]) == ("failed", "failed", "success")
-    assert model["EndpointInfo"]["EndpointStatus"] == "NONE", "the teardown ran although the Dag run failed"
+
+def test_members_are_xcoms_of_their_own_after_a_deferral(played: Played) -> None:
+    """As after a wait in the worker."""
+    assert played.run.xcom("create", "EndpointStatus") == "READY"
+
+
+def test_members_of_a_sensor_are_xcoms_of_their_own(played: Played) -> None:
+    """As an operator's."""
+    assert played.run.xcom("ready", "EndpointUrl") == played.service.url
+
+
+@pytest.mark.parametrize("task_id", ["ready_quiet", "quiet"])
+def test_do_xcom_push_false_pushes_no_member(played: Played, task_id: str) -> None:
+    """Neither an operator nor a sensor."""
+    assert played.states[task_id] == "success"
+    keys = ("return_value", "MLModelId", "EndpointStatus", "EvaluationId")
+    assert [played.run.xcom(task_id, key) for key in keys] == [None] * 4
+
+
+def test_predictions_can_be_mapped_over_records(played: Played) -> None:
+    """The endpoint's URL is ``.output`` of the task that made it."""
+    assert [played.run.xcom("predict", map_index=place)["predictedLabel"] for place in (0, 1)] == ["1", "1"]
+
+
+def test_the_teardown_runs_although_the_run_failed(played: Played) -> None:
+    """The endpoint is gone, and the run is failed."""
+    assert (played.run.state, played.states["fail"], played.states["delete"]) == ("failed", "failed", "success")
+    assert status(played.service) == "NONE"
 
 
 def test_a_mapped_task_with_a_wrong_argument_is_not_retried(

@@ -30,3 +30,14 @@ def create_data_source(service: AmazonMLLocalFixture, data_source_id: str = "ds-
         DataSpec={"DataLocationS3": URI, "DataSchema": json.dumps(SCHEMA)},
         ComputeStatistics=True,
     )
+
+
+def create_model(service: AmazonMLLocalFixture) -> str:
+    """Create the COMPLETED model ml-1, of a service whose clock is frozen, and return its id."""
+    create_data_source(service)
+    client = service.client()
+    client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+    service.clock.advance(3600)
+    assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
+    service.requests.clear()
+    return "ml-1"
