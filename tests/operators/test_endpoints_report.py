@@ -167,17 +167,17 @@ def test_an_endpoint_in_its_place_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One that was created after the list was made is another endpoint."""
-    listed = MachineLearningEndpointsReportOperator.listed
+    list_endpoints = MachineLearningEndpointsReportOperator.list_endpoints
 
     def replaced(self: Any, hook: MachineLearningHook) -> Any:
-        found = listed(self, hook)
+        found = list_endpoints(self, hook)
         amazon_ml_local.client().delete_realtime_endpoint(MLModelId="ml-1")
         service_clock.advance(10)
         amazon_ml_local.client().create_realtime_endpoint(MLModelId="ml-1")
         service_clock.advance(HOUR)
         return found
 
-    monkeypatch.setattr(MachineLearningEndpointsReportOperator, "listed", replaced)
+    monkeypatch.setattr(MachineLearningEndpointsReportOperator, "list_endpoints", replaced)
     assert "in its place" in kept(context, amazon_ml_local)["Reason"]
 
 
