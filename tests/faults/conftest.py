@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_ml_provider import transport
 from airflow_ml_provider.clock import CLOCK
 from tests.faults.ways import OPERATOR_WAYS, SENSOR_MODULE, SENSOR_WAYS, Front, Scene, Timeline, Ways
 
@@ -50,6 +51,15 @@ def front(service: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch) -> Ite
 def scene(service: AmazonMLLocalFixture, front: Front, timeline: Timeline) -> Scene:
     """What a fault may change."""
     return Scene(service, front, timeline)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the last attempt before a deadline, too, as long as a busy machine takes.
+
+    It has one second, of real time, though the clock by which the wait lives stands still.
+    """
+    monkeypatch.setattr(transport, "LEAST_SECONDS", transport.SECONDS)
 
 
 @pytest.fixture(params=[*OPERATOR_WAYS, *SENSOR_WAYS])

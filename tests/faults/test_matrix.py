@@ -99,6 +99,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault(scene: Scene, service_clock: Clock, wait: Callable[..., Any], way: str, name: str) -> None:
     """However the service fails, the wait ends in time, as in every other way of waiting, and leaves nothing."""
