@@ -126,7 +126,7 @@ def endpoint(
 
 @pytest.fixture
 def at_next_sleep(service_clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Let something happen while a wait sleeps for the next time; it may raise, as Airflow's time-out does."""
+    """Arrange an event for the next time that a wait sleeps; it may raise, as Airflow's time-out does."""
 
     def arrange(event: Callable[[], object]) -> None:
         def sleep(seconds: float) -> None:

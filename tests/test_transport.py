@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
     from tests.helpers.gates import Authority
 
-ENDLESS = ("drip_body", "drip_headers", "silence", "continue_for_ever", TLS_STALL)
 TOO_LARGE = ("endless_chunks", "large_body")
 
 

@@ -87,7 +87,7 @@ class Cluster:
         self._supervisor.start()
 
     def close(self) -> None:
-        """Let processes end without being started again."""
+        """Stop the supervision, so that processes may end."""
         self._closing.set()
         if self._supervisor.is_alive():
             self._supervisor.join(30)
@@ -107,7 +107,7 @@ class Cluster:
         self._signal(name, signal.SIGSTOP)
 
     def thaw(self, name: str) -> None:
-        """Let a frozen process go on."""
+        """Continue a frozen process."""
         self._signal(name, signal.SIGCONT)
 
     def _signal(self, name: str, number: signal.Signals) -> None:

@@ -30,7 +30,7 @@ def endpoints(service: AmazonMLLocalFixture) -> dict[str, Any]:
 
 
 def point_to(dag: Any, ml_model: Any) -> None:
-    """Let every task work with a model of the test's, which knows x alone."""
+    """Point every task to a model of the test's, which knows x alone."""
     for task in dag.tasks:
         task.ml_model_id = ml_model
     dag.get_task("predict").record = {"x": 35}

@@ -55,7 +55,7 @@ def scene(service: AmazonMLLocalFixture, front: Front, timeline: Timeline) -> Sc
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the last attempt before a deadline, too, as long as a busy machine takes.
+    """Lengthen the last attempt before a deadline to what a busy machine may take.
 
     It has one second, of real time, though the clock by which the wait lives stands still.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Selector(selectors.DefaultSelector):
-    """Lets the service's time pass instead of ours, but only while no thread is at work."""
+    """A selector that advances the service's time in place of ours, but only while no thread is at work."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()

@@ -61,7 +61,7 @@ def recorded(bucket: Bucket) -> Any:
 
 
 def interrupted(endpoint: AmazonMLLocalFixture, bucket: Bucket, after: int = 35, **arguments: Any) -> int:
-    """Run until the service breaks down for good, and give what was done till then."""
+    """Run until the service fails for good, and return how many rows were done by then."""
     original = endpoint.service.handle
 
     def handle(request: Any) -> Any:

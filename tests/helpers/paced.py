@@ -28,7 +28,7 @@ class Paced:
         self._calling: set[int] = set()
 
     def bind(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let all paces of this process live by it."""
+        """Bind all paces of this process to the clock."""
         from airflow_ml_provider.clock import CLOCK
         from airflow_ml_provider.predicting.pace import Pace
         from airflow_ml_provider.predicting.wire import Wire
@@ -38,7 +38,7 @@ class Paced:
         monkeypatch.setattr(Wire, "predict", self._until_here(Wire.predict))
 
     def sleep(self, seconds: float) -> None:
-        """Let the clock reach the end of the sleep, when it is the next to end."""
+        """Advance the clock to the end of the sleep, when it is the next to end."""
         me = threading.get_ident()
         with self._changed:
             calls = me in self._calling

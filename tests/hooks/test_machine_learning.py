@@ -225,7 +225,7 @@ def test_the_client_of_a_wait_makes_one_attempt(amazon_ml_local: AmazonMLLocalFi
 
 
 def answer(body: Any, status: int = 200) -> Callable[..., Any]:
-    """Let botocore take this for the service's answer."""
+    """Make botocore take this for the service's answer."""
     return lambda **_: AWSResponse("http://localhost", status, {}, SimpleNamespace(stream=lambda: [body]))
 
 

@@ -21,7 +21,6 @@ NEEDS_AN_ENTITY = [
     for name in MODEL.operation_names
     if "ResourceNotFoundException" in {shape.name for shape in MODEL.operation_model(name).error_shapes}
 ]
-S3_SPEC = {"DataLocationS3": "s3://bucket/key", "DataSchema": "{}"}
 SAMPLES: dict[str, Any] = {
     "EntityId": "id-1",
     "S3Url": "s3://bucket/key",

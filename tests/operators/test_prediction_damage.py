@@ -88,7 +88,7 @@ def test_a_damaged_record_costs_what_it_told_of(bucket: Bucket, endpoint: Amazon
 
 @pytest.fixture
 def at_write(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let something happen in place of, or after, the n-th write of an object whose key has this pattern."""
+    """Arrange an event in place of, or after, the n-th write of an object whose key has this pattern."""
 
     def arrange(pattern: str, event: Callable[..., Any], number: int = 1) -> None:
         seen, original = [], vars(BaseClient)["_make_api_call"]

@@ -47,7 +47,7 @@ class S3Calls:
         monkeypatch.setattr(BaseClient, "_make_api_call", call)
 
     def let(self, event: Any, at: Any, when: str = "before") -> None:
-        """Let something happen at a call, once, counted from now."""
+        """Arrange an event at a call, once, counted from now."""
         self.count, self.at, self.event, self.when = 0, at, event, when
 
 

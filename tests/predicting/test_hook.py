@@ -22,7 +22,7 @@ FAULTS = ("reset", "server_error", "throttling", "limit_exceeded", "garbage", "e
 
 
 def labels(hook: MachineLearningHook, values: list[Any], **settings: Any) -> list[Any]:
-    """Predict for values of x, and give the labels."""
+    """Predict for values of x, and return the labels."""
     predictions: Iterator[Any] = hook.predict_records("ml-1", ({"x": x} for x in values), **settings)
     return [found["predictedLabel"] for found in predictions]
 

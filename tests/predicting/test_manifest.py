@@ -29,7 +29,7 @@ def s3(amazon_ml_local: AmazonMLLocalFixture, ml_model: str) -> S3Client:
 
 
 def create(output_uri: str = "s3://results/out/") -> tuple[Any, ...]:
-    """Make the batch prediction; give the id and what was pushed."""
+    """Create the batch prediction; return its id and what was pushed."""
     ti = TaskInstance()
     operator = MachineLearningCreateBatchPredictionOperator(
         task_id="predict",

@@ -151,7 +151,7 @@ def test_workers_at_once_keep_the_endpoints_rate_in_sum(
 
 @pytest.fixture
 def at_once(endpoint: AmazonMLLocalFixture) -> Iterator[None]:
-    """Let the four workers begin together: their first question is answered when all have asked it."""
+    """Start the four workers together: their first question is answered when all have asked it."""
     answer, met = endpoint.service.handle, threading.Barrier(4)
 
     def handle(request: Any) -> Any:

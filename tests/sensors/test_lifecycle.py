@@ -33,7 +33,7 @@ every_way = pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "d
 
 @pytest.fixture
 def make(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> Callable[[str], Any]:
-    """Let somebody else make one of a kind."""
+    """Create one of a kind, as somebody else would."""
     client = amazon_ml_local.client()
     schema = {"dataFormat": "CSV", "attributes": [{"attributeName": name, "attributeType": "TEXT"} for name in "xy"]}
     data: Any = {"DataLocationS3": "s3://training/train.csv", "DataSchema": json.dumps(schema)}

@@ -77,7 +77,7 @@ class Matrix:
         return self.client.get_ml_model(MLModelId=model).get("EndpointInfo", {"EndpointStatus": "NONE"})
 
     def make_theirs(self, model: str) -> None:
-        """Let somebody make the endpoint, in the place of any that there is."""
+        """Create the endpoint as somebody else would, in the place of any that there is."""
         client = self.service.service.client()
         client.delete_realtime_endpoint(MLModelId=model)
         client.create_realtime_endpoint(MLModelId=model)

@@ -67,7 +67,6 @@ class Lifecycle:
         self.completed: dict[str, str] = {}
         self.created: set[str] = set()
         self.ready: dict[str, Any] = {}
-        self.uncertain: set[str] = set()
 
     def run(self, service: Service) -> None:
         """Work until a call fails, which is how a client sees the kill."""

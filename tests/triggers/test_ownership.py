@@ -53,7 +53,7 @@ class NoXComs(dict[Any, Any]):
 
 @pytest.fixture
 def task_state(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let Airflow say that the task is in this state, or is no more."""
+    """Make Airflow answer that the task is in this state, or is no more."""
 
     def airflow_3(states: Any, **_: Any) -> None:
         from airflow.sdk.execution_time import task_runner

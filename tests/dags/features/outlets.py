@@ -19,7 +19,7 @@ from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtime
 
 
 def arguments(task_id: str) -> dict[str, Any]:
-    """Name the asset as the task."""
+    """Return a task's arguments, with an asset of the task's name."""
     return {"task_id": task_id, "outlets": [Asset(task_id)]}
 
 

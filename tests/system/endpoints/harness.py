@@ -61,7 +61,7 @@ class Stage:
         return response
 
     def due(self, model: str, operation: str, when: Any) -> Any:
-        """Let happen what is due; return the answer if that is one."""
+        """Run what is due; return the answer if that is one."""
         for happening in list(self.happenings.get(model, ())):
             if (happening.operation, happening.when) != (operation, when):
                 continue
