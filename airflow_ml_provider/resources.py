@@ -62,7 +62,7 @@ WAITERS: dict[WaiterName, Resource] = {
 }
 
 
-# LogUri is a presigned URL, and whoever reads it can read the log; a database's user is a secret too.
+# LogUri is a presigned URL with which anybody can read the log; a database's user is a secret too.
 LEFT_OUT = frozenset({"ResponseMetadata", "LogUri", "DatabaseUserName"})
 
 

@@ -1,7 +1,7 @@
-"""Train a model, and let a person who sees its metric beside the deployed model's approve that it is deployed.
+"""Train a model, show its metric beside the deployed model's to a person, and deploy it if that person approves.
 
-The form is among the run's required actions in Airflow's UI (3.1 and newer; below, this file defines no Dag). Whoever
-rejects, or does not answer within a day, deploys nothing, and the run still succeeds.
+The form is among the run's required actions in Airflow's UI (3.1 and newer; on older versions this file defines no
+Dag). If the person rejects, or does not answer within a day, nothing is deployed, and the run still succeeds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Train a model, and let it predict for all rows of a file in S3 at once, with no endpoint.
+"""Train a model, and predict for all rows of a file in S3 at once, without an endpoint.
 
 The data are scikit-learn's diabetes set: 442 patients, 10 measurements each, and how far the disease went in a year.
 """

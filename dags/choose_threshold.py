@@ -1,7 +1,7 @@
-"""Train a model, let an evaluation report choose its threshold by what errors cost, and deploy it only then.
+"""Train a model, choose its threshold by the costs of errors in an evaluation report, and deploy it.
 
-The data are scikit-learn's breast cancer set. The model says 1 for a benign tumour; to call a malignant one benign is
-ten times as bad as the other way round. The report is a page in S3, and a link on its task opens it.
+The data are scikit-learn's breast cancer set. The model predicts 1 for a benign tumour; to call a malignant one benign
+is ten times as bad as the other way round. The report is a page in S3, which a link on its task opens.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The data of the example Dags: scikit-learn's bundled sets, put into S3 as Amazon ML wants them."""
+"""The data of the example Dags: scikit-learn's bundled sets, written to S3 in Amazon ML's format."""
 
 from __future__ import annotations
 

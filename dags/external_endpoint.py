@@ -1,6 +1,6 @@
-"""Wait for an endpoint that somebody else makes, and predict with it as soon as it is READY.
+"""Wait for an endpoint that somebody else creates, and predict with it as soon as it is READY.
 
-``ml_model_id`` is their model, ``record`` what to predict for: variable to value.
+``ml_model_id`` is their model, ``record`` the record to predict for: variable → value.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fan predictions out over Airflow's workers by dynamic task mapping, at an endpoint that exists only meanwhile.
+"""Map predictions over Airflow's workers by dynamic task mapping, at an endpoint that exists during the run only.
 
 The data are scikit-learn's wine set: 178 wines of three cultivars, 13 measurements each.
 """

@@ -1,7 +1,7 @@
 """Score a file whenever ``deploy_asset`` has announced an endpoint, and announce the predictions in turn.
 
-What the endpoint's event carries is all that is known here of the deployment. Started by hand before there is an event,
-the Dag skips its work.
+The Dag knows the deployment only from the endpoint's event. Triggered by hand before there is an event, it skips its
+tasks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Score a file in S3 with a trained model, at an endpoint that exists only meanwhile.
+"""Score a file in S3 with a trained model, at an endpoint that exists during the run only.
 
-The file is CSV with a header; give the run the model, the file, and where the predictions are to go.
+The file is CSV with a header. The run's parameters are the model, the file, and the URI for the predictions.
 """
 
 from __future__ import annotations

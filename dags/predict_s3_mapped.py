@@ -1,6 +1,6 @@
 """Score a folder of files in S3 with four workers at once, at an endpoint that somebody else keeps.
 
-Rows and the endpoint's rate are divided between the workers; what they write is put together in the input's order.
+The rows and the endpoint's rate are divided between the workers; their outputs are joined in the input's order.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Train a model on real data, deploy it behind a realtime endpoint, predict with it, and take it down.
 
 The data are scikit-learn's breast cancer set: 569 tumours, 30 measurements each, 1 for benign and 0 for not. The
-endpoint's predictions for the rows that the model has not seen must reach the very AUC that the evaluation reports.
+endpoint's predictions for the rows that the model was not trained on must reach the AUC that the evaluation reports.
 
-Runs wherever ``AWS_ENDPOINT_URL`` and the connection ``aws_default`` lead. The bucket has to exist, and Amazon ML has
-to be allowed to read it. Ids are made of Dag, task and run, so every run makes things of its own. What stays after a
-run is the data in S3, the data sources, the model and the evaluation; the endpoint, which costs money, is taken down.
+The service is the one of ``AWS_ENDPOINT_URL`` or the connection ``aws_default``. The bucket must exist, and Amazon ML
+must be allowed to read it. Ids are made of Dag, task and run, so every run creates resources of its own. The data in
+S3, the data sources, the model and the evaluation stay after a run; the endpoint, which costs money, is deleted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Train anew every week, and put the new model in the deployed one's place if it is better.
+"""Train a new model every week, and replace the deployed one if the new one is better.
 
-The deployed model is the one of this name whose endpoint is READY. Both models are evaluated on the same rows, which
-neither has to have seen. Only when the new one wins, it gets an endpoint, and then the old one loses its own: so there
-is always one to predict with. The old model stays, for a way back.
+The deployed model is the one of this name whose endpoint is READY. Both models are evaluated on the same rows, on which
+neither should have been trained. Only if the new one is better, it gets an endpoint, and then the old endpoint is
+deleted: so there is always one to predict with. The old model stays, so that it can be deployed again.
 """
 
 from __future__ import annotations

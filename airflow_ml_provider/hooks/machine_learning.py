@@ -56,7 +56,7 @@ class MachineLearningHook(MachineLearningClientHook):
 
         :param ml_model_id: the model.
         :param record: variable → value, without the target.
-        :param endpoint_url: the endpoint's URL with its scheme; None means that GetMLModel is asked for it.
+        :param endpoint_url: the endpoint's URL with its scheme; None means that a GetMLModel call finds it.
         :param mount_timeout: seconds during which failed attempts are retried; AWS's own test retries for 5 minutes.
         :returns: AWS's Prediction: ``predictedLabel`` or ``predictedValue``, ``predictedScores``, ``details``.
         :raises ValueError: when the record is not a flat mapping, or the URL is neither Amazon's realtime host nor the

@@ -35,7 +35,7 @@ class PendingWait:
             self.ended.set_result(outcome)
 
     def fail(self, error: BaseException) -> None:
-        """Raise an error of our own code in whoever awaits the outcome."""
+        """Raise an error of our own code in the trigger that awaits the outcome."""
         if not self.ended.done():
             self.ended.set_exception(error)
 

@@ -210,7 +210,7 @@ class Poller:
     async def poll(self, wait: Wait) -> Outcome | None:
         """Poll once by a Get, and return how the wait ends, or None if it goes on.
 
-        Whoever polls more than once does so within ``keep_alive``.
+        A caller that polls more than once does so within ``keep_alive``, so that the client is kept.
         """
         try:
             hook = await self._connected_hook()

@@ -48,14 +48,14 @@ SECTIONS = {
 def entity_page(service: AmazonMLLocal, region: str, entity: Entity, url: str, threshold: float | None) -> bytes:
     """Return the page.
 
-    :param threshold: the score threshold that an evaluation is looked at with; None for the model's
+    :param threshold: the score threshold to show an evaluation with; None for the model's
     """
     entity.advance_to_now(service.clock, wait=False)
     now, kind = service.clock.now(), entity.kind.name
     operation = operation_model(f"Get{kind}")
     assert operation
-    told = view(entity, now, service.endpoint_url or url, verbose=True)
-    members: Parameters = serialise(output_of(operation), told)
+    shown = view(entity, now, service.endpoint_url or url, verbose=True)
+    members: Parameters = serialise(output_of(operation), shown)
     plain = {name: _fact(name, value, region) for name, value in members.items() if name not in SECTIONS}
     sections = [section(SECTIONS[name], _value(members[name])) for name in SECTIONS if name in members]
     if kind == "Evaluation" and (found := result(entity, now)):

@@ -77,13 +77,13 @@ def _multiclass(counts: Confusion, entity: Entity, region: str, threshold: float
 
 def _regression(counts: Residuals, entity: Entity, region: str, threshold: float) -> list[Part]:
     words = "How many records have which residual: the true value less the predicted one"
-    told: dict[str, Child] = {
+    summary: dict[str, Child] = {
         "Mean residual": f"{counts.mean:.6g}",
         "True value above the predicted one": f"{counts.above:,} records",
         "True value below the predicted one": f"{counts.below:,} records",
     }
     outliers = "The outermost bars take in what lies beyond them."
-    chart = element("div", _chart(entity, region, 0.0, words), element("p", outliers, class_="quiet"), facts(told))
+    chart = element("div", _chart(entity, region, 0.0, words), element("p", outliers, class_="quiet"), facts(summary))
     return [("Residuals", chart)]
 
 

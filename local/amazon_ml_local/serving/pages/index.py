@@ -31,7 +31,7 @@ NAMED = {
 def index_page(service: AmazonMLLocal, url: str) -> bytes:
     """Return the page.
 
-    :param url: where whoever asks reaches realtime endpoints
+    :param url: the URL by which the client reaches realtime endpoints
     """
     now = service.clock.now()
     found = {kind: list(_entities(service, kind)) for kind in KINDS}
