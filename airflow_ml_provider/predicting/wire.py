@@ -102,6 +102,7 @@ class Wire:
         return ClientError(cast("_ClientErrorResponseTypeDef", parsed), model.name)
 
     def _renew(self, expired: Credentials) -> None:
+        """Read the credentials again, unless another thread has replaced the expired ones already."""
         with self._renewing:
             if self._credentials is expired:
                 self._hook.forget_credentials()

@@ -131,7 +131,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
             return None
         try:
             return cast("str | None", await store.aget(self._key))
-        except ValueError:
+        except ValueError:  # Airflow raises it for a watcher of several assets
             log.info("%s: watched by several assets, so Airflow keeps no state over a restart", self._key)
             self.asset_state_store = None
             return None

@@ -141,7 +141,7 @@ class EntityWork:
             model = training.model() or self._do(
                 entity, data.table, train, (data.table, model_type, recipe, parameters)
             )
-            training.model = ref(model)
+            training.model = ref(model)  # weak, so that the model ends with the last entity that has it
         return model
 
     def evaluate(self, entity: Entity, model: Model, data: DataSourceResult) -> Evaluated:

@@ -109,7 +109,7 @@ class OtherServices:
     def reset(self) -> None:
         """Empty moto and what is stored of it; another S3 stays as it is.
 
-        :raises DataFolderError: what is kept cannot be changed
+        :raises DataFolderError: when what is stored cannot be changed
         """
         with self.loading:
             self._buckets, self._objects = (), {}
