@@ -180,13 +180,18 @@ def test_the_services_own_pages_may_call_it(send: Any, url: str) -> None:
         ("POST", "/_local/clock", 403),
         ("DELETE", "/_local/requests", 403),
         ("GET", "/?Action=CreateQueue&QueueName=q", 403),
-        ("GET", "/data/train.csv", 403),
+        ("GET", "/data/train.csv", 200),
+        ("HEAD", "/data/train.csv", 200),
+        ("GET", "/data?prefix=train", 200),
+        ("DELETE", "/data/train.csv", 403),
+        ("GET", "/data/train.csv?response-content-type=text/html", 403),
+        ("GET", "/data?prefix=train&acl", 403),
+        ("GET", "/data%3Facl", 403),
         ("GET", "/moto-api/", 403),
+        ("GET", "/moto%2Dapi/config", 403),
     ],
 )
-def test_a_link_opens_a_page_of_the_service_and_does_nothing_else(
-    method: str, path: str, status: int, send: Any
-) -> None:
+def test_a_link_opens_a_page_or_an_object_and_does_nothing_else(method: str, path: str, status: int, send: Any) -> None:
     """A page that links to one cannot read what opens in the tab."""
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert send(method, path, link)[0] == status

@@ -29,19 +29,34 @@ def pages(up: Up, path: str) -> str:
     return f"{up.url}{path.removeprefix('/api/v2').replace('/dagRuns/', '/runs/')}"
 
 
+def opened(page: Page, details: str, name: str) -> Page:
+    """Click a link on the page of a task's details, and return the page that it opens."""
+    page.goto(details)
+    link = page.get_by_role("link", name=name)
+    link.first.wait_for(timeout=60_000)
+    with page.context.expect_page() as other:
+        link.first.click()
+    other.value.wait_for_load_state()
+    return other.value
+
+
 def test_a_link_leads_to_the_services_page(up: Up, page: Page) -> None:
     """From a task's page in Airflow to the page of its model in Amazon ML Local."""
     path = up.press("deploy_asset")
     assert finished(up, path) == "success", up.failed(path)
-    page.goto(f"{pages(up, path)}/tasks/ready/details")
-    link = page.get_by_role("link", name="Amazon Machine Learning")
-    link.first.wait_for(timeout=60_000)
-    with page.context.expect_page() as opened:
-        link.first.click()
-    shown = opened.value
-    shown.wait_for_load_state()
+    shown = opened(page, f"{pages(up, path)}/tasks/ready/details", "Amazon Machine Learning")
     assert shown.url == f"http://127.0.0.1:{up.service_port}/_local/MLModel/their-model"
     assert "their-model" in shown.locator("body").inner_text()
+
+
+def test_a_link_opens_the_evaluation_report(up: Up, page: Page) -> None:
+    """From a task's page in Airflow to the report that it has written, with the threshold that it recommends."""
+    path = up.press("choose_threshold")
+    assert finished(up, path) == "success", up.failed(path)
+    shown = opened(page, f"{pages(up, path)}/tasks/report/details", "Evaluation report")
+    best = up.call("GET", f"{path}/taskInstances/report/xcomEntries/BestThreshold")["value"]
+    assert f"Best threshold: {best}" in shown.locator("body").inner_text()
+    assert shown.locator("svg").count() >= 4
 
 
 def test_the_graph_of_assets_joins_producer_and_consumer(up: Up, page: Page) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from amazon_ml_local.serving.control import Control
-from amazon_ml_local.serving.guard import Guard
+from amazon_ml_local.serving.guard import Guard, opens_object
 from amazon_ml_local.serving.pages import Pages
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.serving.other_services import OtherServices
 
 DUMMY_KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+BROWSER = "AWS4-HMAC-SHA256 Credential=browser/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00"
 CORS = "access-control-"
 FORM = "application/x-www-form-urlencoded"  # what query services such as STS send
 
@@ -49,7 +50,7 @@ class Application:
             return self.control.handle(request)
         if _is_amazon_ml(request):
             return self.service.handle(request)
-        response = self.other_services.handle(request)
+        response = self.other_services.handle(_with_keys(request) if opens_object(request) else request)
         # A stored page is of this service's origin: without this its scripts could use the service.
         return replace(response, headers={**response.headers, "Content-Security-Policy": "sandbox"})
 
@@ -63,6 +64,11 @@ def environment(url: str, s3_endpoint_url: str | None = None) -> dict[str, str]:
     if s3_endpoint_url:
         return {**variables, "AWS_ENDPOINT_URL_S3": s3_endpoint_url}
     return {**variables, **DUMMY_KEYS}
+
+
+def _with_keys(request: Request) -> Request:
+    """Return a browser's request with keys, which it has none of, and without which moto shows public objects alone."""
+    return replace(request, headers={**request.headers, "Authorization": BROWSER})
 
 
 def _is_amazon_ml(request: Request) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.serving.refusal import refusal
@@ -24,6 +25,8 @@ LOOPBACK_NAMES = ("localhost", "*.localhost")
 AWS_NAMES = ("*.amazonaws.com",)
 OWN_SITES = ("", "none", "same-origin")
 PAGES = re.compile(r"/|/_local(/.*)?")
+# Objects and folders in S3, with no query that makes anything else of them; behind /moto-api a GET changes moto.
+OBJECTS = re.compile(r"/(?!_local|moto-api)[^?]+(\?prefix=[^&]*)?")
 ADVICE = "Call it from a program, by an AWS SDK or the aws CLI; to look at it, open its URL in a tab of its own."
 
 
@@ -89,6 +92,15 @@ def _foreign_page(request: Request) -> str | None:
 
 
 def _follows_a_link(request: Request) -> bool:
-    """Return whether this request opens a page of the service in a tab, which the page with the link cannot read."""
+    """Return whether this request opens a page or an object in a tab, which the page with the link cannot read."""
+    return (_is_navigation(request) and bool(PAGES.fullmatch(request.path))) or opens_object(request)
+
+
+def opens_object(request: Request) -> bool:
+    """Return whether a browser opens an object or a folder in S3 in a tab."""
+    return _is_navigation(request) and bool(OBJECTS.fullmatch(unquote(request.path)))
+
+
+def _is_navigation(request: Request) -> bool:
     is_top_level = (request.header("sec-fetch-mode"), request.header("sec-fetch-dest")) == ("navigate", "document")
-    return request.method in ("GET", "HEAD") and is_top_level and bool(PAGES.fullmatch(request.path))
+    return request.method in ("GET", "HEAD") and is_top_level
