@@ -25,6 +25,7 @@ os.environ.update(
     AIRFLOW_CONN_AWS_DEFAULT=json.dumps(
         {"conn_type": "aws", "login": "test", "password": "test", "extra": {"region_name": "us-east-1"}}
     ),
+    AWS_EC2_METADATA_DISABLED="true",  # a test has the credentials that it sets, and asks no network for others
 )
 for name in ("NO_PROXY", "no_proxy"):  # the user's proxies are for elsewhere
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,127.0.0.2,localhost"]))

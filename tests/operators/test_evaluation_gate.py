@@ -46,7 +46,7 @@ def test_the_gate_tells_what_it_measured(value: float) -> None:
     """Metric and verdict are XComs of their own; none of them is None, which Airflow 3.0 refuses."""
     pushed = {}
     task = gate(at_least=0.5)
-    task.push = lambda context, members: pushed.update(members)
+    task.push_members = lambda context, members: pushed.update(members)
     task.choose_branch({})
     assert pushed == {"Passed": True, "Metric": "BinaryAUC", "Value": value}
 
