@@ -160,6 +160,7 @@ class Engine:
             call.answer.set_exception(error)
 
     def _predict_with_retries(self, body: bytes, slot: Slot) -> Prediction:
+        """Return the prediction for a body; a retry waits for its back-off, and then for a slot of its own."""
         deadline = self._pace.clock.now() + self._patience
         seconds = FIRST_PAUSE
         while True:

@@ -66,6 +66,7 @@ class Columns:
 
     @classmethod
     def of(cls, chunk: Chunk, source: Source) -> Columns:
+        """Return the columns of a chunk; those that are neither the label nor the model's output are keys."""
         header = list(chunk.header)
         truth = _index(chunk, source.true_label_column, "true_label_column: the true label")
         if source.is_batch and source.model.type == "MULTICLASS":

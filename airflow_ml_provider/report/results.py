@@ -112,6 +112,7 @@ class _Part:
 def _predicted(
     chunk: Chunk, known: list[int], columns: Columns, rows: list[Cells], type: ModelType, labels: Labels
 ) -> NDArray[np.float64]:
+    """Return the predictions of rows; of a MULTICLASS batch prediction, the class with the highest score."""
     names = [chunk.header[place] for place in columns.predicted]
     cells = [[row[place] for row in rows] for place in columns.predicted]
     if type == "REGRESSION":

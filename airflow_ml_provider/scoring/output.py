@@ -145,6 +145,7 @@ class Output:
         state: Mapping[str, object],
         metadata: Mapping[str, str],
     ) -> Found | None:
+        """Make one upload, which the record names before it can be completed; return None if it must be repeated."""
         seen = head(self._s3, key)
         upload = Upload(self._s3, key, metadata)
         refused = ""

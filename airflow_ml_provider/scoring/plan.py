@@ -94,6 +94,10 @@ def plan(
 def _cut(
     s3: S3Client, source: Source, format: Format, column_names: Sequence[str] | None, cutter: _Cutter, before: int
 ) -> None:
+    """Read the rows of one object, and add them to the cutter as row ranges.
+
+    :param before: the number of bytes of the objects before it.
+    """
     columns, begins, count = list(column_names or ()), rows.Place(), 0
     with closing(open_at(s3, source)) as stream:
         if format == "CSV" and column_names is None:

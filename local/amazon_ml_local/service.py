@@ -169,6 +169,7 @@ class AmazonMLLocal:
     def _attempt(
         self, operation: OperationModel, given: Parameters, parameters: Parameters, region: str, request: Request
     ) -> Response:
+        """Run an operation between the faults before and after it, and store its changes before the answer."""
         lag = self._apply_faults(operation.name, "before")
         validate(protocol.input_of(operation), given)
         url = self.endpoint_url or f"{request.scheme}://{request.header('host') or 'localhost'}"

@@ -116,6 +116,7 @@ def _mean_loss(loss: Loss, learned: Learned, rows: Rows, judged: NDArray[np.intp
 
 
 def _multinomial(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
+    """Return the weights of each class; scikit-learn has one column for two classes, the first then gets zeros."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 

@@ -78,6 +78,7 @@ class LineReader:
         self._raise_if_too_many_wrong()
 
     def _records(self, start: int, body: bytes) -> Records:
+        """Return the records of a piece; irregular lines are rewritten, or cut out and counted as wrong."""
         starts, ends = _lines(body)
         judged = _irregular(body, starts, ends, self.width)
         kept, readable = np.ones(len(starts), bool), np.ones(len(starts), bool)

@@ -110,6 +110,7 @@ def _named(document: dict[str, object], section: str) -> dict[str, Expression]:
 
 
 def _terms(expression: Expression, known: Mapping[str, list[Term]]) -> list[Term]:
+    """Return the terms of an expression: a function applies to every combination of its arguments' terms."""
     if isinstance(expression, Name):
         if expression.name not in known:
             raise LearningError(f"The recipe names {expression.name!r}, which is no variable, group or assignment.")
