@@ -1,4 +1,7 @@
-"""One poll loop per connection for all waits of the process, with one synchronous client in threads."""
+"""One poll loop per connection for all waits of the process, with one synchronous client in threads.
+
+A little long, as the loop reads best in one place: the class is its state, and each step of a round is one method.
+"""
 
 from __future__ import annotations
 
