@@ -91,7 +91,11 @@ class Ways:
         began, sensor = now(), self.sensor(deferrable=False, mode="reschedule", **arguments)
         names = dict.fromkeys(("dag_id", "task_id", "run_id", "map_index"), "")
         ti = SimpleNamespace(
-            get_first_reschedule_date=lambda _: began, xcom_push=lambda **_: None, max_tries=0, **names
+            get_first_reschedule_date=lambda _: began,
+            start_date=began,  # on Airflow 2
+            xcom_push=lambda **_: None,
+            max_tries=0,
+            **names,
         )
         time_zone = SimpleNamespace(utcnow=now)
         self.monkeypatch.setattr(SENSOR_MODULE, "timezone", time_zone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import sys
@@ -134,6 +135,20 @@ def test_data_comes_from_an_s3_elsewhere(beside: Any, connect: Any, monkeypatch:
         with pytest.raises(Exception, match=f"S3 is at {elsewhere}: set AWS_ENDPOINT_URL_S3"):
             connect(server.url, "s3").list_buckets()
     assert connect(elsewhere, "s3").list_objects_v2(Bucket="more")["KeyCount"] == 1
+
+
+def test_no_request_outlives_its_answer(beside: Any, connect: Any) -> None:
+    """What was uploaded is freed at once, not when the garbage collector comes by, which takes minutes when idle."""
+    s3 = connect(beside[1], "s3")
+    gc.collect()
+    gc.disable()
+    try:
+        s3.put_object(Bucket="data", Key="more.csv", Body=b"rows")
+        s3.list_buckets()  # its connection's thread has answered the one before
+        alive = [found for found in gc.get_objects() if type(found).__name__ == "BackendRequest"]
+    finally:
+        gc.enable()
+    assert not [request for request in alive if request.method == "PUT"]
 
 
 def test_a_failing_neighbour_shows_no_traceback(beside: Any, monkeypatch: Any) -> None:

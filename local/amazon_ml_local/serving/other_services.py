@@ -142,9 +142,9 @@ class OtherServices:
     def _load(self) -> Any:
         with self.loading:
             if self._app is None:
-                from moto.server import DomainDispatcherApplication, create_backend_app  # type: ignore[attr-defined] # moto.server imports it without naming it in __all__
+                from moto.server import DomainDispatcherApplication  # type: ignore[attr-defined] # as below
 
-                self._app = DomainDispatcherApplication(create_backend_app)
+                self._app = DomainDispatcherApplication(_backend_app)
                 self._fill_or_unload()
             return self._app
 
@@ -172,6 +172,15 @@ def _make_bucket(client: Any, name: str) -> None:
             raise StorageError(f"bucket {name} cannot be made: {error}") from None
     except BotoCoreError as error:
         raise StorageError(f"bucket {name} cannot be made: {error}") from None
+
+
+def _backend_app(service: Any) -> Any:
+    """Return moto's application of a service, without Flask's debug mode, which keeps each body in a cycle for long."""
+    from moto.server import create_backend_app  # type: ignore[attr-defined] # it imports it without naming it in __all__
+
+    app = create_backend_app(service)
+    app.debug, app.config["PROPAGATE_EXCEPTIONS"] = False, True
+    return app
 
 
 def _not_implemented(request: Request, message: str) -> Response:
