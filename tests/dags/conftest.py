@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dags.runs import BUCKET, Run, run_to_its_end, tell_airflow_of_dags
+from tests.dags.runs import BUCKET, Run, run_to_its_end, share_api_server, tell_airflow_of_dags
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
-    """Airflow's database, made once for all tests that run Dags."""
+    """Airflow's database and its API server, made once for all tests that run Dags."""
     from airflow.utils.db import initdb
 
     initdb()
+    share_api_server()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,16 @@ class Run:
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """What a task pushed."""
         return self.task_instances[task_id, map_index].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+
+
+def share_api_server() -> None:
+    """Keep the API server that ``dag.test()`` asks, as Airflow 3.3 does: before, each task makes one, for seconds."""
+    from airflow_ml_provider.compat import AIRFLOW_3
+
+    if AIRFLOW_3:
+        from airflow.sdk.execution_time import supervisor
+
+        supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
 
 
 def tell_airflow_of_dags(patch: pytest.MonkeyPatch) -> None:
