@@ -52,19 +52,20 @@ class MachineLearningRunFacet(RunFacet):
     metrics: dict[str, float]
 
 
-class Worked(NamedTuple):
-    """What a task has worked on.
+class Activity(NamedTuple):
+    """What a task did, and with what.
 
-    ``kind`` and ``id`` identify the resource. ``change`` is how the task changed it, empty if it only read it.
-    ``known`` has members of its description or of the request. ``read`` and ``written`` are URIs in S3.
+    ``kind`` and ``id`` identify the resource that it worked on. ``change`` is how it changed the resource, empty if it
+    only read it. ``known`` has members of the resource's description or of the request. ``inputs`` are URIs in S3, and
+    ``output`` is one.
     """
 
     kind: ResourceKind | None
     id: str
     change: Change
     known: Description
-    read: Iterable[str]
-    written: str | None
+    inputs: Iterable[str]
+    output: str | None
 
 
 def s3_dataset(uri: str) -> Dataset:
@@ -73,17 +74,17 @@ def s3_dataset(uri: str) -> Dataset:
     return Dataset(f"s3://{bucket}", key.rstrip("/") or "/")
 
 
-def own_dataset(kind: ResourceKind, resource_id: str, namespace: str) -> Dataset:
+def resource_dataset(kind: ResourceKind, resource_id: str, namespace: str) -> Dataset:
     """Return the dataset of a resource, named by its ARN in two parts; an endpoint has no ARN, but the same form."""
     return Dataset(namespace, f"{kind.lower()}/{resource_id}")
 
 
-def sources(worked: Worked, namespace: str) -> list[Dataset]:
+def source_datasets(activity: Activity, namespace: str) -> list[Dataset]:
     """Return the datasets that the resource is made of, as far as they are known."""
     found = []
-    for member, kind in SOURCES[worked.kind].items() if worked.kind else ():
-        if value := worked.known.get(member):
-            found.append(s3_dataset(str(value)) if kind == "S3" else own_dataset(kind, str(value), namespace))
+    for member, kind in SOURCES[activity.kind].items() if activity.kind else ():
+        if value := activity.known.get(member):
+            found.append(s3_dataset(str(value)) if kind == "S3" else resource_dataset(kind, str(value), namespace))
     return found
 
 
@@ -98,17 +99,17 @@ def metrics(known: Description) -> dict[str, float]:
     return found
 
 
-def changed(dataset: Dataset, change: Change, known: Description) -> OutputDataset:
+def changed_resource(dataset: Dataset, change: Change, known: Description) -> OutputDataset:
     """Return a resource as the output of the task that created, changed or deleted it."""
     kind = lifecycle_state_change_dataset.LifecycleStateChange(change)
     facet = lifecycle_state_change_dataset.LifecycleStateChangeDatasetFacet(kind)
-    statistics = counted(size=known.get("DataSizeInBytes"), files=known.get("NumberOfFiles"))
+    size_and_files = statistics(size=known.get("DataSizeInBytes"), files=known.get("NumberOfFiles"))
     return OutputDataset(
-        dataset.namespace, dataset.name, facets={"lifecycleStateChange": facet}, outputFacets=statistics
+        dataset.namespace, dataset.name, facets={"lifecycleStateChange": facet}, outputFacets=size_and_files
     )
 
 
-def counted(rows: JSON = None, size: JSON = None, files: JSON = None) -> dict[str, OutputDatasetFacet]:
+def statistics(rows: JSON = None, size: JSON = None, files: JSON = None) -> dict[str, OutputDatasetFacet]:
     """Return the facet with the rows, bytes and files of an output, as far as they are known."""
     if rows is None and size is None and files is None:
         return {}
@@ -116,30 +117,32 @@ def counted(rows: JSON = None, size: JSON = None, files: JSON = None) -> dict[st
     return {"outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(*numbers)}
 
 
-def written(uri: str, known: Description) -> OutputDataset:
+def output_in_s3(uri: str, known: Description) -> OutputDataset:
     """Return an output in S3, with its number of rows if that is known."""
     dataset = s3_dataset(uri)
     rows = known.get("rows", known.get("TotalRecordCount"))
-    return OutputDataset(dataset.namespace, dataset.name, outputFacets=counted(rows))
+    return OutputDataset(dataset.namespace, dataset.name, outputFacets=statistics(rows))
 
 
-def lineage_of(worked: Worked, hook: MachineLearningHook) -> OperatorLineage[Dataset, RunFacet]:
+def lineage_of(activity: Activity, hook: MachineLearningHook) -> OperatorLineage[Dataset, RunFacet]:
     """Return the inputs, outputs and run facets of a task."""
     namespace = f"arn:aws:machinelearning:{hook.one_attempt_client.meta.region_name}:{account_of(hook)}"
-    inputs = [s3_dataset(uri) for uri in worked.read]
+    inputs = [s3_dataset(uri) for uri in activity.inputs]
     outputs: list[Dataset] = []
-    if worked.kind:
-        resource = own_dataset(worked.kind, worked.id, namespace)
-        if worked.change == "CREATE":
-            inputs += sources(worked, namespace)
-        if worked.change:
-            outputs.append(changed(resource, worked.change, worked.known))
+    if activity.kind:
+        resource = resource_dataset(activity.kind, activity.id, namespace)
+        if activity.change == "CREATE":
+            inputs += source_datasets(activity, namespace)
+        if activity.change:
+            outputs.append(changed_resource(resource, activity.change, activity.known))
         else:
             inputs.append(resource)
-    if worked.written:
-        outputs.append(written(worked.written, worked.known))
+    if activity.output:
+        outputs.append(output_in_s3(activity.output, activity.known))
     return OperatorLineage(
-        inputs=[InputDataset(one.namespace, one.name) for one in inputs], outputs=outputs, run_facets=run_facets(worked)
+        inputs=[InputDataset(one.namespace, one.name) for one in inputs],
+        outputs=outputs,
+        run_facets=run_facets(activity),
     )
 
 
@@ -153,15 +156,15 @@ def account_of(hook: MachineLearningHook) -> str:
         return ""
 
 
-def run_facets(worked: Worked) -> dict[str, RunFacet]:
+def run_facets(activity: Activity) -> dict[str, RunFacet]:
     """Return the run facet of the resource that a task worked on, by the facet's name."""
-    if not worked.kind:
+    if not activity.kind:
         return {}
-    known = worked.known
-    status = known.get("EndpointStatus") if worked.kind == "RealtimeEndpoint" else known.get("Status")
+    known = activity.known
+    status = known.get("EndpointStatus") if activity.kind == "RealtimeEndpoint" else known.get("Status")
     facet = MachineLearningRunFacet(
-        resource=worked.kind,
-        id=worked.id,
+        resource=activity.kind,
+        id=activity.id,
         mlModelId=cast("str | None", known.get("MLModelId")),
         status=cast("str | None", status),
         metrics=metrics(known),

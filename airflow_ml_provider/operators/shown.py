@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_ml_provider.compat import BaseOperator, Context
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-    from airflow_ml_provider.lineage import Change, Worked
+    from airflow_ml_provider.lineage import Activity, Change
     from airflow_ml_provider.payloads import Description
 
     Mixin = BaseOperator
@@ -95,28 +95,28 @@ class ShownTask(Mixin):
         """Return the lineage of a task that succeeded; the OpenLineage provider calls this."""
         from airflow_ml_provider.lineage import lineage_of
 
-        return lineage_of(self.worked(task_instance), self.hook)
+        return lineage_of(self.activity(task_instance), self.hook)
 
     def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Dataset, RunFacet]:
         """Return the lineage of a task that failed, as far as it is known; the OpenLineage provider calls this."""
         return self.get_openlineage_facets_on_complete(task_instance)
 
-    def worked(self, task_instance: object) -> Worked:
-        """Return what the task has worked on; arguments stand in for members that no description had."""
-        from airflow_ml_provider.lineage import SOURCES, Worked
+    def activity(self, task_instance: object) -> Activity:
+        """Return what the task did; its arguments fill in the members that no description had."""
+        from airflow_ml_provider.lineage import SOURCES, Activity
         from airflow_ml_provider.service_model import argument_name
 
         links, change = {type(link) for link in self.operator_extra_links}, self.change()
         kind = self.resource_kind() if ResourceLink in links else None
         arguments = {member: getattr(self, argument_name(member), None) for member in SOURCES[kind]} if kind else {}
         is_written = OutputLink in links and (change or kind != "BatchPrediction")
-        return Worked(
+        return Activity(
             kind=kind,
             id=self.find_resource_id(cast("Context", {"ti": task_instance})) if kind else "",
             change=change,
             known={**arguments, **self.remembered},
-            read=self.source_locations(),
-            written=self.output_location() if is_written else None,
+            inputs=self.source_locations(),
+            output=self.output_location() if is_written else None,
         )
 
     def push_links(self, context: Context) -> None:
