@@ -42,7 +42,7 @@ $(VENV)/installed: $(LOCK) setup.cfg local/setup.cfg .uv/installed
 install: $(VENV)/installed  ## Make the environment: .venv, or .venv-3.0.6 with AIRFLOW=3.0.6
 
 .PHONY: demo
-demo: install  ## Train, deploy, wait, predict and take down on this machine, through Airflow
+demo: install  ## Train, deploy, wait, predict and delete the endpoint on this machine, through Airflow
 	@exec $(BIN)/python -m scripts.demo
 
 .PHONY: up

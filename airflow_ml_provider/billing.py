@@ -8,13 +8,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider import errors
-from airflow_ml_provider.owners import parse
+from airflow_ml_provider.claim_tag import parse
 from airflow_ml_provider.prices import PRICE_PER_10_MB, hourly_price
 from airflow_ml_provider.resources import endpoint_info
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.claim_tag import ClaimTag
     from airflow_ml_provider.client import MachineLearningClientHook
-    from airflow_ml_provider.owners import Owner
     from airflow_ml_provider.payloads import BilledEndpoint, RealtimeEndpoint
 
 
@@ -60,8 +60,8 @@ def _billed(
         "HourlyPrice": round(price, 6),
         "Cost": round(hours * price, 4),
     }
-    if owner := _owner(hook, endpoint):
-        found |= {"DagId": owner.dag_id, "TaskId": owner.task_id, "RunId": owner.run_id, "MapIndex": owner.map_index}
+    if claim := _creators_claim(hook, endpoint):
+        found |= {"DagId": claim.dag_id, "TaskId": claim.task_id, "RunId": claim.run_id, "MapIndex": claim.map_index}
     return found
 
 
@@ -72,7 +72,7 @@ def _hours(endpoint: RealtimeEndpoint, now: datetime) -> float:
     return max(0.0, (now - datetime.fromisoformat(created_at)).total_seconds() / 3600)
 
 
-def _owner(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint) -> Owner | None:
+def _creators_claim(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint) -> ClaimTag | None:
     """Return the claim of the task that created the endpoint; None if no tag names it or tags may not be read."""
     from botocore.exceptions import ClientError
 
@@ -83,6 +83,6 @@ def _owner(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint) -> Owner
             raise
         hook.log.info("The task that created the endpoint of MLModel %s is unknown: %s", endpoint["MLModelId"], error)
         return None
-    owners = [parse(cast("Mapping[str, str]", tag)) for tag in answer["Tags"]]
-    claims = [owner for owner in owners if owner and owner.covers(endpoint)]
-    return min(claims, key=lambda owner: owner.state != "created", default=None)
+    tags = [parse(cast("Mapping[str, str]", tag)) for tag in answer["Tags"]]
+    claims = [claim for claim in tags if claim and claim.covers(endpoint)]
+    return min(claims, key=lambda claim: claim.state != "created", default=None)

@@ -15,8 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from airflow_ml_provider import errors, retrying
+from airflow_ml_provider.claim_tag import KEY, ClaimTag, in_utc, key_of, parse
 from airflow_ml_provider.clock import CLOCK
-from airflow_ml_provider.owners import KEY, Owner, in_utc, key_of, parse
 from airflow_ml_provider.resources import endpoint_info
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Store(Protocol):
 class Register:
     """Read and write the claims on the endpoint of one model.
 
-    ``time`` is the service's own time at the last call on tags; empty when its answer had none.
+    ``service_time`` is the service's own time at the last call on tags; empty when its answer had none.
 
     :param wait: names the model; transient errors are retried until its deadline.
     :param context: the context of the running task; None in the triggerer. Outside of a Dag run nothing is stored.
@@ -61,7 +61,7 @@ class Register:
     def __init__(self, hook: MachineLearningClientHook, wait: Wait, context: Context | None = None) -> None:
         self.hook, self.wait = hook, wait
         self.task_instance = cast("TaskInstance | None", (context or {}).get("ti"))
-        self.time = ""
+        self.service_time = ""
         self._store = cast("Store | None", (context or {}).get("task_state_store"))
         self._denied = context is not None and self.task_instance is None
 
@@ -71,32 +71,32 @@ class Register:
         other.wait = replace(self.wait, deadline=deadline, started=started, delay=1, failures=0)
         return other
 
-    def read(self, task_id: str | None = None) -> list[Owner]:
+    def read(self, task_id: str | None = None) -> list[ClaimTag]:
         """Return all claims; if access to tags is denied, only those that Airflow stores for one task.
 
         :param task_id: the task whose claims are read from Airflow too; default is the running one.
         """
-        answer = self._tags("DescribeTags") or {}
+        answer = self._call_on_tags("DescribeTags") or {}
         tags = cast("Sequence[Mapping[str, str]]", answer.get("Tags") or [])
-        return [owner for tag in [*tags, *self._read_from_airflow(task_id)] if (owner := parse(tag))]
+        return [claim for tag in [*tags, *self._read_from_airflow(task_id)] if (claim := parse(tag))]
 
-    def of_task(self, task_id: str) -> list[Owner]:
+    def of_task(self, task_id: str) -> list[ClaimTag]:
         """Return the claims of another task in the same run, of all its map indexes."""
         if not (ti := self.task_instance):
             return []
         key = key_of(ti.dag_id, task_id, ti.run_id)
-        return [owner for owner in self.read(task_id) if owner.key == key or owner.key.startswith(f"{key}:")]
+        return [claim for claim in self.read(task_id) if claim.key == key or claim.key.startswith(f"{key}:")]
 
-    def write(self, *owners: Owner) -> None:
+    def write(self, *claims: ClaimTag) -> None:
         """Store claims; those made outside of a Dag run have no key and are not stored."""
-        tags = [owner.to_tag() for owner in owners if owner.key]
-        if tags and self._tags("AddTags", Tags=tags) is None:
+        tags = [claim.to_tag() for claim in claims if claim.key]
+        if tags and self._call_on_tags("AddTags", Tags=tags) is None:
             self._write_to_airflow(tags)
 
-    def erase(self, *owners: Owner) -> None:
+    def delete(self, *claims: ClaimTag) -> None:
         """Delete claims."""
-        keys = [owner.key for owner in owners if owner.key]
-        if keys and self._tags("DeleteTags", TagKeys=keys) is None:
+        keys = [claim.key for claim in claims if claim.key]
+        if keys and self._call_on_tags("DeleteTags", TagKeys=keys) is None:
             self._write_to_airflow([{"Key": key, "Value": ""} for key in keys])
 
     def endpoint(self) -> RealtimeEndpoint:
@@ -111,7 +111,7 @@ class Register:
         call = partial(self.hook.call_once, operation, self.wait.deadline, **request)
         return retrying.retry_until_deadline(self.wait, call)
 
-    def _tags(self, operation: str, **request: object) -> Mapping[str, object] | None:
+    def _call_on_tags(self, operation: str, **request: object) -> Mapping[str, object] | None:
         """Call an operation on the model's tags; return None if the service refuses it, now or earlier."""
         if self._denied:
             return None
@@ -122,7 +122,7 @@ class Register:
                 raise
             log.info("%s: its creator is stored in Airflow, since %s is refused: %s", self.wait, operation, error)
             self._denied, answer = True, getattr(error, "response", {})
-        self.time = _date_of(answer)
+        self.service_time = _date_of(answer)
         return None if self._denied else answer
 
     @property

@@ -9,7 +9,7 @@ def get_provider_info() -> dict[str, object]:
     return {
         "package-name": "airflow-ml-provider",
         "name": name,
-        "description": "Deploy, wait for, predict with and take down models of Amazon Machine Learning.",
+        "description": "Amazon Machine Learning: deploy models behind realtime endpoints, predict, delete the endpoints.",
         "integrations": [
             {
                 "integration-name": name,

@@ -14,9 +14,9 @@ from math import ceil, inf
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_ml_provider import errors
+from airflow_ml_provider.claim_tag import ClaimTag, in_utc, new_claim_tag, parse
 from airflow_ml_provider.claims import Register
 from airflow_ml_provider.clock import CLOCK
-from airflow_ml_provider.owners import Owner, in_utc, owner_of, parse
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from airflow_ml_provider.payloads import JSON, RealtimeEndpoint
     from airflow_ml_provider.waiting import Wait
 
-__all__ = ["TAKE_DOWN_SECONDS", "Claim", "Owner", "Register", "parse", "reason_to_keep"]
+__all__ = ["DELETE_SECONDS", "Claim", "ClaimTag", "Register", "parse", "reason_to_keep"]
 
 log = logging.getLogger(__name__)
 
-TAKE_DOWN_SECONDS = 25.0  # below Airflow's [triggerer] on_kill_timeout of 30
-CLAIMS_SECONDS = 10.0  # of TAKE_DOWN_SECONDS, to find out whether others use the endpoint
+DELETE_SECONDS = 25.0  # below Airflow's [triggerer] on_kill_timeout of 30
+CLAIMS_SECONDS = 10.0  # of DELETE_SECONDS, to find out whether others use the endpoint
 
 
-def reason_to_keep(register: Register, owners: Sequence[Owner]) -> str:
+def reason_to_keep(register: Register, claims: Sequence[ClaimTag]) -> str:
     """Return why the holders of these claims must not delete the endpoint; empty if they must.
 
     The claims are marked as ``leaving`` before the claims of others are read. So of two tasks that leave at once, both
     may delete the endpoint, but it never happens that neither does.
     """
-    register.write(*(replace(owner, leaving=True) for owner in owners))
-    own = {owner.key for owner in owners}
-    others = [owner for owner in register.read() if owner.key not in own and not owner.leaving]
+    register.write(*(replace(claim, leaving=True) for claim in claims))
+    own = {claim.key for claim in claims}
+    others = [other for other in register.read() if other.key not in own and not other.leaving]
     try:
         now = register.endpoint()
     except Exception as error:
@@ -50,7 +50,7 @@ def reason_to_keep(register: Register, owners: Sequence[Owner]) -> str:
         return ""
     if now["EndpointStatus"] == "NONE":
         return "it has been deleted already"
-    if not any(owner.covers(now) for owner in owners):
+    if not any(claim.covers(now) for claim in claims):
         return f"it is another one, created at {now.get('CreatedAt')}"
     return next((f"{other} uses it" for other in others if other.covers(now)), "")
 
@@ -62,30 +62,30 @@ class Claim:
     another task created it, and may still delete it. ``refused`` is whether no attempt at Create can have created it.
     """
 
-    def __init__(self, register: Register, owner: Owner, *, held: bool = False, inherited: bool = False) -> None:
-        self.register, self.owner = register, owner
+    def __init__(self, register: Register, tag: ClaimTag, *, held: bool = False, inherited: bool = False) -> None:
+        self.register, self.tag = register, tag
         self.held, self.inherited = held, inherited
         self.refused = False
         self._asked_at = ""  # the service's time before the first attempt at Create
         self._first_attempt = 0.0
-        self._found: list[Owner] = []
+        self._found: list[ClaimTag] = []
 
     @classmethod
     def of(cls, hook: MachineLearningClientHook, wait: Wait, context: Context) -> Claim:
         """Return a claim of the running task, which is not held yet."""
         register = Register(hook, wait, context)
         ti = register.task_instance
-        return cls(register, owner_of(ti.dag_id, ti.task_id, ti.run_id, ti.map_index) if ti else Owner())
+        return cls(register, new_claim_tag(ti.dag_id, ti.task_id, ti.run_id, ti.map_index) if ti else ClaimTag())
 
     @classmethod
     def from_json(cls, register: Register, carried: Mapping[str, JSON]) -> Claim:
         """Return the claim that ``to_json`` returned before a deferral."""
-        owner = Owner(**cast("dict[str, Any]", carried["owner"]))
-        return cls(register, owner, held=bool(carried["held"]), inherited=bool(carried["inherited"]))
+        tag = ClaimTag(**cast("dict[str, Any]", carried["tag"]))
+        return cls(register, tag, held=bool(carried["held"]), inherited=bool(carried["inherited"]))
 
     def to_json(self) -> dict[str, JSON]:
         """Return the claim in plain JSON types, for a trigger."""
-        return {"owner": asdict(self.owner), "held": self.held, "inherited": self.inherited}
+        return {"tag": asdict(self.tag), "held": self.held, "inherited": self.inherited}
 
     def find(self, before: RealtimeEndpoint | None = None) -> bool:
         """Read the stored claims; go on with that of an earlier try of this task, and return whether there is one.
@@ -93,29 +93,29 @@ class Claim:
         :param before: the endpoint before Create; None if the caller did not get it.
         """
         self._found = self.register.read()
-        own = (owner for owner in self._found if owner.key == self.owner.key)
-        earlier = next((owner for owner in own if before is None or owner.covers(before)), None)
+        own = (tag for tag in self._found if tag.key == self.tag.key)
+        earlier = next((tag for tag in own if before is None or tag.covers(before)), None)
         if earlier:
-            self.owner, self.held, self.inherited = earlier, True, True
+            self.tag, self.held, self.inherited = earlier, True, True
         created_at = before.get("CreatedAt") if before else None
         # Later than the existing endpoint, so that the claim does not cover it.
         past = in_utc(created_at, after=0.001) if created_at else ""
-        self._asked_at = max(self.register.time, past)
+        self._asked_at = max(self.register.service_time, past)
         return self.held
 
-    def begin(self) -> None:
+    def announce(self) -> None:
         """Store that this task is about to create the endpoint, unless an earlier try has stored it."""
         self.refused = not self.held
         if not self.held:
             self._write(state="creating", at=self._asked_at)
-        elif self.owner.leaving:
+        elif self.tag.leaving:
             self._write()
 
-    def begin_anew(self) -> None:
-        """Begin again, as if there had been no endpoint: the task that created it has deleted it."""
+    def announce_again(self) -> None:
+        """Announce Create again, as if there had been no endpoint: the task that created it has deleted it."""
         self.register.read()  # for the service's time
-        self.held, self.inherited, self._asked_at, self._first_attempt = False, False, self.register.time, 0.0
-        self.begin()
+        self.held, self.inherited, self._asked_at, self._first_attempt = False, False, self.register.service_time, 0.0
+        self.announce()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -124,8 +124,8 @@ class Claim:
         A later attempt may create an endpoint after the time that the claim covers, so ``again`` extends it first.
         """
         self._first_attempt = self._first_attempt or CLOCK.now()
-        seconds = ceil(self.owner.seconds_until(self._asked_at) + CLOCK.now() - self._first_attempt)
-        if seconds > 0 and self.held and self.owner.state == "creating":
+        seconds = ceil(self.tag.seconds_until(self._asked_at) + CLOCK.now() - self._first_attempt)
+        if seconds > 0 and self.held and self.tag.state == "creating":
             self._write(again=seconds + 1)  # one more, as the service's times are whole seconds
         all_refused, self.refused = self.refused, False  # a kill in the block counts as an attempt that succeeded
         try:
@@ -134,16 +134,16 @@ class Claim:
             self.refused = all_refused and errors.is_refusal(error)
             raise
 
-    def settle(self, info: RealtimeEndpoint) -> None:
+    def record_creator(self, info: RealtimeEndpoint) -> None:
         """Store who created the endpoint in Create's answer.
 
         It is this task if ``CreatedAt`` is not before its first attempt. Otherwise another task may have a claim on it,
         which this one then shares; without any claim it belongs to somebody else, and this task gives its own up.
         """
-        asked = replace(self.owner, state="creating", at=self._asked_at)
-        if self.inherited and self.owner.state != "creating" and self.owner.covers(info):
+        asked = replace(self.tag, state="creating", at=self._asked_at)
+        if self.inherited and self.tag.state != "creating" and self.tag.covers(info):
             return
-        if asked.covers(info, within=inf) or (self.inherited and self.owner.covers(info)):
+        if asked.covers(info, within=inf) or (self.inherited and self.tag.covers(info)):
             if not asked.at:
                 log.warning(
                     "%s: counts as created by this task, since the service did not send its time", self.register.wait
@@ -154,34 +154,34 @@ class Claim:
         self._forget_gone(info)
 
     def _share(self, info: RealtimeEndpoint) -> None:
-        others = [owner for owner in self.register.read() if owner.key != self.owner.key]
-        if creator := next((owner for owner in others if owner.covers(info)), None):
+        others = [tag for tag in self.register.read() if tag.key != self.tag.key]
+        if creator := next((tag for tag in others if tag.covers(info)), None):
             log.info("%s: created by %s", self.register.wait, creator)
             self.inherited = True
             self._write(state="using", at=in_utc(info["CreatedAt"]), again=0)
         else:
             self.held = False
-            self.register.erase(self.owner)
+            self.register.delete(self.tag)
 
     def _forget_gone(self, info: RealtimeEndpoint) -> None:
         """Delete the claims on earlier endpoints of the model: the number of tags is limited."""
-        others = (owner for owner in self._found if owner.key != self.owner.key)
-        if gone := [owner for owner in others if not owner.covers(info) and owner.is_over(self._asked_at)]:
-            self.register.erase(*gone)
+        others = (tag for tag in self._found if tag.key != self.tag.key)
+        if gone := [tag for tag in others if not tag.covers(info) and tag.is_over(self._asked_at)]:
+            self.register.delete(*gone)
 
     def _write(self, **changes: Any) -> None:
-        self.owner, self.held = replace(self.owner, leaving=False, **changes), True
-        self.register.write(self.owner)
+        self.tag, self.held = replace(self.tag, leaving=False, **changes), True
+        self.register.write(self.tag)
 
     def release(self) -> None:
         """Drop the claim on an endpoint that another task created, if a task that may delete it still has a claim."""
-        if self.held and self.owner.state == "using":
-            others = [owner for owner in self.register.read() if owner.key != self.owner.key and not owner.leaving]
-            if any(owner.at == self.owner.at for owner in others):
+        if self.held and self.tag.state == "using":
+            others = [tag for tag in self.register.read() if tag.key != self.tag.key and not tag.leaving]
+            if any(tag.at == self.tag.at for tag in others):
                 self.held = False
-                self.register.erase(self.owner)
+                self.register.delete(self.tag)
 
-    def take_down(self) -> None:
+    def delete_own_endpoint(self) -> None:
         """Delete the endpoint if this task created it and no other task uses it; log errors, but raise none.
 
         If the endpoint cannot be deleted its claim stays, so that the next try or the delete task can delete it.
@@ -189,23 +189,23 @@ class Claim:
         wait, started = self.register.wait, CLOCK.now()
         if not self.held:
             return
-        register = self.register.with_deadline(started + TAKE_DOWN_SECONDS)
+        register = self.register.with_deadline(started + DELETE_SECONDS)
         try:
             if self.refused:
-                register.erase(self.owner)
+                register.delete(self.tag)
                 return
             if reason := self._reason_to_keep(started + CLAIMS_SECONDS):
                 log.info("%s: kept, since %s", wait, reason)
             else:
                 register.delete_endpoint()
                 log.info("%s: deleted, since the task that created it has failed", wait)
-            register.erase(self.owner)
+            register.delete(self.tag)
         except Exception:
             log.exception("%s: it could not be deleted, and costs money until somebody deletes it", wait)
 
     def _reason_to_keep(self, deadline: float) -> str:
         try:
-            return reason_to_keep(self.register.with_deadline(deadline), [self.owner])
+            return reason_to_keep(self.register.with_deadline(deadline), [self.tag])
         except Exception as error:
             log.warning("%s: deleting it without knowing whether others use it: %s", self.register.wait, error)
             return ""

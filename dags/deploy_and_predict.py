@@ -1,4 +1,4 @@
-"""Deploy a trained model behind a realtime endpoint, wait until it is READY, predict, and take it down.
+"""Deploy a trained model behind a realtime endpoint, wait until it is READY, predict, and delete it.
 
 The plainest Dag: each step is a task of its own.
 """

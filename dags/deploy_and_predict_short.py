@@ -1,4 +1,4 @@
-"""Deploy a trained model, predict, and take it down: the task that creates the endpoint waits until it is READY.
+"""Deploy a trained model, predict, and delete the endpoint: the task that creates the endpoint waits until it is READY.
 
 It waits in the triggerer, which costs no worker.
 """

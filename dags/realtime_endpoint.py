@@ -1,4 +1,4 @@
-"""Train a model on real data, deploy it behind a realtime endpoint, predict with it, and take it down.
+"""Train a model on real data, deploy it behind a realtime endpoint, predict with it, and delete the endpoint.
 
 The data are scikit-learn's breast cancer set: 569 tumours, 30 measurements each, 1 for benign and 0 for not. The
 endpoint's predictions for the rows that the model was not trained on must reach the AUC that the evaluation reports.

@@ -24,7 +24,7 @@ INTERRUPTED = 130
 READING = "Airflow reads the Dag"
 
 INTRODUCTION = """\
-A Dag trains a model, deploys it behind a realtime endpoint, waits until that is READY, predicts, and takes it down.
+A Dag trains a model, deploys it behind a realtime endpoint, waits until that is READY, predicts, and deletes it.
 Airflow and Amazon ML Local run on this machine; nothing is sent to AWS.
 The data: 569 tumours with 30 measurements each (scikit-learn's breast cancer set); 1 is benign, 0 is malignant.
 """

@@ -29,7 +29,7 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
         self.delete_on_failure = delete_on_failure
 
     @contextmanager
-    def take_down_on_failure(self, claim: Claim) -> Iterator[None]:
+    def delete_endpoint_on_failure(self, claim: Claim) -> Iterator[None]:
         """Delete the endpoint if this task created it and the block fails, times out or is killed.
 
         A refused claim means that nobody can tell later who created the endpoint, so it goes in any case.
@@ -42,13 +42,13 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
         except BaseException:
             self.current_claim = None
             if self.delete_on_failure or claim.refused:
-                claim.take_down()
+                claim.delete_own_endpoint()
             raise
         finally:
             self.current_claim = None
 
     def on_kill(self) -> None:
-        """Raise SystemExit in a task that created its endpoint, so that ``take_down_on_failure`` deletes it.
+        """Raise SystemExit in a task that created its endpoint, so that ``delete_endpoint_on_failure`` deletes it.
 
         Airflow 3 calls this in its handler of SIGTERM and then lets the task go on. SystemExit counts as a failure that
         may be retried.
@@ -58,11 +58,11 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
 
     def on_deferral_failed(self, context: Context, reason: str) -> NoReturn:
         """Delete the endpoint, if this task created it, after a deferral that Airflow itself ended."""
-        from airflow_ml_provider.ownership import TAKE_DOWN_SECONDS, Claim
+        from airflow_ml_provider.ownership import DELETE_SECONDS, Claim
 
-        wait = self.new_wait(self.waiter, self.check_id("ml_model_id"), 1, TAKE_DOWN_SECONDS)
+        wait = self.new_wait(self.waiter, self.check_id("ml_model_id"), 1, DELETE_SECONDS)
         claim = Claim.of(self.hook, wait, context)
-        with self.take_down_on_failure(claim):
+        with self.delete_endpoint_on_failure(claim):
             try:
                 claim.find()
             except Exception:

@@ -86,8 +86,8 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
                 raise AirflowException(
                     f"{wait}: it exists already, with status {status}; if_exists='skip' would use it"
                 )
-            claim.begin()
-        with self.take_down_on_failure(claim):
+            claim.announce()
+        with self.delete_endpoint_on_failure(claim):
             return self.create_and_wait(claim)
 
     def existing_endpoint(self, claim: Claim) -> RealtimeEndpoint | None:
@@ -99,7 +99,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         wait = claim.register.wait
         with translate_errors(f"{self.operation} of {wait}"):
             info = endpoint_info(self.create_with_retries(claim))
-            claim.settle(info)
+            claim.record_creator(info)
         wait.created_at = info.get("CreatedAt", "")
         wait.status = info["EndpointStatus"]
         self.log_status(wait)
@@ -127,7 +127,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
 
         register = Register(self.hook, Wait.from_json(event["wait"]), context)
         claim = Claim.from_json(register, cast("dict[str, JSON]", event["carried"]["claim"]))
-        with self.take_down_on_failure(claim):
+        with self.delete_endpoint_on_failure(claim):
             return self.finish_wait(claim, event["outcome"])
 
     def finish_wait(self, claim: Claim, outcome: Outcome) -> Description:
@@ -139,7 +139,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         if claim.inherited and outcome["kind"] == "failure" and wait.status == "NONE":
             self.log.info("%s: deleted by the task that created it; creating it again", wait)
             wait.created_at = ""
-            claim.begin_anew()
+            claim.announce_again()
             return self.create_and_wait(claim)
         return self.finish(claim, self.raise_unless_success(outcome))
 
@@ -211,12 +211,12 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
 
         register = ownership.Register(self.hook, wait, context)
         with translate_errors(f"{self.operation} of {wait}"):
-            owners = register.of_task(task_id)
+            claims = register.of_task(task_id)
             not_created = f"task {task_id} has created none in this run"
-            reason = ownership.reason_to_keep(register, owners) if owners else not_created
+            reason = ownership.reason_to_keep(register, claims) if claims else not_created
             info = self.keep(register, reason) if reason else self.delete(wait)
-            if owners:
-                register.erase(*owners)
+            if claims:
+                register.delete(*claims)
         return info, bool(reason)
 
     def keep(self, register: Register, reason: str) -> Description:

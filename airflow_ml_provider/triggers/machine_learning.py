@@ -84,10 +84,10 @@ class MachineLearningTrigger(BaseTrigger):
     async def _clean_up(self) -> None:
         try:
             if self.task_instance and await is_given_up(self.task_instance):
-                await poller(self.aws_settings).call_with_hook(self._take_down)
+                await poller(self.aws_settings).call_with_hook(self._delete_own_endpoint)
         except Exception:
             log.exception("%s: kept after an error; it costs money until somebody deletes it", self.wait)
 
-    def _take_down(self, hook: MachineLearningClientHook) -> None:
+    def _delete_own_endpoint(self, hook: MachineLearningClientHook) -> None:
         register = ownership.Register(hook, self.wait)
-        ownership.Claim.from_json(register, cast("dict[str, JSON]", self.carried["claim"])).take_down()
+        ownership.Claim.from_json(register, cast("dict[str, JSON]", self.carried["claim"])).delete_own_endpoint()

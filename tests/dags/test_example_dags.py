@@ -38,7 +38,7 @@ def point_to(dag: Any, ml_model: Any) -> None:
 
 @pytest.mark.core
 def test_realtime_endpoint(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture) -> None:
-    """Train, evaluate, deploy, predict, take down: the endpoint's AUC is the evaluation's, and no endpoint stays."""
+    """Train, evaluate, deploy, predict, delete: the endpoint's AUC is the evaluation's, and no endpoint stays."""
     run = run_dag(DAGS / "realtime_endpoint.py")
     assert run.state == "success", run.states()
     compared = run.xcom("compare")

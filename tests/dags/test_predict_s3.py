@@ -27,7 +27,7 @@ def s3(amazon_ml_local: AmazonMLLocalFixture, bucket: str, ml_model: str) -> S3C
 
 
 def test_predict_s3(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture, s3: S3Client) -> None:
-    """An endpoint is made, every row is predicted, and the endpoint is taken down."""
+    """An endpoint is made, every row is predicted, and the endpoint is deleted."""
     put_rows(s3, "records.csv")
     run = run_dag(DAGS / "predict_s3.py")
     assert run.state == "success", run.states()

@@ -11,7 +11,7 @@ from airflow_ml_provider.operators.realtime_endpoint import (
 )
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.owners import Owner
+    from airflow_ml_provider.claim_tag import ClaimTag
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 TAG_OPERATIONS = ("AddTags", "DescribeTags", "DeleteTags")
@@ -37,10 +37,10 @@ def called(service: AmazonMLLocalFixture) -> list[str]:
     return [request.operation for request in service.requests]
 
 
-def claims(service: AmazonMLLocalFixture) -> list[Owner]:
+def claims(service: AmazonMLLocalFixture) -> list[ClaimTag]:
     """Return the claims in the tags of ml-1."""
     tags = service.client().describe_tags(ResourceId="ml-1", ResourceType="MLModel")["Tags"]
-    return [owner for tag in tags if (owner := ownership.parse(tag))]
+    return [claim for tag in tags if (claim := ownership.parse(tag))]
 
 
 def deny(service: AmazonMLLocalFixture, *operations: str) -> None:

@@ -289,7 +289,7 @@ class TestCreate:
         run.execute("delete")
         assert status(service) == "NONE"
 
-    def test_claims_on_endpoints_that_are_gone_are_erased(
+    def test_claims_on_endpoints_that_are_gone_are_deleted(
         self, service: AmazonMLLocalFixture, service_clock: Clock
     ) -> None:
         """A model can have few tags, and a Dag without a delete task would add one with every run."""
@@ -357,11 +357,11 @@ class TestTwoCreators:
         one, two = Run("one", wait_for_completion=False), Run("two", wait_for_completion=False)
         one.execute("create")
         two.execute("create")
-        erase = ownership.Register.write
+        write = ownership.Register.write
 
-        def meanwhile(self: Any, *owners: Any) -> None:
-            erase(self, *owners)
-            if owners[0].run_id == "one":
+        def meanwhile(self: Any, *claims: Any) -> None:
+            write(self, *claims)
+            if claims[0].run_id == "one":
                 two.execute("delete")
 
         with pytest.MonkeyPatch.context() as patch:

@@ -64,7 +64,7 @@ def test_a_connection_that_is_missing_is_an_error(ended: dict[str, Any]) -> None
 
 
 def test_a_connection_that_the_triggerer_misses_is_an_error(ended: dict[str, Any]) -> None:
-    """The wait fails, and the worker takes the endpoint down; nothing is signed with other credentials."""
+    """The wait fails, and the worker deletes the endpoint; nothing is signed with other credentials."""
     state, status, requests = ended["worker_only"]
     assert (state, status) == ("failed", "NONE")
     assert ("DeleteRealtimeEndpoint", "worker-key") in requests

@@ -1,4 +1,4 @@
-"""An endpoint that a task made is taken down when the task fails or is given up; any other is never touched."""
+"""An endpoint that a task made is deleted when the task fails or is given up; any other is never touched."""
 
 from __future__ import annotations
 

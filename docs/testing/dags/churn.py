@@ -1,4 +1,4 @@
-"""Deploy a model, predict for one customer, and take the endpoint down."""
+"""Deploy a model, predict for one customer, and delete the endpoint."""
 
 from datetime import datetime
 

@@ -18,7 +18,7 @@ STATES = ("creating", "created", "using")
 
 
 @dataclass(frozen=True)
-class Owner:
+class ClaimTag:
     """One task's claim on the endpoint of a model.
 
     ``key`` identifies the task. The three ids are for people: long ones are cut, and characters that a tag may not
@@ -78,7 +78,7 @@ class Owner:
         return {"Key": self.key, "Value": " ".join(f"{name}={value}" for name, value in pairs.items())}
 
 
-def parse(tag: Mapping[str, str]) -> Owner | None:
+def parse(tag: Mapping[str, str]) -> ClaimTag | None:
     """Return the claim in a tag, or None if it is another tag.
 
     :param tag: an item of DescribeTags' ``Tags``.
@@ -89,7 +89,7 @@ def parse(tag: Mapping[str, str]) -> Owner | None:
     if state is None or not key.startswith(f"{KEY}:") or not _is_time(pairs[state]):
         return None
     map_index, again = pairs.get("map", ""), pairs.get("again", "")
-    return Owner(
+    return ClaimTag(
         key,
         pairs.get("dag", ""),
         pairs.get("task", ""),
@@ -102,14 +102,14 @@ def parse(tag: Mapping[str, str]) -> Owner | None:
     )
 
 
-def owner_of(dag_id: str, task_id: str, run_id: str, map_index: int = -1) -> Owner:
+def new_claim_tag(dag_id: str, task_id: str, run_id: str, map_index: int = -1) -> ClaimTag:
     """Return a new claim of a task instance."""
     key = key_of(dag_id, task_id, run_id) + (f":{map_index}" if map_index >= 0 else "")
     names = [_allowed(name) for name in (dag_id, task_id, run_id)]
     while sum(map(len, names)) > NAMES_LENGTH:
         longest = max(range(len(names)), key=lambda place: len(names[place]))
         names[longest] = names[longest][:-1]
-    return Owner(key, names[0], names[1], names[2], map_index)
+    return ClaimTag(key, names[0], names[1], names[2], map_index)
 
 
 def key_of(dag_id: str, task_id: str, run_id: str) -> str:

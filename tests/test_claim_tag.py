@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_ml_provider.owners import Owner, in_utc, key_of, owner_of, parse
+from airflow_ml_provider.claim_tag import ClaimTag, in_utc, key_of, new_claim_tag, parse
 from airflow_ml_provider.service_model import service_model
 
 AT = "2026-11-24T10:00:05.123000+00:00"
@@ -21,7 +21,7 @@ def endpoint(created_at: Any) -> dict[str, Any]:
 
 def test_a_tag_is_readable() -> None:
     """Who reads it in AWS's console sees the state, the time, Dag, task, run and map index."""
-    tag = replace(owner_of("deploy", "group.create", RUN, 3), state="created", at=AT).to_tag()
+    tag = replace(new_claim_tag("deploy", "group.create", RUN, 3), state="created", at=AT).to_tag()
     assert re.fullmatch("airflow-endpoint:[0-9a-f]{16}:3", tag["Key"])
     assert tag["Value"] == f"created={AT} dag=deploy task=group.create run={RUN} map=3"
 
@@ -31,25 +31,25 @@ def test_a_tag_is_readable() -> None:
 @pytest.mark.parametrize("map_index", [-1, 0, 1023])
 def test_it_is_read_back_as_it_was(state: str, leaving: bool, map_index: int) -> None:
     """Nothing that decides about an endpoint is lost in a tag."""
-    owner = replace(owner_of("deploy", "create", RUN, map_index), state=state, at=AT, leaving=leaving)
-    assert parse(owner.to_tag()) == owner
+    claim = replace(new_claim_tag("deploy", "create", RUN, map_index), state=state, at=AT, leaving=leaving)
+    assert parse(claim.to_tag()) == claim
 
 
 @pytest.mark.parametrize("name", ["x" * 250, "überprüfung", "a~b c%d=e\n", "日本語"])
 def test_any_name_makes_a_tag_that_aws_takes(name: str) -> None:
     """The service model says how long keys and values may be, and which characters they may hold."""
-    owner = replace(owner_of(name, name, name, 1023), state="creating", at=AT, again=99999, leaving=True)
-    for member, text in owner.to_tag().items():
+    claim = replace(new_claim_tag(name, name, name, 1023), state="creating", at=AT, again=99999, leaving=True)
+    for member, text in claim.to_tag().items():
         shape = service_model().shape_for(f"Tag{member}")
         assert shape.metadata["min"] <= len(text) <= shape.metadata["max"]
         assert all(letter.isalnum() or letter in " _.:/=+-@" for letter in text)
-    assert parse(owner.to_tag()) == owner
+    assert parse(claim.to_tag()) == claim
 
 
 def test_the_key_tells_names_apart_that_look_alike() -> None:
     """Names that are cut or changed for the value make keys of their own."""
-    assert len({owner_of(*names).key for names in (("a~", "t", "r"), ("a-", "t", "r"), ("a", "-t", "r"))}) == 3
-    assert owner_of("d", "t", "r", 0).key == key_of("d", "t", "r") + ":0"
+    assert len({new_claim_tag(*names).key for names in (("a~", "t", "r"), ("a-", "t", "r"), ("a", "-t", "r"))}) == 3
+    assert new_claim_tag("d", "t", "r", 0).key == key_of("d", "t", "r") + ":0"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_other_tags_are_no_claims(tag: dict[str, Any]) -> None:
 )
 def test_which_endpoint_a_claim_covers(state: str, at: str, created_at: str | None, covered: bool) -> None:
     """The one of its CreatedAt, in any time zone; before Create's answer is known, one created within a call's time."""
-    assert Owner("key", state=state, at=at).covers(endpoint(created_at)) is covered
+    assert ClaimTag("key", state=state, at=at).covers(endpoint(created_at)) is covered
 
 
 def test_times_in_tags_are_utc() -> None:
