@@ -30,13 +30,13 @@ class JobError(Exception):
     """Raised when a job ends without a result; the message becomes the entity's ``Message``."""
 
 
-class Keeper(Protocol):
-    """Stores the results of jobs."""
+class ResultStore(Protocol):
+    """Store the results of jobs."""
 
-    def keep(self, entity: Entity, result: Any, error: str | None) -> None:
+    def save_result(self, entity: Entity, result: Any, error: str | None) -> None:
         """Store the result of an entity's job before any answer shows it. Raises DataFolderError."""
 
-    def forget(self, entity: Entity) -> None:
+    def remove_content(self, entity: Entity) -> None:
         """Remove the content of a deleted entity's result."""
 
 
@@ -47,12 +47,12 @@ class Jobs:
     and its result are kept until the entity is deleted and no other job needs them.
 
     :param databases: SQLAlchemy URLs by the ``DatabaseName`` of RDS and Redshift data sources
-    :ivar keeper: stores the results of jobs; None if nothing is stored
+    :ivar store: stores the results of jobs; None if nothing is stored
     """
 
     def __init__(self, storage: Storage, databases: Mapping[str, str]) -> None:
         self.work = EntityWork(storage, databases)
-        self.keeper: Keeper | None = None
+        self.store: ResultStore | None = None
         self._waiting: deque[Entity] = deque()
         self._threads = 0
         self._users: Counter[Entity] = Counter()
@@ -97,22 +97,23 @@ class Jobs:
             return None
 
     def _run(self, entity: Entity) -> None:
+        """Do the work of an entity, store the result, and only then show it."""
         try:
             result, error = self._result(entity), None
-            self._keep(entity, result, None)
+            self._save(entity, result, None)
         except Exception as caught:
             result, error = None, JobError(_message(caught, entity))
             entity.log(f"FAILED: {error}")
             with suppress(DataFolderError):  # it runs again after a restart
-                self._keep(entity, None, str(error))
+                self._save(entity, None, str(error))
         self._finish(entity, result, error)
 
-    def _keep(self, entity: Entity, result: Any, error: str | None) -> None:
-        if self.keeper:
-            self.keeper.keep(entity, result, error)
+    def _save(self, entity: Entity, result: Any, error: str | None) -> None:
+        if self.store:
+            self.store.save_result(entity, result, error)
 
     def _result(self, entity: Entity) -> Any:
-        inputs = list(map(_result, entity.inputs))
+        inputs = list(map(_input_result, entity.inputs))
         if entity in self._unwanted and not self._users[entity]:
             raise JobError("It was deleted")
         return self.work.do(entity, inputs)
@@ -132,9 +133,9 @@ class Jobs:
         if entity not in self._unwanted or self._users[entity]:
             return
         if entity.job.done():
-            _forget(entity)
-            if self.keeper and entity.job.exception() is None:
-                self.keeper.forget(entity)
+            _reduce_result(entity)
+            if self.store and entity.job.exception() is None:
+                self.store.remove_content(entity)
         elif entity in self._waiting:
             self._cancel(entity, "It was deleted")
         else:
@@ -145,7 +146,7 @@ class Jobs:
         self._finish(entity, None, JobError(reason))
 
 
-def _forget(entity: Entity) -> None:
+def _reduce_result(entity: Entity) -> None:
     """Reduce the result of a job to what Get shows of it."""
     if entity.job.exception() is None and hasattr(entity.job.result(), "without_content"):
         slim: Future[Any] = Future()
@@ -153,7 +154,8 @@ def _forget(entity: Entity) -> None:
         entity.job = slim
 
 
-def _result(entity: Entity) -> Any:
+def _input_result(entity: Entity) -> Any:
+    """Return the result of an input's job; raise a JobError that names the input if it has failed."""
     if entity.lifecycle.failure:
         raise JobError(f"{entity.kind.name} {entity.id} has failed: {entity.lifecycle.failure}")
     try:
@@ -163,6 +165,7 @@ def _result(entity: Entity) -> Any:
 
 
 def _message(error: Exception, entity: Entity) -> str:
+    """Return an error of a job for its entity's ``Message``; an unexpected one is logged."""
     from amazon_ml_local.learning import LearningError
 
     if isinstance(error, (DataFolderError, JobError, LearningError, StorageError)):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from amazon_ml_local import protocol
 from amazon_ml_local.data_folder import DataFolderError
+from amazon_ml_local.entity_store import EntityStore
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.faults import Faults, Interrupted, interruption
 from amazon_ml_local.jobs import Jobs
-from amazon_ml_local.kept import KeptEntities
 from amazon_ml_local.operations import OPERATIONS
 from amazon_ml_local.request_log import Received, RequestLog
 from amazon_ml_local.schedule import Durations
@@ -64,11 +64,11 @@ class AmazonMLLocal:
         self.requests = RequestLog(keep_requests)
         self.state = State(Jobs(storage, databases or {}), durations or Durations())
         self.clock, self.durations = self.state.clock, self.state.durations
-        self._kept = KeptEntities(data_folder, self.state) if data_folder else None
-        if self._kept:
-            self.state.jobs.keeper = self._kept
-            self._kept.load()
-            self._kept.save()
+        self._store = EntityStore(data_folder, self.state) if data_folder else None
+        if self._store:
+            self.state.jobs.store = self._store
+            self._store.load()
+            self._store.save()
 
     def handle(self, request: Request) -> Response:
         """Return the response to a request."""
@@ -93,7 +93,7 @@ class AmazonMLLocal:
             logger.exception("%s broke", operation.name if operation else "a request")
             code = "InternalServerException"
             response = protocol.error_answer(ServiceError(code, "An internal error occurred", 500))
-        self._note(operation, parameters, response, code, request.credential)
+        self._log_request(operation, parameters, response, code, request.credential)
         date = formatdate(min(self.clock.now(), LATEST_DATE), usegmt=True)
         return replace(response, headers={**response.headers, "Date": date})
 
@@ -111,8 +111,8 @@ class AmazonMLLocal:
 
     def close(self) -> None:
         """End all jobs; with a data folder the next service there starts them again."""
-        if self._kept:
-            self._kept.closed = True
+        if self._store:
+            self._store.closed = True
         self.state.jobs.close()
 
     def save(self, touched: Iterable[Entity] | None = None) -> None:
@@ -121,17 +121,17 @@ class AmazonMLLocal:
         :param touched: the settled entities that may have changed; None for any
         :raises DataFolderError: when the folder cannot be written
         """
-        if self._kept:
-            self._kept.save(touched)
+        if self._store:
+            self._store.save(touched)
 
     def reset(self) -> None:
         """Remove all entities, requests and faults, and set all levers back."""
         self.state.reset()
         self.faults.clear()
         self.requests.clear()
-        if self._kept:
-            self._kept.clear()
-            self._kept.save()
+        if self._store:
+            self._store.clear()
+            self._store.save()
 
     @property
     def peak_requests_per_second(self) -> int:
@@ -192,7 +192,7 @@ class AmazonMLLocal:
                 raise interruption(fault)
         return lag
 
-    def _note(
+    def _log_request(
         self,
         operation: OperationModel | None,
         parameters: Parameters,

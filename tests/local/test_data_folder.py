@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from amazon_ml_local import AmazonMLLocal, MemoryStorage
-from amazon_ml_local import kept as kept_module
+from amazon_ml_local import AmazonMLLocal, MemoryStorage, entity_store
 from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError, replaced
 from amazon_ml_local.serving.application import Application
 from amazon_ml_local.serving.other_services import OtherServices
@@ -194,8 +193,8 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(tmp_path: Pat
     with kept(tmp_path) as service:
         client = train(service)
         before = shown(client)
-        pages = service._kept.folder._database.execute("pragma page_count").fetchone()[0]
-        service._kept.folder._database.execute(f"pragma max_page_count = {pages}")
+        pages = service._store.folder._database.execute("pragma page_count").fetchone()[0]
+        service._store.folder._database.execute(f"pragma max_page_count = {pages}")
         spec: Any = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
         create = {"DataSourceId": "ds-2", "DataSourceName": "n" * 1024, "DataSpec": spec}
 
@@ -205,7 +204,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(tmp_path: Pat
 
         with pytest.raises(ClientError, match=f"Nothing of this is kept: the data folder {tmp_path} .* full"):
             fill()
-        service._kept.folder._database.execute("pragma max_page_count = 1000000")
+        service._store.folder._database.execute("pragma max_page_count = 1000000")
         assert client.create_data_source_from_s3(**{**create, "DataSourceId": "after"})["DataSourceId"] == "after"
     with kept(tmp_path) as service:
         assert shown(service.client()) == before
@@ -315,8 +314,8 @@ def test_a_request_looks_at_what_it_concerns_however_much_is_kept(
 ) -> None:
     """And at what is not finished; a restart looks at all once."""
     seen: list[str] = []
-    fingerprint = kept_module._fingerprint
-    monkeypatch.setattr(kept_module, "_fingerprint", lambda entity: seen.append(entity.id) or fingerprint(entity))
+    fingerprint = entity_store._fingerprint
+    monkeypatch.setattr(entity_store, "_fingerprint", lambda entity: seen.append(entity.id) or fingerprint(entity))
     with kept(tmp_path) as service:
         client = train(service)
         for number in range(2, 100):
@@ -340,8 +339,8 @@ def test_gets_write_nothing_where_they_change_nothing(tmp_path: Path) -> None:
     with kept(tmp_path) as service:
         client = train(service)
         client.get_data_source(DataSourceId="ds-1")
-        before = service._kept.folder._database.total_changes
+        before = service._store.folder._database.total_changes
         for _ in range(3):
             client.get_ml_model(MLModelId="ml-1")
             client.describe_ml_models()
-        assert service._kept.folder._database.total_changes == before
+        assert service._store.folder._database.total_changes == before

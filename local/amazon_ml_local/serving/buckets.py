@@ -1,6 +1,6 @@
-"""Buckets and objects of moto's S3, kept in the data folder: keys, bytes, content type, metadata and ETag.
+"""Buckets and objects of moto's S3, stored in the data folder: keys, bytes, content type, metadata and ETag.
 
-Versions, ACLs, tags and unfinished uploads are not kept.
+Versions, ACLs, tags and unfinished uploads are not stored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DELETE_BUCKET = (
 )
 
 
-class KeptBuckets:
+class BucketStore:
     """Store the buckets and objects of moto's S3.
 
     A write is committed before it is answered; then all objects of its bucket are compared with those committed.
@@ -36,7 +36,7 @@ class KeptBuckets:
         self._folder = folder
         self._committed: dict[str, Objects] = {}
 
-    def restore(self) -> None:
+    def load(self) -> None:
         """Load the stored buckets and objects into moto."""
         moto = _moto()
         with self._folder.transaction() as database:
@@ -44,9 +44,9 @@ class KeptBuckets:
                 moto.create_bucket(name, region).creation_date = datetime.fromisoformat(created)
                 self._committed[name] = {}
             for row in database.execute("select bucket, key, etag, modified, metadata from object").fetchall():
-                self._restore_object(moto, database, *row)
+                self._load_object(moto, database, *row)
 
-    def _restore_object(
+    def _load_object(
         self, moto: Any, database: sqlite3.Connection, bucket: str, key: str, etag: str, modified: str, metadata: str
     ) -> None:
         pieces = database.execute("select body from piece where bucket = ? and key = ? order by number", (bucket, key))
@@ -56,10 +56,10 @@ class KeptBuckets:
         found.last_modified = datetime.fromisoformat(modified)
         self._committed[bucket][key] = found, dict(found.metadata)
 
-    def keep(self, request: Request) -> None:
+    def save(self, request: Request) -> None:
         """Commit the changes that a request has made.
 
-        :raises DataFolderError: it cannot be written
+        :raises DataFolderError: when the folder cannot be written
         """
         path = unquote(urlsplit(request.path).path).lstrip("/")
         if path == "moto-api/reset":
@@ -67,19 +67,19 @@ class KeptBuckets:
         buckets = _moto().buckets
         for name in {path.partition("/")[0], request.header("host").partition(".")[0]}:
             if name in buckets or name in self._committed:
-                self._keep_bucket(name, buckets.get(name))
+                self._save_bucket(name, buckets.get(name))
 
     def clear(self) -> None:
         """Remove everything.
 
-        :raises DataFolderError: it cannot be written
+        :raises DataFolderError: when the folder cannot be written
         """
         with self._folder.transaction() as database:
             for table in ("bucket", "object", "piece"):
                 database.execute(f"delete from {table}")
         self._committed.clear()
 
-    def _keep_bucket(self, name: str, bucket: Any) -> None:
+    def _save_bucket(self, name: str, bucket: Any) -> None:
         with self._folder.transaction() as database:
             before = self._committed.get(name)
             if bucket is None:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from amazon_ml_local.data_folder import DataFolderError
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.protocol import Request, Response
-from amazon_ml_local.serving.buckets import KeptBuckets
+from amazon_ml_local.serving.buckets import BucketStore
 from amazon_ml_local.serving.chunks import plain
 from amazon_ml_local.serving.conditions import send_s3
 from amazon_ml_local.serving.refusal import refusal
@@ -43,7 +43,7 @@ class OtherServices:
     :param s3_endpoint_url: where S3 is instead, if not here
     :param buckets: S3 buckets that are there from the start
     :param objects: S3 objects that are there from the start, by their URIs
-    :param data_folder: where buckets and objects are kept, and were kept earlier
+    :param data_folder: where buckets and objects are stored; those that are there already are loaded
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class OtherServices:
         data_folder: DataFolder | None = None,
     ) -> None:
         self._elsewhere = s3_endpoint_url
-        self._kept = KeptBuckets(data_folder) if data_folder and not s3_endpoint_url else None
+        self._store = BucketStore(data_folder) if data_folder and not s3_endpoint_url else None
         self._buckets, self._objects = buckets, {} if objects is None else objects
         self.loading = threading.RLock()
         self._app: Any = None
@@ -74,7 +74,7 @@ class OtherServices:
         except ValueError as error:
             return refusal(request, ServiceError("IncompleteBody", f"The body's chunks are broken: {error}", 400))
         try:
-            send = self._send_and_keep if name in ("s3", "?") else self._send
+            send = self._send_and_save if name in ("s3", "?") else self._send
             response = send_s3(request, send) if name == "s3" else send(request)
         except DataFolderError as error:
             response = refusal(request, ServiceError("InsufficientStorage", f"Nothing of this is kept: {error}", 507))
@@ -88,10 +88,10 @@ class OtherServices:
     def _send(self, request: Request) -> Response:
         return _call(self._load(), request)
 
-    def _send_and_keep(self, request: Request) -> Response:
+    def _send_and_save(self, request: Request) -> Response:
         response = self._send(request)
-        if self._kept and request.method not in ("GET", "HEAD") and response.status < 300:
-            self._kept.keep(request)
+        if self._store and request.method not in ("GET", "HEAD") and response.status < 300:
+            self._store.save(request)
         return response
 
     def s3_client(self) -> BaseClient:
@@ -114,8 +114,8 @@ class OtherServices:
         with self.loading:
             self._buckets, self._objects = (), {}
             self.close()
-            if self._kept:
-                self._kept.clear()
+            if self._store:
+                self._store.clear()
 
     def close(self) -> None:
         """Empty moto, whose state belongs to the whole process."""
@@ -130,7 +130,7 @@ class OtherServices:
     def put(self, objects: Mapping[str, bytes], buckets: Sequence[str] = ()) -> None:
         """Put objects into S3, and create their buckets and others.
 
-        :raises StorageError: what S3 refused
+        :raises StorageError: when S3 refuses one
         """
         client = self.s3_client()
         for bucket in dict.fromkeys([*buckets, *(split(uri)[0] for uri in objects)]):
@@ -150,8 +150,8 @@ class OtherServices:
 
     def _fill_or_unload(self) -> None:
         try:
-            if self._kept:
-                self._kept.restore()
+            if self._store:
+                self._store.load()
             self._fill()
         except StorageError:
             self._app = None

@@ -15,7 +15,7 @@ from amazon_ml_local.schedule import Lifecycle
 from amazon_ml_local.work import HEAVY_BYTES, DataSourceResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from amazon_ml_local.data_folder import DataFolder
     from amazon_ml_local.state import State
@@ -28,8 +28,12 @@ UPSERT = (
 RESULT = "update entity set result = ?, error = ? where sequence = ?"
 
 
-class KeptEntities:
-    """The entities of a state, stored in a folder."""
+class EntityStore:
+    """Store the entities of a state in a folder.
+
+    Every save compares the entities that are not settled with what is stored, and settled ones only if they were
+    touched.
+    """
 
     def __init__(self, folder: DataFolder, state: State) -> None:
         self.folder, self.state = folder, state
@@ -45,7 +49,7 @@ class KeptEntities:
         :raises DataFolderError: when the folder cannot be written.
         """
         with self.state.changing:
-            self._unsettled.update(self._all() if touched is None else touched)
+            self._unsettled.update(self._all_entities() if touched is None else touched)
             # Before the comparison, so that an entity that settles during it is compared once more.
             settled = {entity for entity in self._unsettled if entity.is_settled}
             found = {entity: _fingerprint(entity) for entity in self._unsettled}
@@ -62,11 +66,11 @@ class KeptEntities:
             self._unsettled -= settled
             self._clock = clock
 
-    def _all(self) -> Iterator[Entity]:
+    def _all_entities(self) -> Iterator[Entity]:
         for _, region in self.state.regions():
             yield from chain.from_iterable(map(region.all, KINDS))
 
-    def keep(self, entity: Entity, result: Any, error: str | None) -> None:
+    def save_result(self, entity: Entity, result: Any, error: str | None) -> None:
         """Commit the result of an entity's job, before any answer shows it.
 
         :raises DataFolderError: when the folder cannot be written.
@@ -81,17 +85,17 @@ class KeptEntities:
             with replaced(path) as file:
                 save_columns(result.table, file)
         with self.folder.transaction() as database:
-            kept = database.execute(RESULT, (_dumped(result), error, entity.sequence)).rowcount
-        if not kept:  # a reset has removed the entity
+            updated = database.execute(RESULT, (_result_text(result), error, entity.sequence)).rowcount
+        if not updated:  # a reset has removed the entity
             path.unlink(missing_ok=True)
 
-    def forget(self, entity: Entity) -> None:
+    def remove_content(self, entity: Entity) -> None:
         """Remove the content of a deleted entity's result."""
         if self.closed:
             return
         try:
             with self.folder.transaction() as database:
-                database.execute(RESULT, (_dumped(entity.job.result()), None, entity.sequence))
+                database.execute(RESULT, (_result_text(entity.job.result()), None, entity.sequence))
             self.folder.columns_of(entity.sequence).unlink(missing_ok=True)
         except DataFolderError as error:
             logger.warning("%s %s is deleted, but its content is still stored: %s", entity.kind.name, entity.id, error)
@@ -102,7 +106,7 @@ class KeptEntities:
             database.execute("delete from entity")
         self._saved.clear()
         self._unsettled.clear()
-        self._remove_columns(set())
+        self._remove_columns_except(set())
 
     def load(self) -> None:
         """Load the folder into the state, and start the jobs again that were not done."""
@@ -117,10 +121,10 @@ class KeptEntities:
             self.state.region(entity.region).add(entity)
             self._restore_job(entity, result, error)
         self.state.continue_from(max(entities, default=0))
-        self._remove_columns(entities.keys())
-        self._start_again(list(entities.values()))
+        self._remove_columns_except(entities)
+        self._start_unfinished_jobs(list(entities.values()))
 
-    def _start_again(self, entities: list[Entity]) -> None:
+    def _start_unfinished_jobs(self, entities: list[Entity]) -> None:
         for entity in entities:
             if not entity.job.done():
                 self.state.jobs.start(entity)
@@ -135,9 +139,9 @@ class KeptEntities:
             from amazon_ml_local.learning.saving import from_json
 
             made = from_json(json.loads(result)["result"])
-            entity.job.set_result(self._data(entity, *made) if entity.kind.name == "DataSource" else made)
+            entity.job.set_result(self._data_source_result(entity, *made) if entity.kind.name == "DataSource" else made)
 
-    def _data(self, entity: Entity, table: Any, schema: str) -> DataSourceResult:
+    def _data_source_result(self, entity: Entity, table: Any, schema: str) -> DataSourceResult:
         from amazon_ml_local.learning.saving import with_columns
 
         with suppress(FileNotFoundError):  # a deleted entity has no columns
@@ -145,13 +149,14 @@ class KeptEntities:
             return DataSourceResult(with_columns(table, file, in_memory=table.size_in_bytes < HEAVY_BYTES), schema)
         return DataSourceResult(table, schema)
 
-    def _remove_columns(self, wanted: Any) -> None:
+    def _remove_columns_except(self, sequences: Collection[int]) -> None:
         for path in self.folder.columns.iterdir():
-            if path.suffix != ".arrow" or int(path.stem) not in wanted:
+            if path.suffix != ".arrow" or int(path.stem) not in sequences:
                 path.unlink()
 
 
-def _dumped(result: Any) -> str | None:
+def _result_text(result: Any) -> str | None:
+    """Return a job's result as the JSON that ``_restore_job`` reads."""
     if result is None:
         return None
     from amazon_ml_local.learning.saving import to_json
@@ -175,6 +180,7 @@ def _fingerprint(entity: Entity) -> tuple[Any, ...]:
 
 
 def _record(entity: Entity) -> dict[str, Any]:
+    """Return everything of an entity but its job's result, as ``_entity`` reads it."""
     return {
         "region": entity.region,
         "kind": entity.kind.name,
