@@ -49,7 +49,7 @@ def find_results(s3: S3Client, argument: str, uri: str) -> list[Source]:
     :raises AirflowFailException: naming the argument, when no object exists.
     """
     try:
-        with _named(uri):
+        with _reading(uri):
             return find(s3, uri)
     except AirflowFailException:
         raise AirflowFailException(f"{argument}: the results are gone, there is no object at {uri}") from None
@@ -61,7 +61,7 @@ def read_chunks(s3: S3Client, source: Source, format: Format, cut_json: CutJSON)
     :param cut_json: takes the first object of JSON Lines; returns the header, and a function from an object to a row.
     :raises AirflowFailException: when the object is cut or has another format; the message names the line.
     """
-    with _named(source.uri):
+    with _reading(source.uri):
         stream = TextIOWrapper(open_at(s3, source), encoding="utf-8-sig", errors="surrogateescape", newline="")
         with stream:
             lines = _whole_lines(stream, source)
@@ -73,7 +73,8 @@ def read_chunks(s3: S3Client, source: Source, format: Format, cut_json: CutJSON)
 
 
 @contextmanager
-def _named(uri: str) -> Iterator[None]:
+def _reading(uri: str) -> Iterator[None]:
+    """Raise errors of the block that reads an object as AirflowException, with the object's URI."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 
-class OfModel(TypedDict):
+class ModelReport(TypedDict):
     """The measurements of one model's results; it has one of the last three members."""
 
     MLModelId: str
@@ -38,7 +38,7 @@ class Report(TypedDict):
     """The whole report in plain JSON types; the page shows this and nothing else."""
 
     MLModelType: Literal["BINARY", "MULTICLASS", "REGRESSION"]
-    Models: list[OfModel]
+    Models: list[ModelReport]
     Comparison: NotRequired[Comparison]
 
 
@@ -65,7 +65,7 @@ def report_of(read: Sequence[Results], labels: Labels, goal: Goal) -> Report:
     """
     if len(read) > 1:
         check_same_rows(read[0], read[1])
-    models = [_of_model(results, goal, labels.names, must_reach=results is read[0]) for results in read]
+    models = [_measure(results, goal, labels.names, must_reach=results is read[0]) for results in read]
     report = Report(MLModelType=read[0].source.model.type, Models=models)
     if len(read) > 1:
         report["Comparison"] = comparison(read[0], read[1], labels.names)
@@ -79,9 +79,9 @@ def _same_type(models: Sequence[Model]) -> Literal["BINARY", "MULTICLASS", "REGR
     return models[0].type
 
 
-def _of_model(results: Results, goal: Goal, names: list[str], must_reach: bool) -> OfModel:
+def _measure(results: Results, goal: Goal, names: list[str], must_reach: bool) -> ModelReport:
     model = results.source.model
-    found = OfModel(
+    found = ModelReport(
         MLModelId=model.ml_model_id,
         MLModelName=model.name,
         ResultUris=list(results.source.uris),
@@ -99,7 +99,7 @@ def _of_model(results: Results, goal: Goal, names: list[str], must_reach: bool) 
     return found
 
 
-def metrics(found: OfModel) -> dict[str, float]:
+def metrics(found: ModelReport) -> dict[str, float]:
     """Return the metrics of a model; for a BINARY model also those at its own threshold."""
     if "Binary" in found:
         at = found["Binary"]["AtScoreThreshold"]

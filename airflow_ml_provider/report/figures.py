@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from airflow_ml_provider.report.binary import Binary, Curve
-    from airflow_ml_provider.report.evaluate import OfModel
+    from airflow_ml_provider.report.evaluate import ModelReport
     from airflow_ml_provider.report.regression import Density
 
-Models = Sequence["OfModel"]
+Models = Sequence["ModelReport"]
 
 STYLES = ((THIS, "-"), (OTHER, "--"))
 MOST_CLASSES = 20
@@ -33,14 +33,14 @@ def figures(models: Models) -> list[Figure]:
     return [*(make(models) for make in shared), *(make(models, model) for make in single for model in models)]
 
 
-def name(models: Models, model: OfModel) -> str:
+def name(models: Models, model: ModelReport) -> str:
     """Return the name of a model in figures, since its id may be too long."""
     if len(models) == 1:
         return "model"
     return "this model" if model is models[0] else "other model"
 
 
-def _styled(models: Models) -> Iterator[tuple[OfModel, str, str, str]]:
+def _styled(models: Models) -> Iterator[tuple[ModelReport, str, str, str]]:
     for model, (colour, line) in zip(models, STYLES, strict=False):
         yield model, colour, line, name(models, model)
 
@@ -65,7 +65,7 @@ def _marks(axes: Axes, found: Binary, at: tuple[str, str], colour: str) -> None:
         dot.set_markeredgecolor(colour)
 
 
-def _of_each(models: Models, text: Callable[[OfModel], str]) -> str:
+def _of_each(models: Models, text: Callable[[ModelReport], str]) -> str:
     """Return the sentences about each model, one after the other."""
     if len(models) == 1:
         sentence = text(models[0])
@@ -81,7 +81,7 @@ def roc_curve(models: Models) -> Figure:
         _curves(axes, models, "RocCurve", ("FalsePositiveRate", "Recall"))
         axes.legend(loc="lower right")
 
-    def text(model: OfModel) -> str:
+    def text(model: ModelReport) -> str:
         at = model["Binary"]["AtScoreThreshold"]
         return (
             f"area {model['Binary']['Metrics']['BinaryAUC']:.4f}; at the threshold {at['Threshold']:g} a recall of "
@@ -99,7 +99,7 @@ def precision_recall_curve(models: Models) -> Figure:
         axes.set_ylim(0, 1.05)
         axes.legend(loc="lower left")
 
-    def text(model: OfModel) -> str:
+    def text(model: ModelReport) -> str:
         at = model["Binary"]["AtScoreThreshold"]
         return (
             f"average precision {model['Binary']['Metrics']['AveragePrecision']:.4f}; at the threshold "
@@ -119,7 +119,7 @@ def calibration(models: Models) -> Figure:
         _curves(axes, models, "Calibration", marker="o")
         axes.legend(loc="upper left")
 
-    def text(model: OfModel) -> str:
+    def text(model: ModelReport) -> str:
         curve = model["Binary"]["Calibration"]
         shares = (f"{y:.0%} at {x:.2f}" for x, y in zip(curve["X"], curve["Y"], strict=True))
         return f"rows of class 1, by mean score: {', '.join(shares)}."
@@ -127,7 +127,7 @@ def calibration(models: Models) -> Figure:
     return Figure("Calibration", _of_each(models, text), draw("calibration", "Mean score", "Rows of class 1", drawing))
 
 
-def score_distribution(models: Models, model: OfModel) -> Figure:
+def score_distribution(models: Models, model: ModelReport) -> Figure:
     """Draw the distribution of the scores of each class, the model's threshold and the best one."""
     found, at = model["Binary"], model["Binary"]["AtScoreThreshold"]
     scores = found["Scores"]
@@ -179,7 +179,7 @@ def _short(label: str) -> str:
     return label if len(label) <= MOST_LETTERS else f"{label[: MOST_LETTERS - 1]}…"
 
 
-def predicted_by_true(models: Models, model: OfModel) -> Figure:
+def predicted_by_true(models: Models, model: ModelReport) -> Figure:
     """Draw predictions over true values."""
     density = model["Regression"]["PredictedByTrue"]
 
@@ -196,7 +196,7 @@ def predicted_by_true(models: Models, model: OfModel) -> Figure:
     )
 
 
-def residuals(models: Models, model: OfModel) -> Figure:
+def residuals(models: Models, model: ModelReport) -> Figure:
     """Draw the distribution of the residuals."""
     found = model["Regression"]
 
@@ -210,7 +210,7 @@ def residuals(models: Models, model: OfModel) -> Figure:
     return Figure(f"Residuals, {label}", text, draw(f"residuals {label}", title, "Rows", drawing))
 
 
-def residuals_by_predicted(models: Models, model: OfModel) -> Figure:
+def residuals_by_predicted(models: Models, model: ModelReport) -> Figure:
     """Draw residuals over predictions."""
 
     def drawing(axes: Axes) -> None:
@@ -242,7 +242,7 @@ def _cell(density: Density, column: int, row: int) -> Path:
 
 
 # The member that a model's report has → figures that all models share, and figures of each.
-FIGURES: dict[str, tuple[Sequence[Callable[[Models], Figure]], Sequence[Callable[[Models, OfModel], Figure]]]] = {
+FIGURES: dict[str, tuple[Sequence[Callable[[Models], Figure]], Sequence[Callable[[Models, ModelReport], Figure]]]] = {
     "Binary": ((roc_curve, precision_recall_curve, calibration), (score_distribution,)),
     "Multiclass": ((f1_by_class,), ()),
     "Regression": ((), (predicted_by_true, residuals, residuals_by_predicted)),

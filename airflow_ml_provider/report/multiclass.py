@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SHOWN_CONFUSIONS = 10
 
 
-class OfClass(TypedDict):
+class ClassReport(TypedDict):
     """The measurements of one class; a ratio with a denominator of 0 is 0."""
 
     Label: str
@@ -39,7 +39,7 @@ class Multiclass(TypedDict):
     Metrics: dict[str, float]
     Labels: list[str]
     ConfusionMatrix: list[list[int]]
-    Classes: list[OfClass]
+    Classes: list[ClassReport]
     Confusions: list[Confusion]
 
 
@@ -71,7 +71,7 @@ def multiclass(results: Results, names: list[str]) -> Multiclass:
         Labels=labels,
         ConfusionMatrix=matrix.tolist(),
         Classes=[
-            OfClass(Label=label, Precision=float(p), Recall=float(r), F1=float(f), Rows=int(n))
+            ClassReport(Label=label, Precision=float(p), Recall=float(r), F1=float(f), Rows=int(n))
             for label, p, r, f, n in zip(labels, *by_class, strict=True)
         ],
         Confusions=_confusions(labels, matrix.tolist()),

@@ -64,7 +64,7 @@ def read_results(s3: S3Client, source: Source, labels: Labels) -> Results:
                 parts.append(_Part.of(chunk, columns, source.model.type, labels, total))
                 total += len(chunk.rows)
     _check_total(source, total)
-    results = _joined(source, parts, key_columns, total, objects)
+    results = _joined_parts(source, parts, key_columns, total, objects)
     if not len(results.truth):
         raise AirflowFailException(
             f"true_label_column: none of the {total:,} rows at {', '.join(source.uris)} has both a prediction and a "
@@ -143,9 +143,11 @@ TRUTHS: dict[ModelType, Callable[[Chunk, list[int], str, list[object], Labels], 
 }
 
 
-def _joined(
+def _joined_parts(
     source: Source, parts: Sequence[_Part], key_columns: Sequence[str], total: int, objects: list[tuple[str, int]]
 ) -> Results:
+    """Return the results of all chunks together."""
+
     def column(name: str) -> Iterator[NDArray[np.float64]]:
         yield np.zeros(0)
         yield from (getattr(part, name) for part in parts)

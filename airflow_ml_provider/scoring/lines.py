@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class AnsweredRow:
     """One row, and its prediction or the reason why there is none."""
 
     row_range: int
@@ -27,7 +27,7 @@ class Done:
 
 
 class Lines:
-    """Format rows that are done, by the settings.
+    """Format answered rows, by the settings.
 
     :param settings: the output's format and key columns.
     :param row_ranges: where the rows come from, for the errors file.
@@ -36,14 +36,14 @@ class Lines:
     def __init__(self, settings: Settings, row_ranges: Sequence[RowRange]) -> None:
         self._settings, self._row_ranges = settings, row_ranges
 
-    def texts(self, done: Sequence[Done], progress: Progress, is_counted: bool) -> dict[Kind, list[str]]:
+    def texts(self, answered: Sequence[AnsweredRow], progress: Progress, is_counted: bool) -> dict[Kind, list[str]]:
         """Return the lines of each kind.
 
         :param progress: gets the columns of the first prediction, if it has none.
-        :param is_counted: whether its tally counts the predictions too.
+        :param is_counted: whether to add the predictions to its tally.
         """
         texts: dict[Kind, list[str]] = {"lines": [], "errors": []}
-        for item in done:
+        for item in answered:
             if isinstance(item.answer, RefusedRecord) or isinstance(item.row.values, RefusedRecord):
                 texts["errors"].append(self._error(item))
                 continue
@@ -54,10 +54,10 @@ class Lines:
                 answers.count(progress["tally"], item.answer)
         return texts
 
-    def _error(self, done: Done) -> str:
-        answer = done.answer if isinstance(done.answer, RefusedRecord) else RefusedRecord("it cannot be read")
+    def _error(self, item: AnsweredRow) -> str:
+        answer = item.answer if isinstance(item.answer, RefusedRecord) else RefusedRecord("it cannot be read")
         reason = f"{answer}: {answer.said}" if answer.said else str(answer)
-        return answers.csv_line([self._row_ranges[done.row_range].uri, done.row.begins.line, reason])
+        return answers.csv_line([self._row_ranges[item.row_range].uri, item.row.begins.line, reason])
 
     def header(self, columns: Sequence[str]) -> str:
         """Return the header of the output; empty for JSON Lines."""

@@ -38,7 +38,7 @@ class Refusals:
         if len(self._reasons) < FIRST_REASONS:
             self._reasons.setdefault(str(reason), f"line {line} of {uri}: {reason}")
 
-    def forgive(self, errors: Piece | None) -> None:
+    def subtract(self, errors: Piece | None) -> None:
         """Subtract the refused rows of a part that is predicted again."""
         self.count -= errors["rows"] if errors else 0
 

@@ -124,7 +124,7 @@ def _csv(lines: _Lines, columns: Sequence[str]) -> Iterator[Row]:
     begins = lines.place
     for line in lines:
         if cells := _cells(line):
-            yield Row(begins, lines.place, _named(cells, columns))
+            yield Row(begins, lines.place, _by_column(cells, columns))
         begins = lines.place
 
 
@@ -135,7 +135,8 @@ def _cells(line: str) -> list[str] | RefusedRecord:
         return RefusedRecord(f"it is no CSV: {error}")
 
 
-def _named(cells: list[str] | RefusedRecord, columns: Sequence[str]) -> Values | RefusedRecord:
+def _by_column(cells: list[str] | RefusedRecord, columns: Sequence[str]) -> Values | RefusedRecord:
+    """Return the cells of a row by the names of its columns, or the reason why they cannot be sent."""
     if isinstance(cells, RefusedRecord):
         return cells
     if len(cells) != len(columns):

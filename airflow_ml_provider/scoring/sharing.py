@@ -149,6 +149,7 @@ def _delete_shares(s3: S3Client, output: Output, summaries: Sequence[Summary]) -
 
 
 def _pieces(s3: S3Client, sources: Sequence[Source], has_header: bool) -> Iterator[bytes]:
+    """Yield the bytes of all objects, one after the other, with the header of the first alone."""
     header = b""
     for source in sources:
         with open_at(s3, source) as stream:
@@ -162,6 +163,7 @@ def _pieces(s3: S3Client, sources: Sequence[Source], has_header: bool) -> Iterat
 
 
 def _total(output_uri: str, summaries: Sequence[Summary]) -> Summary:
+    """Return the summary of all shares together, without the ETags of the objects that are yet to be written."""
     rows, seconds = sum(item["rows"] for item in summaries), max(item["seconds"] for item in summaries)
     errors = sum(item["errors"] for item in summaries)
     return {

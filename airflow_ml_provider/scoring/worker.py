@@ -14,7 +14,7 @@ from airflow_ml_provider.errors import RefusedRecord
 from airflow_ml_provider.predicting.predictor import Predictor
 from airflow_ml_provider.resources import endpoint_info, to_json
 from airflow_ml_provider.scoring import answers
-from airflow_ml_provider.scoring.lines import Done, Lines
+from airflow_ml_provider.scoring.lines import AnsweredRow, Lines
 from airflow_ml_provider.scoring.parts import DamagedPart, Parts
 from airflow_ml_provider.scoring.progress import End, Progress
 from airflow_ml_provider.scoring.progress_log import ProgressLog, log
@@ -74,7 +74,7 @@ class Scoring:
         self._written = self._parts.rows()
         self._refusals = Refusals(self._parts.rows("errors"), settings.max_errors, settings.output_uri)
         self._progress_log = ProgressLog(sum(row_range.count for row_range in row_ranges), self._written)
-        self._done: list[Done] = []
+        self._answered: list[AnsweredRow] = []
 
     def run(self) -> Summary:
         """Predict for every row that is not done yet, and complete the output.
@@ -117,31 +117,33 @@ class Scoring:
         for number in self._parts.damaged():
             part = self._parts.progress["parts"][number]
             log.warning("Part %s is missing or damaged; its rows are predicted again", part["name"])
-            self._refusals.forgive(part["pieces"].get("errors"))
-            self._done = [Done(*done) for done in self._answers(self._rows(self._begin(number), part["end"]))]
-            self._refusals.count += sum(isinstance(done.answer, RefusedRecord) for done in self._done)
+            self._refusals.subtract(part["pieces"].get("errors"))
+            rows = self._rows(self._start_of_part(number), part["end"])
+            self._answered = [AnsweredRow(*answered) for answered in self._predictions(rows)]
+            self._refusals.count += sum(isinstance(item.answer, RefusedRecord) for item in self._answered)
             self._write(number)
 
     def _predict(self) -> None:
-        parts = self._parts.progress["parts"]
-        with closing(self._answers(self._rows(self._begin(len(parts))))) as found:
+        """Predict for the rows after the last part; whatever ends this, the answers so far are written as a part."""
+        rows = self._rows(self._start_of_part(len(self._parts.progress["parts"])))
+        with closing(self._predictions(rows)) as predictions:
             try:
-                for row_range, row, answer in found:
-                    self._take(Done(row_range, row, answer))
+                for answered in predictions:
+                    self._add(AnsweredRow(*answered))
             finally:
                 self._write()
 
-    def _answers(
+    def _predictions(
         self, rows: Iterator[tuple[int, Row]]
     ) -> Generator[tuple[int, Row, Prediction | RefusedRecord], None, None]:
-        """Yield each row with its prediction; what waits for one keeps no more of the row than is written."""
+        """Yield each row with its prediction, and only the values of its key columns, so that waiting rows are small."""
         records = (((row_range, self._key_values(row)), self._variables.record(row.values)) for row_range, row in rows)
         with closing(self._predictor.predict(records)) as predictions:
             for (row_range, row), answer in predictions:
                 yield row_range, row, answer
 
-    def _begin(self, number: int) -> End | None:
-        """Return where a part begins, which is the end of the one before; None for the first."""
+    def _start_of_part(self, number: int) -> End | None:
+        """Return where a part starts, which is the end of the one before; None for the first."""
         return self._parts.progress["parts"][number - 1]["end"] if number else None
 
     def _rows(self, begin: End | None, end: End | None = None) -> Iterator[tuple[int, Row]]:
@@ -173,32 +175,34 @@ class Scoring:
                 f"{', '.join(changed)}. The next try restarts from the first row."
             )
 
-    def _take(self, done: Done) -> None:
-        self._done.append(done)
-        if isinstance(done.answer, RefusedRecord):
-            self._refusals.add(self._row_ranges[done.row_range].uri, done.row.begins.line, done.answer)
+    def _add(self, item: AnsweredRow) -> None:
+        """Add an answered row; write a part when it is full, and fail when too many rows are refused."""
+        self._answered.append(item)
+        if isinstance(item.answer, RefusedRecord):
+            self._refusals.add(self._row_ranges[item.row_range].uri, item.row.begins.line, item.answer)
             self._check_refused()
-        if len(self._done) >= self._settings.rows_per_part:
+        if len(self._answered) >= self._settings.rows_per_part:
             self._write()
-        self._progress_log.log_progress(self._written + len(self._done), self._refusals.count)
+        self._progress_log.log_progress(self._written + len(self._answered), self._refusals.count)
 
     def _write(self, number: int | None = None) -> None:
-        """Write what is done as a part; an exception from outside, as of a timeout, may be raised at any point here.
+        """Write the answered rows as a part; an exception from outside, as of a timeout, may be raised at any point.
 
         :param number: the number of the part that it replaces, whose rows are counted already.
         """
-        done, self._done = self._done, []
-        if not done:
+        answered, self._answered = self._answered, []
+        if not answered:
             return
         progress: Progress = {**self._parts.progress, "tally": deepcopy(self._parts.progress["tally"])}
-        texts = self._lines.texts(done, progress, is_counted=number is None)
+        texts = self._lines.texts(answered, progress, is_counted=number is None)
         progress["seconds"] += self._progress_log.lap()
-        ends = done[-1].row.ends
-        end = End(range=done[-1].row_range, offset=ends.offset, line=ends.line)
+        ends = answered[-1].row.ends
+        end = End(range=answered[-1].row_range, offset=ends.offset, line=ends.line)
         self._parts.write(progress, texts, end, number)
         self._written = self._parts.rows()
 
     def _check_refused(self) -> None:
+        """Raise AirflowFailException if too many rows are refused, after writing the answers so far."""
         if not self._refusals.are_too_many:
             return
         self._write()

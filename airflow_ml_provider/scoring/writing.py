@@ -48,7 +48,8 @@ class Found:
 
 
 @contextmanager
-def _condition() -> Iterator[None]:
+def _condition_failures() -> Iterator[None]:
+    """Raise S3's refusals of a condition in the block as ConditionFailed."""
     from botocore.exceptions import ClientError
 
     try:
@@ -85,7 +86,7 @@ def get(s3: S3Client, key: Key, etag: str | None = None) -> tuple[str, bytes] | 
         etags.append(answer["ETag"])
         return body
 
-    with suppress(ConditionFailed), _condition():
+    with suppress(ConditionFailed), _condition_failures():
         body = read_with_retries(read)
         return etags[-1], body
     return None
@@ -96,7 +97,7 @@ def put(s3: S3Client, key: Key, body: bytes, seen: str | None) -> str:
 
     :raises ConditionFailed: when the object is another version now.
     """
-    with _condition():
+    with _condition_failures():
         if seen:
             answer = s3.put_object(Bucket=key.bucket, Key=key.name, Body=body, IfMatch=seen)
         else:
@@ -125,7 +126,7 @@ def delete(s3: S3Client, key: Key, seen: str) -> None:
     from botocore.exceptions import ClientError
 
     try:
-        with _condition():
+        with _condition_failures():
             s3.delete_object(Bucket=key.bucket, Key=key.name, IfMatch=seen)
     except ConditionFailed:
         if head(s3, key):
@@ -153,7 +154,7 @@ class Upload:
         """Send the bytes in chunks, compressed if the name ends in ``.gz``."""
         for chunk in _chunks(_packed(pieces) if self._key.name.endswith(".gz") else pieces):
             number = len(self._parts) + 1
-            with _condition():
+            with _condition_failures():
                 answer = self._s3.upload_part(
                     Bucket=self._key.bucket, Key=self._key.name, UploadId=self.id, PartNumber=number, Body=chunk
                 )
@@ -166,7 +167,7 @@ class Upload:
         :raises ConditionFailed: when the object is another version now, or the upload was aborted.
         """
         parts: CompletedMultipartUploadTypeDef = {"Parts": self._parts}
-        with _condition():
+        with _condition_failures():
             if seen:
                 self._s3.complete_multipart_upload(
                     Bucket=self._key.bucket,
@@ -187,7 +188,7 @@ class Upload:
 
 def abort(s3: S3Client, key: Key, upload_id: str) -> None:
     """Abort an upload; one that is completed or aborted already is no error."""
-    with suppress(ConditionFailed), _condition():
+    with suppress(ConditionFailed), _condition_failures():
         s3.abort_multipart_upload(Bucket=key.bucket, Key=key.name, UploadId=upload_id)
 
 
