@@ -9,7 +9,7 @@ def get_provider_info() -> dict[str, object]:
     return {
         "package-name": "airflow-ml-provider",
         "name": name,
-        "description": "Amazon Machine Learning: deploy models behind realtime endpoints, predict, delete the endpoints.",
+        "description": "Amazon Machine Learning: deploy models behind realtime endpoints, predict, delete them.",
         "integrations": [
             {
                 "integration-name": name,

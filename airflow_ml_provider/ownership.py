@@ -150,10 +150,11 @@ class Claim:
                 )
             self._write(state="created", at=in_utc(info["CreatedAt"]), again=0)
         elif "CreatedAt" in info:
-            self._share(info)
+            self._share_or_give_up(info)
         self._forget_gone(info)
 
-    def _share(self, info: RealtimeEndpoint) -> None:
+    def _share_or_give_up(self, info: RealtimeEndpoint) -> None:
+        """Share the claim of the task that created the endpoint; without one, give up the own claim."""
         others = [tag for tag in self.register.read() if tag.key != self.tag.key]
         if creator := next((tag for tag in others if tag.covers(info)), None):
             log.info("%s: created by %s", self.register.wait, creator)

@@ -32,7 +32,9 @@ REFUSALS = frozenset({"InvalidInputException", "ValidationException", "RequestEn
 
 
 @dataclass(slots=True)
-class _Call:
+class _QueuedCall:
+    """A body to predict for, and the future of its answer."""
+
     body: bytes
     answer: Future[Prediction] = field(default_factory=Future)
 
@@ -63,7 +65,7 @@ class Engine:
         self._predict = predict
         self._patience = patience
         self._still_there = still_there
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_QueuedCall | None] = queue.SimpleQueue()
         self._turn = threading.Lock()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
@@ -109,11 +111,12 @@ class Engine:
             return refused
         if not self._threads:
             self._start_thread()
-        call = _Call(body)
-        self._calls.put(call)
+        call = _QueuedCall(body)
+        self._queue.put(call)
         return call.answer
 
     def _start_thread(self) -> None:
+        """Start one more thread, unless there are enough, or as many as the machine allows."""
         if len(self._threads) >= self._most_threads:
             return
         thread = threading.Thread(target=self._work, name=f"predict-{len(self._threads)}", daemon=True)
@@ -129,27 +132,28 @@ class Engine:
     def _close(self, all_answered: bool) -> None:
         """End the threads, and join them unless calls are still in flight, whose answers nobody needs any more."""
         self._closing = True
-        self._calls.put(None)
+        self._queue.put(None)
         for thread in self._threads if all_answered else ():
             thread.join()
 
     def _work(self) -> None:
+        """Make calls until the engine closes, each after its slot; the class says when the turn passes on."""
         while True:
             with self._turn:
-                call = self._calls.get()
+                call = self._queue.get()
                 if call is None or self._closing:
-                    self._calls.put(None)  # for the thread that has the turn next
+                    self._queue.put(None)  # for the thread that has the turn next
                     return
                 slot = self._pace.wait()
                 if not self._answered:
-                    self._answer(call, slot)
+                    self._make_call(call, slot)
                     continue
                 if not self._idle.acquire(blocking=False):
                     self._start_thread()
-            self._answer(call, slot)
+            self._make_call(call, slot)
             self._idle.release()
 
-    def _answer(self, call: _Call, slot: Slot) -> None:
+    def _make_call(self, call: _QueuedCall, slot: Slot) -> None:
         """Make a call and set its future; any error but a refused record ends all other calls too."""
         try:
             call.answer.set_result(self._predict_with_retries(call.body, slot))

@@ -76,6 +76,7 @@ class Lane:
         return f"{self._line}{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     def _exchange(self, connection: BoundedConnection, message: bytes) -> Answer:
+        """Send a message and return the answer; errors become those that botocore raises in their place."""
         try:
             answer, body = connection.exchange(message)
         except BaseException as error:
