@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.basicConfig(format="%(asctime)s %(message)s")
         logging.getLogger("amazon_ml_local").setLevel(logging.INFO)
     if not _is_loopback(options.host):
-        _say(f"warning: {options.host} lets others in, and this service checks no signature", sys.stderr)
+        _print(f"warning: {options.host} lets others in, and this service checks no signature", sys.stderr)
     if not _is_unspecified(options.host):
         options.allowed_host.append(options.host)
     _return_memory()
@@ -66,7 +66,7 @@ def _return_memory() -> None:
 def _serve(options: argparse.Namespace) -> None:
     folder = DataFolder(options.data_dir) if options.data_dir else None
     seed = read_seed(options.seed) if options.seed else None
-    buckets, objects = list(options.bucket), _objects(options.load)
+    buckets, objects = list(options.bucket), {uri: _content(uri, file) for uri, file in options.load}
     if seed:
         buckets, objects = [*buckets, *seed.buckets], {**seed.files, **objects}
     other_services = OtherServices(options.s3_endpoint_url, buckets, objects, folder)
@@ -78,22 +78,23 @@ def _serve(options: argparse.Namespace) -> None:
         data_folder=folder,
     )
     if seed:
-        seed.plant(service)
+        seed.create(service)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     application = Application(service, other_services, options.allowed_host)
-    with _listening(application, options.host, options.port) as server:
-        _say(f"# Amazon ML Local {version('amazon-ml-local')}, until Ctrl-C")
+    with _start_server(application, options.host, options.port) as server:
+        _print(f"# Amazon ML Local {version('amazon-ml-local')}, until Ctrl-C")
         for name, value in environment(server.url, options.s3_endpoint_url).items():
-            _say(f"export {name}={value}")
+            _print(f"export {name}={value}")
         stop.wait()
     service.close()
     if folder:
         folder.close()
 
 
-def _listening(application: Application, host: str, port: int) -> Server:
+def _start_server(application: Application, host: str, port: int) -> Server:
+    """Return a server that listens; raise an OSError that says what to do if the port is taken."""
     try:
         return Server(application.handle, host, port)
     except OSError as error:
@@ -121,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         "--bucket", action="append", default=[], type=_bucket, metavar="NAME", help="make this S3 bucket"
     )
     parser.add_argument(
-        "--load", action="append", default=[], type=_load, metavar="s3://BUCKET/KEY=FILE", help="put a file into S3"
+        "--load", action="append", default=[], type=_object, metavar="s3://BUCKET/KEY=FILE", help="put a file into S3"
     )
     parser.add_argument(
         "--database",
@@ -171,18 +172,15 @@ def _database(text: str) -> tuple[str, str]:
     return name, url
 
 
-def _load(text: str) -> tuple[str, str]:
+def _object(text: str) -> tuple[str, str]:
     uri, _, file = text.rpartition("=")  # the last one: S3 keys often hold others
     if not OBJECT.fullmatch(uri) or not file:
         raise argparse.ArgumentTypeError(f"{text!r} is not s3://BUCKET/KEY=FILE")
     return uri, file
 
 
-def _objects(load: Sequence[tuple[str, str]]) -> dict[str, bytes]:
-    return {uri: _loaded(uri, file) for uri, file in load}
-
-
-def _loaded(uri: str, file: str) -> bytes:
+def _content(uri: str, file: str) -> bytes:
+    """Return the bytes of a file for an object of ``--load``."""
     try:
         return Path(file).read_bytes()
     except OSError as error:
@@ -208,7 +206,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _say(line: str, stream: TextIO | None = None) -> None:
+def _print(line: str, stream: TextIO | None = None) -> None:
     print(line, file=stream or sys.stdout, flush=True)
 
 

@@ -64,7 +64,7 @@ class DataFolder:
         except OSError as error:
             raise DataFolderError(f"the data folder {path} cannot be written: {error.strerror}") from error
         try:
-            self._database = self._opened()
+            self._database = self._open_database()
         except BaseException:
             self._lock.close()
             raise
@@ -92,7 +92,8 @@ class DataFolder:
             self._database.close()
             self._lock.close()
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open_database(self) -> sqlite3.Connection:
+        """Return the open database, with its tables brought to the present format."""
         try:
             database = sqlite3.connect(self.path / "amazon-ml-local.sqlite", check_same_thread=False)
             database.execute("pragma journal_mode = wal")

@@ -72,7 +72,7 @@ class AmazonMLLocalFixture:
             self.storage.write(uri, body)
         if found.buckets:
             self.storage.other_services.put({}, found.buckets)
-        found.plant(self.service)
+        found.create(self.service)
 
     @overload
     def client(self, name: Literal["machinelearning"] = ..., **settings: Any) -> MachineLearningClient: ...
@@ -134,18 +134,18 @@ class _ServiceStorage:
         self._objects = objects
 
     def read(self, uri: str) -> bytes:
-        return self._of(uri).read(uri)
+        return self._storage_of(uri).read(uri)
 
     def copy(self, uri: str, file: IO[bytes]) -> None:
-        self._of(uri).copy(uri, file)
+        self._storage_of(uri).copy(uri, file)
 
     def write(self, uri: str, body: bytes) -> None:
-        self._of(uri).write(uri, body)
+        self._storage_of(uri).write(uri, body)
 
     def list(self, uri: str) -> list[str]:
-        return self._of(uri).list(uri)
+        return self._storage_of(uri).list(uri)
 
-    def _of(self, uri: str) -> Storage:
+    def _storage_of(self, uri: str) -> Storage:
         loaded = self._objects.other_services.loaded
         is_here = not loaded and self._objects.list(f"s3://{split(uri)[0]}/")
         return self._objects if is_here else self._objects.s3

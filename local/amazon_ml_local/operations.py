@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 RECORD_BYTES = 100 * 1024
 
-
 Operation = Callable[[OperationCall], "Parameters"]
 MODEL = KINDS["MLModel"]
 
@@ -109,7 +108,8 @@ def _predict(call: OperationCall) -> Parameters:
     return {"Prediction": model.job.result().predict(record, model.score_threshold)}
 
 
-def _of(kind: Kind) -> dict[str, Operation]:
+def _common(kind: Kind) -> dict[str, Operation]:
+    """Return the operations that every kind of entity has."""
     return {
         f"Get{kind.name}": partial(_get, kind),
         f"Describe{kind.name}s": partial(_describe, kind),
@@ -119,10 +119,10 @@ def _of(kind: Kind) -> dict[str, Operation]:
 
 
 OPERATIONS: dict[str, Operation] = {
-    **_of(KINDS["DataSource"]),
-    **_of(KINDS["MLModel"]),
-    **_of(KINDS["Evaluation"]),
-    **_of(KINDS["BatchPrediction"]),
+    **_common(KINDS["DataSource"]),
+    **_common(KINDS["MLModel"]),
+    **_common(KINDS["Evaluation"]),
+    **_common(KINDS["BatchPrediction"]),
     "CreateDataSourceFromS3": partial(create.create, KINDS["DataSource"]),
     "CreateDataSourceFromRDS": partial(create.create, KINDS["DataSource"]),
     "CreateDataSourceFromRedshift": partial(create.create, KINDS["DataSource"]),

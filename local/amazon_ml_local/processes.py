@@ -101,6 +101,7 @@ class Processes:
 
 
 def _answer(process: subprocess.Popen[bytes], body: memoryview, memory: int | None, log: Callable[[str], None]) -> Any:
+    """Send a process its work, log the lines that it answers, and return or raise its result."""
     assert process.stdin
     assert process.stdout
     with suppress(BrokenPipeError):

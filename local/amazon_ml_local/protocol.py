@@ -215,7 +215,7 @@ def answer(status: int, body: Parameters) -> Response:
 
 
 def raw_answer(status: int, body: bytes, reset: bool = False) -> Response:
-    """Return a response with any bytes as its body, and the protocol's headers."""
+    """Return a response with any bytes as its body; with ``reset`` the connection is reset instead."""
     headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": CONTENT_TYPE}
     return Response(status, headers, body, reset)
 

@@ -41,7 +41,7 @@ class Seed:
     ml_models: list[Parameters]
     realtime_endpoints: list[str]
 
-    def plant(self, service: AmazonMLLocal) -> None:
+    def create(self, service: AmazonMLLocal) -> None:
         """Create the entities and wait for their jobs; entities that exist already stay as they are.
 
         The seed's files must be in S3 before. The requests for this are not logged, and take no time by the service's

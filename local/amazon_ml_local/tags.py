@@ -33,7 +33,7 @@ def add(call: OperationCall) -> Parameters:
         if len(tags) > MOST_TAGS:
             raise ServiceError("TagLimitExceededException", f"{entity.id} would have more than {MOST_TAGS} tags")
         entity.tags = tags
-    return _named(call)
+    return _answer(call)
 
 
 def delete(call: OperationCall) -> Parameters:
@@ -45,7 +45,7 @@ def delete(call: OperationCall) -> Parameters:
     entity = _entity(call, changes=True)
     with call.state.changing:
         entity.tags = {key: value for key, value in entity.tags.items() if key not in gone}
-    return _named(call)
+    return _answer(call)
 
 
 def describe(call: OperationCall) -> Parameters:
@@ -54,7 +54,7 @@ def describe(call: OperationCall) -> Parameters:
     :raises ServiceError: ResourceNotFoundException
     """
     tags = _entity(call, changes=False).tags
-    return {**_named(call), "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    return {**_answer(call), "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
 def _entity(call: OperationCall, changes: bool) -> Entity:
@@ -63,5 +63,5 @@ def _entity(call: OperationCall, changes: bool) -> Entity:
     return call.undeleted(kind, entity_id) if changes else call.get(kind.name, entity_id)
 
 
-def _named(call: OperationCall) -> Parameters:
+def _answer(call: OperationCall) -> Parameters:
     return {name: call.parameters[name] for name in ("ResourceId", "ResourceType")}

@@ -121,7 +121,7 @@ def test_what_is_wrong_is_named(service: Any, tmp_path: Path, seed: Any, text: s
     """The kind, the id, the reference, in one line that begins with the seed's name."""
     service.storage.objects.clear()
     with pytest.raises(SeedError, match=f"^the seed: {text}" if not text.startswith("it") else text):
-        make_seed(seed, tmp_path).plant(service)
+        make_seed(seed, tmp_path).create(service)
 
 
 @pytest.mark.parametrize(

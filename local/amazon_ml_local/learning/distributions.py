@@ -79,6 +79,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _scores(model: Model, truth: Truth, scores: NDArray[np.float32]) -> Scores:
+    """Count the rows at each score, apart by true label."""
     # Compared as Predict compares them: a 32-bit score widened, with the threshold as it is.
     edges = np.arange(STEPS + 1) / STEPS
     steps = np.searchsorted(edges, scores[:, 0].astype(np.float64), side="right") - 1
@@ -88,14 +89,17 @@ def _scores(model: Model, truth: Truth, scores: NDArray[np.float32]) -> Scores:
 
 
 def _confusion(model: Model, truth: Truth, scores: NDArray[np.float32]) -> Confusion:
+    """Count the rows by true class and predicted class; a class that the model does not know counts in a last row."""
     size = len(model.labels)
-    known = {label: place for place, label in enumerate(model.labels)}
-    places = np.array([known.get(label, size) for label in truth.labels])[truth.values.astype(int)]
-    cells = np.bincount(places * size + scores.argmax(axis=1), minlength=size * (size + 1))
+    place_of = {label: place for place, label in enumerate(model.labels)}
+    places = np.array([place_of.get(label, size) for label in truth.labels])
+    true, predicted = places[truth.values.astype(int)], scores.argmax(axis=1)
+    cells = np.bincount(true * size + predicted, minlength=size * (size + 1))
     return Confusion(list(model.labels), cells.reshape(size + 1, size).tolist())
 
 
 def _residuals(model: Model, truth: Truth, scores: NDArray[np.float32]) -> Residuals:
+    """Count the rows by residual, in bars of equal width between two outer percentiles."""
     residuals = truth.values - scores[:, 0]
     low, high = np.percentile(residuals, [OUTLIERS, 100 - OUTLIERS])
     if not low < high:

@@ -62,6 +62,7 @@ def _rmse(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
 
 
 def _f_score(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
+    """Return the mean F1 of all classes, those that only the model or only the rows know among them."""
     from sklearn.metrics import f1_score
 
     labels = list(dict.fromkeys([*model.labels, *truth.labels]))

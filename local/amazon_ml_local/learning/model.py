@@ -111,6 +111,7 @@ class Model:
             yield self._scores(matrix @ self.weights + self.intercepts)
 
     def _scores(self, raw: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return sums of weights as scores: as they are for REGRESSION, else as probabilities."""
         raw = np.nan_to_num(np.clip(raw, -LARGEST, LARGEST))
         match self.model_type:
             case "BINARY":

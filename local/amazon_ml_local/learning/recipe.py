@@ -58,8 +58,8 @@ def parse_recipe(text: str) -> Recipe:
     if not isinstance(outputs, list) or not outputs:
         raise LearningError('The recipe\'s outputs must be a list with at least one entry, such as "ALL_INPUTS".')
     return Recipe(
-        _named(document, "groups"),
-        _named(document, "assignments"),
+        _expressions_by_name(document, "groups"),
+        _expressions_by_name(document, "assignments"),
         [parse_expression(f"outputs, entry {n}", line) for n, line in enumerate(outputs, start=1)],
     )
 
@@ -100,7 +100,8 @@ def default_recipe(inputs: Mapping[str, Kind], rows: int) -> str:
     return json.dumps({"groups": {}, "assignments": {}, "outputs": outputs})
 
 
-def _named(document: dict[str, object], section: str) -> dict[str, Expression]:
+def _expressions_by_name(document: dict[str, object], section: str) -> dict[str, Expression]:
+    """Return the expressions of the groups or the assignments in a recipe."""
     lines = document.get(section, {})
     if not isinstance(lines, dict):
         raise LearningError(f"The recipe's {section} must be a JSON object of names and expressions.")

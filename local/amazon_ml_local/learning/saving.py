@@ -94,7 +94,7 @@ def save_columns(table: Table, file: IO[bytes]) -> None:
     """Write the columns of a table, which stays as it is."""
     import pyarrow as pa
 
-    columns = table._opened()
+    columns = table._open_columns()
     with pa.ipc.new_file(file, columns.schema) as writer:
         writer.write_table(columns)
 

@@ -68,7 +68,7 @@ class Table:
         """Return an attribute's values as numbers, NaN where there is none, over the rows that could be read."""
         from amazon_ml_local.learning.columns import numbers_of
 
-        columns = self._opened()
+        columns = self._open_columns()
         if f"number:{name}" in columns.column_names:
             numbers: Floats = _array(columns, f"number:{name}").to_numpy()
             return numbers
@@ -78,7 +78,7 @@ class Table:
         """Return an attribute's values as texts, over the rows that could be read."""
         from amazon_ml_local.learning.columns import Distinct, Texts, texts_of
 
-        columns = self._opened()
+        columns = self._open_columns()
         if f"text:{name}" not in columns.column_names:
             return texts_of(self.numbers(name))
         texts = _array(columns, f"text:{name}")
@@ -88,7 +88,7 @@ class Table:
         """Move the columns into a file."""
         import pyarrow as pa
 
-        columns = self._opened()
+        columns = self._open_columns()
         with pa.ipc.new_file(file, columns.schema) as writer:
             writer.write_table(columns)
         file.flush()
@@ -111,7 +111,7 @@ class Table:
         """Return the state for another process of this machine; columns in a file are not copied."""
         return {**vars(self), "_columns": None} if self._file else vars(self)
 
-    def _opened(self) -> pa.Table:
+    def _open_columns(self) -> pa.Table:
         """Return the columns; those in a file are mapped into memory for as long as the caller uses them."""
         import pyarrow as pa
 
