@@ -136,7 +136,7 @@ class Scoring:
     def _predictions(
         self, rows: Iterator[tuple[int, Row]]
     ) -> Generator[tuple[int, Row, Prediction | RefusedRecord], None, None]:
-        """Yield each row with its prediction, and only the values of its key columns, so that waiting rows are small."""
+        """Yield each row with its prediction and its key columns alone, so that rows that wait for one are small."""
         records = (((row_range, self._key_values(row)), self._variables.record(row.values)) for row_range, row in rows)
         with closing(self._predictor.predict(records)) as predictions:
             for (row_range, row), answer in predictions:
