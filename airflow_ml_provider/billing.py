@@ -22,7 +22,7 @@ def realtime_endpoints(
     hook: MachineLearningClientHook, price_per_10_mb: float = PRICE_PER_10_MB
 ) -> list[BilledEndpoint]:
     """Return every endpoint that is not NONE, the oldest first; ``MachineLearningHook`` documents the result."""
-    found = [_billed(hook, model, now, price_per_10_mb) for model, now in _models(hook)]
+    found = [_billed_endpoint(hook, model, now, price_per_10_mb) for model, now in _models(hook)]
     return sorted(found, key=lambda one: one.get("CreatedAt", ""))
 
 
@@ -43,7 +43,7 @@ def _answered_at(answer: Mapping[str, object]) -> datetime:
     return parsedate_to_datetime(date) if date else datetime.now(UTC)
 
 
-def _billed(
+def _billed_endpoint(
     hook: MachineLearningClientHook, model: Mapping[str, object], now: datetime, price_per_10_mb: float
 ) -> BilledEndpoint:
     endpoint = endpoint_info(model)

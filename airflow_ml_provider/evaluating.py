@@ -67,7 +67,7 @@ def shortfalls(found: Metric, at_least: float | None, at_most: float | None, dep
         yield f"{found.name} {found.value} is no better than the deployed model's {deployed.value}"
 
 
-def to_compare(evaluations: Iterable[Mapping[str, object]], data_source_id: object) -> Mapping[str, object] | None:
+def comparable(evaluations: Iterable[Mapping[str, object]], data_source_id: object) -> Mapping[str, object] | None:
     """Return the deployed model's evaluation to compare with: its latest on the data source, else its latest on any.
 
     :param evaluations: all evaluations of the deployed model, the latest first.

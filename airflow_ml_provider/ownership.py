@@ -151,7 +151,7 @@ class Claim:
             self._write(state="created", at=in_utc(info["CreatedAt"]), again=0)
         elif "CreatedAt" in info:
             self._share_or_give_up(info)
-        self._forget_gone(info)
+        self._delete_outdated_claims(info)
 
     def _share_or_give_up(self, info: RealtimeEndpoint) -> None:
         """Share the claim of the task that created the endpoint; without one, give up the own claim."""
@@ -164,7 +164,7 @@ class Claim:
             self.held = False
             self.register.delete(self.tag)
 
-    def _forget_gone(self, info: RealtimeEndpoint) -> None:
+    def _delete_outdated_claims(self, info: RealtimeEndpoint) -> None:
         """Delete the claims on earlier endpoints of the model: the number of tags is limited."""
         others = (tag for tag in self._found if tag.key != self.tag.key)
         if gone := [tag for tag in others if not tag.covers(info) and tag.is_over(self._asked_at)]:

@@ -53,6 +53,7 @@ def argument_name(member: str) -> str:
 
 
 def _members(shape: StructureShape, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Shape, bool]]:
+    """Yield the path, the shape and whether it is required of each member, of those in flattened members too."""
     for member, member_shape in shape.members.items():
         if member in FLATTENED:
             yield from _members(cast("StructureShape", member_shape), (*path, member))
@@ -63,9 +64,9 @@ def _members(shape: StructureShape, path: tuple[str, ...] = ()) -> Iterator[tupl
 @cache
 def arguments(operation: str) -> dict[str, tuple[tuple[str, ...], Shape, bool]]:
     """Return an operation's arguments: name → (path of its member in the request, shape, whether it is required)."""
-    shape = operation_model(operation).input_shape
-    members = _members(cast("StructureShape", shape))
-    return {RENAMED.get(found[0][-1]) or argument_name(found[0][-1]): found for found in members}
+    members = _members(cast("StructureShape", operation_model(operation).input_shape))
+    named = ((path[-1], (path, shape, is_required)) for path, shape, is_required in members)
+    return {RENAMED.get(member) or argument_name(member): found for member, found in named}
 
 
 def build_request(operation: str, values: Mapping[str, object]) -> Request:

@@ -62,29 +62,30 @@ class BoundedSocket(socket.socket):
 
     attempt: Attempt | None = None  # TLS makes a new socket of a connected one, for the same attempt
 
-    def _bounded(self) -> Attempt:
+    def _set_time_limit(self) -> Attempt:
+        """Bound the next operation by the time that the attempt has left, and return the attempt."""
         self.attempt = self.attempt or current_attempt.get()
         self.settimeout(self.attempt.seconds_left())
         return self.attempt
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        attempt = self._bounded()
+        attempt = self._set_time_limit()
         count = super().recv_into(*args, **kwargs)
         attempt.received(count)
         return count
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
-        attempt = self._bounded()
+        attempt = self._set_time_limit()
         data = super().recv(*args, **kwargs)
         attempt.received(len(data))
         return data
 
     def send(self, *args: Any, **kwargs: Any) -> int:
-        self._bounded()
+        self._set_time_limit()
         return super().send(*args, **kwargs)
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
-        self._bounded()
+        self._set_time_limit()
         super().sendall(*args, **kwargs)
 
 
@@ -92,7 +93,7 @@ class BoundedTLSSocket(BoundedSocket, ssl.SSLSocket):
     """The same, with TLS."""
 
     def do_handshake(self, *args: Any, **kwargs: Any) -> None:
-        self._bounded()
+        self._set_time_limit()
         super().do_handshake(*args, **kwargs)
 
 
@@ -101,13 +102,13 @@ class BoundedConnection(awsrequest.AWSHTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         try:
-            return self._connected()
+            return self._connect_to_host()
         except TimeoutError as error:
             raise ConnectTimeoutError(self, f"Connection to {self.host} timed out") from error
         except OSError as error:
             raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
 
-    def _connected(self) -> socket.socket:
+    def _connect_to_host(self) -> socket.socket:
         """Connect to the first of the host's addresses that answers; all of them share the time of the attempt."""
         failure = OSError(f"{self.host} has no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM):
@@ -127,7 +128,7 @@ class BoundedConnection(awsrequest.AWSHTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # whose bases do not agree on it
         """Send a request; a socket that an earlier attempt has used passes to the current one."""
         if self.sock is not None:
-            self._begin_attempt()
+            self._pass_to_attempt()
         super().request(*args, **kwargs)
 
     def exchange(self, message: bytes) -> tuple[HTTPResponse, bytes]:
@@ -138,7 +139,7 @@ class BoundedConnection(awsrequest.AWSHTTPConnection):
         :raises OSError: when the connection breaks, or the attempt exceeds its time or size.
         :raises HTTPException: when the answer is not HTTP.
         """
-        attempt = self._begin_attempt()
+        attempt = self._pass_to_attempt()
         assert self.sock
         self.sock.sendall(message)
         answer = HTTPResponse(cast("socket.socket", self.sock), method="POST")
@@ -148,10 +149,11 @@ class BoundedConnection(awsrequest.AWSHTTPConnection):
             self.close()
         return answer, body
 
-    def _begin_attempt(self) -> Attempt:
+    def _pass_to_attempt(self) -> Attempt:
+        """Pass the open socket to the current attempt, which is returned."""
         attempt = current_attempt.get()
-        below = self.sock.socket if isinstance(self.sock, SSLTransport) else self.sock
-        cast("BoundedSocket", below).attempt = attempt
+        bounded_socket = self.sock.socket if isinstance(self.sock, SSLTransport) else self.sock
+        cast("BoundedSocket", bounded_socket).attempt = attempt
         return attempt
 
 
