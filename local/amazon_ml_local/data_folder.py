@@ -58,7 +58,7 @@ class DataFolder:
         self._using = threading.RLock()
         try:
             self.columns.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(path)
+            self._lock = _lock_folder(path)
         except BlockingIOError:
             raise DataFolderError(f"{path} is in use by another process: end it, or take another folder") from None
         except OSError as error:
@@ -115,8 +115,8 @@ class DataFolder:
         return DataFolderError(f"the data folder {self.path} cannot be used: {error}. {advice}")
 
 
-def _locked(path: Path) -> IO[str]:
-    """Return the open lock file; the kernel releases the lock when the process ends, however it ends."""
+def _lock_folder(path: Path) -> IO[str]:
+    """Lock a folder and return the open lock file; the kernel releases the lock however the process ends."""
     lock = (path / "lock").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,7 +127,7 @@ def _locked(path: Path) -> IO[str]:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[IO[bytes]]:
+def replace_file(path: Path) -> Iterator[IO[bytes]]:
     """Write a file in the block; it appears under its name when it is complete, or not at all.
 
     :raises DataFolderError: when it cannot be written.

@@ -136,7 +136,7 @@ class Entity:
     def poll(self, clock: Clock) -> None:
         """Count a Get of this entity, and of its endpoint."""
         now = clock.now()
-        if self.lifecycle.poll(now):
+        if self.lifecycle.poll(now):  # so the inputs end too: the work begins when they are finished
             for entity in self.inputs:
                 entity.lifecycle.end(now)
         if self.endpoints:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from amazon_ml_local.data_folder import DataFolderError, replaced
+from amazon_ml_local.data_folder import DataFolderError, replace_file
 from amazon_ml_local.entities import KINDS, Endpoint, Entity
 from amazon_ml_local.jobs import JobError
 from amazon_ml_local.schedule import Lifecycle
@@ -82,7 +82,7 @@ class EntityStore:
         if isinstance(result, DataSourceResult):
             from amazon_ml_local.learning.saving import save_columns
 
-            with replaced(path) as file:
+            with replace_file(path) as file:
                 save_columns(result.table, file)
         with self.folder.transaction() as database:
             updated = database.execute(RESULT, (_result_text(result), error, entity.sequence)).rowcount

@@ -78,7 +78,7 @@ class Lifecycle:
         return True
 
     def end(self, now: float) -> None:
-        """Move the end of the work forward to ``now``, unless it is due earlier."""
+        """Make the work due at ``now``, unless it is due earlier."""
         self.started_at, self.due_at = min(self.started_at, now), min(self.due_at, now)
 
     def advance_to(self, now: float, done: bool) -> None:

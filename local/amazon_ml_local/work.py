@@ -92,7 +92,7 @@ class EntityWork:
     def _read_files(self, entity: Entity, source: DataSource) -> Table:
         from amazon_ml_local.learning import data_files, make_table
 
-        files = {uri: self._fetched(uri) for uri in data_files(source["location_s3"], self.storage)}
+        files = {uri: self._download(uri) for uri in data_files(source["location_s3"], self.storage)}
         size = sum(file.tell() for file in files.values())
         for file in files.values():
             file.seek(0)
@@ -102,8 +102,8 @@ class EntityWork:
         table: Table = self.processes.run(entity, "read", (files, source, out), entity.log)
         return table.with_columns(out)
 
-    def _fetched(self, uri: str) -> SpooledTemporaryFile[bytes]:
-        """Return a temporary file with a copy of an object, on disk if it is large."""
+    def _download(self, uri: str) -> SpooledTemporaryFile[bytes]:
+        """Copy an object into a temporary file, on disk if it is large, and return the file."""
         file = SpooledTemporaryFile(max_size=self.heavy_bytes)  # noqa: SIM115 - it lives as long as its reader
         try:
             self.storage.copy(uri, file)

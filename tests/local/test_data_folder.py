@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage, entity_store
-from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError, replaced
+from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError, replace_file
 from amazon_ml_local.serving.application import Application
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.storage import StorageError
@@ -214,7 +214,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(tmp_path: Pat
 def test_a_file_that_does_not_fit_is_named_and_leaves_the_one_before(tmp_path: Path) -> None:
     """The columns of a data source, on a disk that becomes full while they are written."""
     path = tmp_path / "1.arrow"
-    with replaced(path) as file:
+    with replace_file(path) as file:
         file.write(b"before")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
@@ -227,7 +227,7 @@ def test_a_file_that_does_not_fit_is_named_and_leaves_the_one_before(tmp_path: P
 
 
 def _replace(path: Path, body: bytes) -> None:
-    with replaced(path) as file:
+    with replace_file(path) as file:
         file.write(body)
 
 

@@ -70,7 +70,8 @@ def make_table(
     """
     schema, split = parse_schema(source["schema"]), parse_rearrangement(source.get("rearrangement"))
     header = schema.has_header if has_header is None else has_header
-    columns, offsets, readable, ends, size = Columns(schema), [], [], [0], 0
+    columns, size = Columns(schema), 0
+    offsets, readable, ends = [], [], [0]  # of records: their bytes, whether they can be read; of files: their rows
     for uri, file in files.items():
         reader = LineReader(uri, file, header, len(schema.kinds))
         for records in reader:
@@ -82,10 +83,10 @@ def make_table(
         log(f"{uri}: {reader.size:,} bytes, {reader.total:,} records, {reader.wrong:,} of them cannot be read")
     if not ends[-1]:
         raise LearningError(f"No record in {', '.join(files)}: a data source needs at least one.")
-    return _taken(split, schema, columns, files, ends, np.concatenate(offsets), np.concatenate(readable), size)
+    return _table_of_split(split, schema, columns, files, ends, np.concatenate(offsets), np.concatenate(readable), size)
 
 
-def _taken(
+def _table_of_split(
     split: Split,
     schema: Schema,
     columns: Columns,
