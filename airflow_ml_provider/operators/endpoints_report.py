@@ -105,7 +105,7 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
     def keep_or_delete(
         self, context: Context, hook: MachineLearningHook, endpoint: ReportedEndpoint
     ) -> ReportedEndpoint:
-        """Delete the endpoint if it is old enough and nothing speaks for it; return it with ``Action`` and why."""
+        """Delete the endpoint if it is old enough, and neither listed nor in use; return it with ``Action`` and why."""
         endpoint["Action"] = "kept"
         if not _is_older(endpoint, self.delete_older_than):
             return endpoint
