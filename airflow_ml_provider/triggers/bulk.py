@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from airflow_ml_provider import waiting
+from airflow_ml_provider import errors, retrying, waiting
 from airflow_ml_provider.clock import CLOCK
+from airflow_ml_provider.triggers.threads import in_thread
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
+    from airflow_ml_provider.triggers.connection import SharedHook
     from airflow_ml_provider.waiting import Wait
 
 Items = dict[str, Mapping[str, object]]
+
+log = logging.getLogger(__name__)
 
 MIN_WAITS_FOR_LIST = 10  # with one status: for fewer, a Get each is cheaper
 
@@ -27,6 +34,57 @@ class Query(NamedTuple):
     operation: str
     variable: str
     status: str
+
+
+class BulkPoller:
+    """Poll many waits by one Describe; an operation that the service has refused is not called again."""
+
+    def __init__(self, hook: SharedHook) -> None:
+        self._hook = hook
+        self._refused_operations: set[str] = set()
+
+    async def poll(self, waits: list[Wait], patience: float) -> tuple[set[int], str]:
+        """Return the ids of the ``Wait`` objects that need no Get, and the error of a Describe without an answer.
+
+        No Get is needed where the list shows the resource unchanged, or the service answers that it is overloaded.
+
+        :param patience: seconds for one Describe with all its pages.
+        """
+        done: set[int] = set()
+        not_answered = ""
+        for query, group in queries(waits).items():
+            if query.operation in self._refused_operations:
+                continue
+            try:
+                need_no_get = await self._unchanged(query, group, patience)
+            except Exception as error:
+                need_no_get = self._judge_error(query, group, error)
+                if not errors.is_answer(error):
+                    not_answered = str(error)
+            done.update(map(id, need_no_get))
+        return done, not_answered
+
+    async def _unchanged(self, query: Query, group: list[Wait], patience: float) -> list[Wait]:
+        call = partial(unchanged, await self._hook.get(), query, group, CLOCK.now() + patience)
+        found = await asyncio.wait_for(in_thread(call), 2 * patience)
+        for wait in found:
+            wait.calls += 1
+            wait.failures, wait.error = 0, ""
+        return found
+
+    def _judge_error(self, query: Query, group: list[Wait], error: Exception) -> list[Wait]:
+        """Return the waits for which a Get would fail too."""
+        if not errors.is_transient(error):
+            log.info("Polling each resource by its Get, since %s is refused: %s", query.operation, error)
+            self._refused_operations.add(query.operation)
+            return []
+        self._hook.forget_expired(errors.code(error))
+        if not errors.is_answer(error):
+            return []
+        for wait in group:
+            wait.calls += 1
+            retrying.record_failed_poll(wait, error)
+        return group
 
 
 def queries(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:

@@ -6,9 +6,30 @@ import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from airflow_ml_provider import errors
+
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.payloads import AwsSettings
+
+
+class SharedHook:
+    """The one hook of a poller, created when it is first needed."""
+
+    def __init__(self, settings: AwsSettings) -> None:
+        self._settings = settings
+        self._hook: MachineLearningClientHook | None = None
+
+    async def get(self) -> MachineLearningClientHook:
+        """Return the hook."""
+        if self._hook is None:
+            self._hook = await connected_hook(self._settings)
+        return self._hook
+
+    def forget_expired(self, code: str) -> None:
+        """Create a new hook next time if this error's code says that the credentials have expired."""
+        if code in errors.EXPIRED:
+            self._hook = None
 
 
 async def connected_hook(settings: AwsSettings) -> MachineLearningClientHook:

@@ -1,7 +1,4 @@
-"""One poll loop per connection for all waits of the process, with one synchronous client in threads.
-
-A little long, as the loop reads best in one place: the class is its state, and each step of a round is one method.
-"""
+"""One poll loop per connection for all waits of the process, with one synchronous client in threads."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ from weakref import WeakKeyDictionary
 
 from airflow_ml_provider import errors, retrying, waiting
 from airflow_ml_provider.clock import CLOCK
-from airflow_ml_provider.triggers import bulk
-from airflow_ml_provider.triggers.connection import connected_hook
+from airflow_ml_provider.triggers.bulk import BulkPoller
+from airflow_ml_provider.triggers.connection import SharedHook
 from airflow_ml_provider.triggers.pending import PendingWait
 from airflow_ml_provider.triggers.threads import in_thread
 
@@ -52,16 +49,19 @@ class Poller:
     Where many waits have the same last status, one Describe finds those whose resource is unchanged. All others, and
     the waits at their deadline, get a Get each, and only a Get ends a wait. The calls of a round follow one another,
     but a round does not wait for a call that hangs.
+
+    :param settings: the AWS arguments of all waits.
+    :param remove: called when the poller ends or fails, so that the next wait gets a new one.
     """
 
-    def __init__(self, settings: AwsSettings, forget: Callable[[], object]) -> None:
-        self._settings, self._forget = settings, forget
+    def __init__(self, settings: AwsSettings, remove: Callable[[], object]) -> None:
+        self._remove = remove
+        self._hook = SharedHook(settings)
+        self._bulk = BulkPoller(self._hook)
         self._pending: dict[int, PendingWait] = {}
         self._users = 0
         self._sleeps_until = 0.0
         self._wake = asyncio.Event()
-        self._hook: MachineLearningClientHook | None = None
-        self._refused_operations: set[str] = set()
         self._running: asyncio.Task[None] | None = None
 
     async def outcome(self, wait: Wait) -> Outcome:
@@ -84,11 +84,11 @@ class Poller:
     async def call_with_hook(self, function: Callable[[MachineLearningClientHook], Answer]) -> Answer:
         """Call a function with the poller's hook in a thread, and return its result."""
         with self.keep_alive():
-            hook = await self._connected_hook()
+            hook = await self._hook.get()
             try:
                 return await in_thread(partial(function, hook))
             except Exception as error:
-                self._forget_expired(errors.code(error))
+                self._hook.forget_expired(errors.code(error))
                 raise
 
     @contextmanager
@@ -103,18 +103,9 @@ class Poller:
                 self._end()
 
     def _end(self) -> None:
-        self._forget()
+        self._remove()
         if self._running:
             self._running.cancel()
-
-    async def _connected_hook(self) -> MachineLearningClientHook:
-        if self._hook is None:
-            self._hook = await connected_hook(self._settings)
-        return self._hook
-
-    def _forget_expired(self, code: str) -> None:
-        if code in errors.EXPIRED:
-            self._hook = None
 
     async def _run(self) -> None:
         try:
@@ -122,7 +113,7 @@ class Poller:
                 await self._round(self._due())
                 await self._sleep()
         except Exception as error:
-            self._forget()  # so that a wait that comes now gets a new poller
+            self._remove()  # so that a wait that comes now gets a new poller
             for pending in self._pending.values():
                 pending.fail(error)
 
@@ -164,7 +155,7 @@ class Poller:
         """
         started = CLOCK.now()
         patience = min((PATIENCE, *(pending.wait.delay for pending in due)))
-        done, error = await self._poll_by_lists([pending.wait for pending in due], patience)
+        done, error = await self._bulk.poll([pending.wait for pending in due], patience)
         errors_in_a_row = MAX_ERRORS_PER_ROUND - 1 if error else 0
         for pending in due:
             wait = pending.wait
@@ -216,51 +207,9 @@ class Poller:
         A caller that polls more than once does so within ``keep_alive``, so that the client is kept.
         """
         try:
-            hook = await self._connected_hook()
+            hook = await self._hook.get()
         except Exception as error:
             return waiting.judge_error(wait, error) or waiting.timed_out(wait)
         outcome = await in_thread(partial(waiting.poll, wait, hook))
-        self._forget_expired(wait.error.partition(":")[0])
+        self._hook.forget_expired(wait.error.partition(":")[0])
         return outcome
-
-    async def _poll_by_lists(self, waits: list[Wait], patience: float) -> tuple[set[int], str]:
-        """Poll many waits by one Describe; return which need no Get, and the error of a Describe without an answer.
-
-        No Get is needed where the list shows the resource unchanged, or the service answers that it is overloaded.
-        """
-        done: set[int] = set()
-        not_answered = ""
-        for query, group in bulk.queries(waits).items():
-            if query.operation in self._refused_operations:
-                continue
-            try:
-                need_no_get = await self._unchanged(query, group, patience)
-            except Exception as error:
-                need_no_get = self._judge_list_error(query, group, error)
-                if not errors.is_answer(error):
-                    not_answered = str(error)
-            done.update(map(id, need_no_get))
-        return done, not_answered
-
-    async def _unchanged(self, query: bulk.Query, group: list[Wait], patience: float) -> list[Wait]:
-        hook = await self._connected_hook()
-        call = partial(bulk.unchanged, hook, query, group, CLOCK.now() + patience)
-        unchanged = await asyncio.wait_for(in_thread(call), 2 * patience)
-        for wait in unchanged:
-            wait.calls += 1
-            wait.failures, wait.error = 0, ""
-        return unchanged
-
-    def _judge_list_error(self, query: bulk.Query, group: list[Wait], error: Exception) -> list[Wait]:
-        """Return the waits for which a Get would fail too; a refused Describe is never called again."""
-        if not errors.is_transient(error):
-            log.info("Polling each resource by its Get, since %s is refused: %s", query.operation, error)
-            self._refused_operations.add(query.operation)
-            return []
-        self._forget_expired(errors.code(error))
-        if not errors.is_answer(error):
-            return []
-        for wait in group:
-            wait.calls += 1
-            retrying.record_failed_poll(wait, error)
-        return group
