@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from amazon_ml_local.protocol import Request
-from amazon_ml_local.serving.chunks import plain
+from amazon_ml_local.serving.chunks import without_chunks
 from amazon_ml_local.serving.other_services import OtherServices
 
 STREAMING = {
@@ -25,7 +25,7 @@ def chunked(body: bytes) -> Request:
 
 
 def test_chunks_become_one_body_and_what_is_behind_them_headers() -> None:
-    made = plain(chunked(CHUNKS))
+    made = without_chunks(chunked(CHUNKS))
     assert made.body == b"one,two\n"
     assert made.headers == {
         "Content-Type": "text/csv",
@@ -37,7 +37,7 @@ def test_chunks_become_one_body_and_what_is_behind_them_headers() -> None:
 
 def test_other_bodies_stay_as_they_are() -> None:
     request = Request("PUT", "/bucket/key", {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}, CHUNKS)
-    assert plain(request) is request
+    assert without_chunks(request) is request
 
 
 @pytest.mark.parametrize("broken", [b"", b"4\r\none", b"x\r\none,\r\n0\r\n\r\n", b"3\r\none,\r\n0\r\n\r\n"])

@@ -1,4 +1,4 @@
-"""Make plain the bodies that S3 clients send in chunks: older moto keeps the chunks as they are.
+"""Join the chunks in which S3 clients send bodies: older versions of moto store their headers and signatures too.
 
 Source: Amazon S3 API reference, "Signature Calculations for the Authorization Header", transferring in chunks.
 """
@@ -16,14 +16,14 @@ HASH, ENCODING = "x-amz-content-sha256", "content-encoding"
 OF_CHUNKS = frozenset({HASH, ENCODING, "content-length", "x-amz-trailer", "x-amz-decoded-content-length"})
 
 
-def plain(request: Request) -> Request:
+def without_chunks(request: Request) -> Request:
     """Return a request with its body in one piece, and the trailers after the chunks among its headers.
 
-    :raises ValueError: the chunks are broken
+    :raises ValueError: when the chunks are broken
     """
     if not request.header(HASH).startswith("STREAMING-"):
         return request
-    body, trailer = _joined(request.body)
+    body, trailer = _join(request.body)
     kept = {name: value for name, value in request.headers.items() if name.lower() not in OF_CHUNKS}
     encodings = [
         each.strip() for each in request.header(ENCODING).split(",") if each.strip() not in ("", "aws-chunked")
@@ -33,7 +33,7 @@ def plain(request: Request) -> Request:
     return replace(request, headers={**kept, **encoding, **trailer, **length}, body=body)
 
 
-def _joined(body: bytes) -> tuple[bytes, dict[str, str]]:
+def _join(body: bytes) -> tuple[bytes, dict[str, str]]:
     """Return the content of the chunks, and the trailers after the last one, without signatures."""
     joined, view = BytesIO(), memoryview(body)
     place = 0

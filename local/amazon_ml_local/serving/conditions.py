@@ -1,4 +1,4 @@
-"""What S3 holds and moto does not: conditional writes, atomic against each other; and uploads that are gone.
+"""What S3 does and moto does not: make conditional writes atomic, and refuse uploads that are gone.
 
 Source: Amazon S3 user guide, "Conditional writes" and "Conditional deletes".
 """

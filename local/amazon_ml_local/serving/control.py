@@ -55,10 +55,10 @@ class Control:
         }
 
     def handle(self, request: Request) -> Response:
-        """Return the response to a request: 200 with the state after it, or 4xx with the reason."""
+        """Return the response: what a GET asks for, the state after a change, or an error with the reason."""
         try:
             if request.method == "GET" and request.path.startswith(LOGS):
-                return self._log(request.path.removeprefix(LOGS))
+                return self._job_log(request.path.removeprefix(LOGS))
             route = self._route(request)
             body = _body(request) if request.method == "POST" else {}
             result = route(body)
@@ -72,7 +72,7 @@ class Control:
             return _json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
         return _json(HTTPStatus.OK, state_of(self.service) if result is None else result)
 
-    def _log(self, number: str) -> Response:
+    def _job_log(self, number: str) -> Response:
         """Return the log of a job, which is what its entity's LogUri opens."""
         entity = self.service.state.numbered(int(number)) if number.isdecimal() else None
         if entity is None:
@@ -154,6 +154,7 @@ def _body(request: Request) -> Parameters:
 
 
 def _check(body: Parameters, allowed: Mapping[str, tuple[type, ...]], required: tuple[str, ...] = ()) -> None:
+    """Raise ControlError for a member that is unknown, missing or of a type that is not allowed."""
     for name, value in body.items():
         if name not in allowed:
             raise ControlError(f"no member {name!r}; there are {', '.join(allowed)}")

@@ -64,6 +64,7 @@ class Guard:
 
 
 def _is_among(authority: str, names: Iterable[str]) -> bool:
+    """Return whether a host, with or without a port, is an address of loopback or has one of the names."""
     matched = AUTHORITY.fullmatch(authority.strip().lower())
     if not matched:
         return False
@@ -81,7 +82,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _foreign_page(request: Request) -> str | None:
-    """Return the header that shows that a page of another origin sent this, or None."""
+    """Return why the request is taken for one of a page of another origin, or None if it is not."""
     own, origin = request.header("host").strip().lower(), request.header("origin")
     site = request.header("sec-fetch-site").lower()
     if origin and origin.lower() not in (f"http://{own}", f"https://{own}"):

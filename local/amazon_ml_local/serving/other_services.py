@@ -12,7 +12,7 @@ from amazon_ml_local.data_folder import DataFolderError
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.protocol import Request, Response
 from amazon_ml_local.serving.buckets import BucketStore
-from amazon_ml_local.serving.chunks import plain
+from amazon_ml_local.serving.chunks import without_chunks
 from amazon_ml_local.serving.conditions import send_s3
 from amazon_ml_local.serving.refusal import refusal
 from amazon_ml_local.storage import S3Storage, StorageError, split
@@ -70,7 +70,7 @@ class OtherServices:
         if unquote(urlsplit(request.path).path).rstrip("/") in MOTO_PAGES:
             return refusal(request, ServiceError("NotFound", NO_PAGES, 404))
         try:
-            request = plain(request)
+            request = without_chunks(request)
         except ValueError as error:
             return refusal(request, ServiceError("IncompleteBody", f"The body's chunks are broken: {error}", 400))
         try:

@@ -39,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         """Answer the next request of the connection, which counts as silent until the request is read."""
-        self.server.listen_to(self.connection)
+        self.server.mark_silent(self.connection)
         super().handle_one_request()
 
     def finish(self) -> None:
@@ -116,12 +116,15 @@ class Handler(BaseHTTPRequestHandler):
         return str(len(response.body)) if response.body else given.get("content-length", "0")
 
     def _reset(self) -> None:
+        """End the connection by a TCP reset."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         os.close(self.connection.detach())
 
 
 class _HTTPServer(ThreadingHTTPServer):
+    """Serve connections; a silent one, which waits for a request, may be ended to make room for others."""
+
     daemon_threads = True
     request_queue_size = MOST_CONNECTIONS
 
@@ -136,7 +139,7 @@ class _HTTPServer(ThreadingHTTPServer):
         """Bind without the lookup of the host's name in HTTPServer, which may take seconds."""
         TCPServer.server_bind(self)
 
-    def listen_to(self, connection: socket.socket) -> None:
+    def mark_silent(self, connection: socket.socket) -> None:
         """Count a connection as silent; if there are too many, end the one that has been silent the longest."""
         self.silent.pop(connection, None)
         self.silent[connection] = None

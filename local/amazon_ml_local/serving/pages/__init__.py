@@ -47,7 +47,7 @@ class Pages:
     def __init__(self, service: AmazonMLLocal) -> None:
         self.service = service
         self._drawing = Processes()  # its own, so that charts wait for no training
-        self._chart = lru_cache(CHARTS_KEPT)(self._drawn)
+        self._chart = lru_cache(CHARTS_KEPT)(self._draw_chart)
 
     def handle(self, request: Request) -> Response | None:
         """Return the response to a request for a page; None for a request for anything else."""
@@ -85,7 +85,7 @@ class Pages:
         where = f" in the region {wanted}" if wanted else ""
         raise PageError(f"There is no {kind} with the id {entity_id}{where}.")
 
-    def _drawn(self, sequence: int, threshold: float) -> bytes:
+    def _draw_chart(self, sequence: int, threshold: float) -> bytes:
         entity = self.service.state.numbered(sequence)
         found = result(entity, self.service.clock.now()) if entity else None
         if not (entity and found and found.counts) or entity.inputs[0].parameters["MLModelType"] not in DRAWN:

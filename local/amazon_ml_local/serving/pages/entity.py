@@ -46,7 +46,7 @@ SECTIONS = {
 
 
 def entity_page(service: AmazonMLLocal, region: str, entity: Entity, url: str, threshold: float | None) -> bytes:
-    """Return the page.
+    """Return the page of an entity.
 
     :param threshold: the score threshold to show an evaluation with; None for the model's
     """
@@ -65,7 +65,7 @@ def entity_page(service: AmazonMLLocal, region: str, entity: Entity, url: str, t
         element("p", status(entity.status(now)), f" {age(now - entity.lifecycle.created_at)} old, {region}"),
         facts(plain),
         *sections,
-        section("Made of it", _made_of(service, region, entity, now)),
+        section("Made of it", _users(service, region, entity, now)),
         section("Tags", table("Tags", ["Key", "Value"], [[key, value or ""] for key, value in entity.tags.items()])),
         section("Log", *_log(entity)),
     )
@@ -82,6 +82,7 @@ def _fact(name: str, value: Any, region: str) -> Child:
 
 
 def _value(value: Any) -> Element:
+    """Return a member that has a section of its own: an object as names with values, JSON text indented."""
     if isinstance(value, dict):
         nested = value.get("Properties", value)
         return facts({name: time_text(each) if name in TIMES else _text(each) for name, each in nested.items()})
@@ -99,7 +100,7 @@ def _indented(text: str) -> str:
         return text
 
 
-def _made_of(service: AmazonMLLocal, region: str, entity: Entity, now: float) -> Element:
+def _users(service: AmazonMLLocal, region: str, entity: Entity, now: float) -> Element:
     entities = service.state.region(region)
     users = [user for kind in KINDS for user in entities.all(kind) if entity in user.inputs]
     rows: list[list[Child]] = [

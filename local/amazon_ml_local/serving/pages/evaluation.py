@@ -60,7 +60,7 @@ def _binary(counts: Scores, entity: Entity, region: str, threshold: float) -> li
                 table("Answers by true label", ["", "answer 0", "answer 1"], cells),
             ),
         ),
-        ("At other thresholds", _others(counts, entity, region)),
+        ("At other thresholds", _other_thresholds(counts, entity, region)),
     ]
 
 
@@ -109,7 +109,7 @@ def _chart(entity: Entity, region: str, threshold: float, words: str) -> Element
     return element("img", src=source, alt=words, width="504", height="245")
 
 
-def _others(counts: Scores, entity: Entity, region: str) -> Element:
+def _other_thresholds(counts: Scores, entity: Entity, region: str) -> Element:
     here = address(entity.kind.name, entity.id, region)
     found = {threshold: counts.at(threshold).measures for threshold in OTHERS}
     rows: list[list[Child]] = [

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST_ENTITIES = 200
 MOST_REQUESTS = 50
-NAMED = {
+HEADINGS = {
     "DataSource": "Data sources",
     "MLModel": "Models",
     "Evaluation": "Evaluations",
@@ -29,7 +29,7 @@ NAMED = {
 
 
 def index_page(service: AmazonMLLocal, url: str) -> bytes:
-    """Return the page.
+    """Return the page at the root.
 
     :param url: the URL by which the client reaches realtime endpoints
     """
@@ -39,7 +39,7 @@ def index_page(service: AmazonMLLocal, url: str) -> bytes:
         "Entities and endpoints",
         element("p", f"The service's time is {time_text(now)}.", class_="quiet"),
         section("Realtime endpoints", _endpoints(found["MLModel"], now, service.endpoint_url or url)),
-        *(section(NAMED[kind], *_listed(kind, entities, now)) for kind, entities in found.items()),
+        *(section(HEADINGS[kind], *_newest(kind, entities, now)) for kind, entities in found.items()),
         section("Levers", *_levers(state_of(service))),
         section("Latest requests", _requests(service, now)),
     )
@@ -68,7 +68,7 @@ def _endpoints(models: list[tuple[str, Entity]], now: float, url: str) -> Elemen
     return table("Realtime endpoints", ["Model", "Status", "Age", "Requests a second", "EndpointUrl", "Region"], rows)
 
 
-def _listed(kind: str, entities: list[tuple[str, Entity]], now: float) -> list[Element]:
+def _newest(kind: str, entities: list[tuple[str, Entity]], now: float) -> list[Element]:
     newest = sorted(entities, key=lambda each: each[1].sequence, reverse=True)[:MOST_ENTITIES]
     rows: list[list[Child]] = [
         [
@@ -80,7 +80,7 @@ def _listed(kind: str, entities: list[tuple[str, Entity]], now: float) -> list[E
         ]
         for region, entity in newest
     ]
-    listed = table(NAMED[kind], ["Id", "Name", "Status", "Age", "Region"], rows)
+    listed = table(HEADINGS[kind], ["Id", "Name", "Status", "Age", "Region"], rows)
     if len(entities) == len(newest):
         return [listed]
     return [listed, element("p", f"These are the newest {len(newest):,} of {len(entities):,}.", class_="quiet")]

@@ -30,7 +30,7 @@ def element(tag: str, *children: Child, **attributes: str) -> Element:
 
 
 def document(title: str, *children: Child) -> bytes:
-    """Return a page."""
+    """Return a whole HTML page."""
     head = element(
         "head",
         element("meta", charset="utf-8"),
