@@ -94,7 +94,7 @@ class Register:
             self._write_to_airflow(tags)
 
     def delete(self, *claims: ClaimTag) -> None:
-        """Delete claims."""
+        """Delete claims; those in Airflow are overwritten by empty ones."""
         keys = [claim.key for claim in claims if claim.key]
         if keys and self._call_on_tags("DeleteTags", TagKeys=keys) is None:
             self._write_to_airflow([{"Key": key, "Value": ""} for key in keys])

@@ -87,8 +87,8 @@ class Claim:
         """Return the claim in plain JSON types, for a trigger."""
         return {"tag": asdict(self.tag), "held": self.held, "inherited": self.inherited}
 
-    def find(self, before: RealtimeEndpoint | None = None) -> bool:
-        """Read the stored claims; go on with that of an earlier try of this task, and return whether there is one.
+    def resume(self, before: RealtimeEndpoint | None = None) -> bool:
+        """Go on with the stored claim of an earlier try of this task, and return whether there is one.
 
         :param before: the endpoint before Create; None if the caller did not get it.
         """
@@ -105,7 +105,7 @@ class Claim:
 
     def announce(self) -> None:
         """Store that this task is about to create the endpoint, unless an earlier try has stored it."""
-        self.refused = not self.held
+        self.refused = not self.held  # until an attempt that was not refused
         if not self.held:
             self._write(state="creating", at=self._asked_at)
         elif self.tag.leaving:

@@ -64,7 +64,7 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
         claim = Claim.of(self.hook, wait, context)
         with self.delete_endpoint_on_failure(claim):
             try:
-                claim.find()
+                claim.resume()
             except Exception:
                 self.log.exception("%s: kept, since its claims cannot be read; it costs money while it exists", wait)
             super().on_deferral_failed(context, reason)

@@ -80,7 +80,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         claim = Claim.of(self.hook, wait, context)
         with translate_errors(f"{self.operation} of {wait}"):
             existing = self.existing_endpoint(claim)
-            is_ours = claim.find(existing)
+            is_ours = claim.resume(existing)
             if existing and existing["EndpointStatus"] != "NONE" and not is_ours and self.if_exists == "fail":
                 status = existing["EndpointStatus"]
                 raise AirflowException(

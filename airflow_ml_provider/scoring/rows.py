@@ -66,9 +66,10 @@ class _Lines:
         if not line:
             raise StopIteration
         self._check(line)
+        encoding = "utf-8-sig" if self.place.line == 1 else "utf-8"  # the first line may begin with a byte order mark
         self.place = Place(self.place.offset + len(line), self.place.line + 1)
         # Bytes that are not UTF-8 become surrogates, so that only their own row is refused.
-        return line.decode("utf-8-sig" if self.place.line == 2 else "utf-8", "surrogateescape")
+        return line.decode(encoding, "surrogateescape")
 
     def _check(self, line: bytes) -> None:
         if self.place.offset == 0 and line[:2] in BYTE_ORDER_MARKS:

@@ -12,7 +12,7 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.scoring.objects import SHARES, Source, errors_uri, open_at, split
 from airflow_ml_provider.scoring.output import Output
 from airflow_ml_provider.scoring.progress_log import cost, log
-from airflow_ml_provider.scoring.settings import Input, at_least, check_output
+from airflow_ml_provider.scoring.settings import Input, check_at_least, check_output
 from airflow_ml_provider.scoring.writing import Found, Key, delete, head
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def divide(
     max_requests_per_second: int | None,
 ) -> list[Share]:
     """Divide the rows in order, and the endpoint's rate into whole numbers whose sum does not exceed it."""
-    at_least("workers", workers, 1)
+    check_at_least("workers", workers, 1)
     rate = max_requests_per_second
     if rate is None:
         rate = hook.get_realtime_endpoint(ml_model_id)["PeakRequestsPerSecond"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.protocol import Parameters
 
 FailingKind = Literal["DataSource", "MLModel", "Evaluation", "BatchPrediction", "RealtimeEndpoint"]
+DEFAULT_RATE = 200  # AWS's
 
 
 class State:
@@ -36,7 +37,7 @@ class State:
         self.polls_needed: int | None = None
         self._regions: dict[str, Region] = {}
         self._numbers = itertools.count(1)
-        self._rate = 200
+        self._rate = DEFAULT_RATE
         self._failures: dict[tuple[str, str], str] = {}
 
     @property
@@ -91,9 +92,10 @@ class State:
         """Remove every entity with its job, and set all levers back, the clock too."""
         with self.changing:
             regions, self._regions = list(self._regions.values()), {}
-            self._failures, self._rate, self.polls_needed = {}, 200, None
+            self._failures, self._rate, self.polls_needed = {}, DEFAULT_RATE, None
             self.durations.set(**self._durations)
             self.clock.reset()
+        # Jobs before those whose results they need, so that each can end at once.
         for region in regions:
             for entity in reversed([entity for kind in KINDS for entity in region.all(kind)]):
                 self.jobs.discard(entity)

@@ -138,7 +138,7 @@ class EntityWork:
         model_type, parameters = entity.parameters["MLModelType"], entity.parameters.get("Parameters", {})
         training = data.trainings[model_type, recipe, *sorted(parameters.items())]
         with training.lock:
-            model = training.model() or self._do(
+            model = training.model() or self._run(
                 entity, data.table, train, (data.table, model_type, recipe, parameters)
             )
             training.model = ref(model)  # weak, so that the model ends with the last entity that has it
@@ -148,18 +148,19 @@ class EntityWork:
         """Return the metrics of a model on the rows of a data source."""
         from amazon_ml_local.learning import evaluate
 
-        return self._do(entity, data.table, evaluate, (model, data.table, entity.inputs[0].score_threshold))
+        return self._run(entity, data.table, evaluate, (model, data.table, entity.inputs[0].score_threshold))
 
     def batch_predict(self, entity: Entity, model: Model, data: DataSourceResult) -> BatchCounts:
         """Write the predictions for the rows of a data source, and return their number."""
         from amazon_ml_local.learning import predict_rows
 
         arguments = model, data.table, entity.inputs[0].score_threshold, entity.id, entity.parameters["OutputUri"]
-        results = self._do(entity, data.table, predict_rows, arguments)
+        results = self._run(entity, data.table, predict_rows, arguments)
         results.write(self.storage)
         return results.counts
 
-    def _do(self, entity: Entity, table: Table, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    def _run(self, entity: Entity, table: Table, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        """Run a function of ``learning``: on a large table in a process of its own, else here."""
         if self._is_heavy(table):
             made: T = self.processes.run(entity, work.__name__, arguments, entity.log)
             return made

@@ -123,7 +123,7 @@ class Control:
 
 
 def state_of(service: AmazonMLLocal) -> Parameters:
-    """Return the settings of all levers."""
+    """Return the settings of all levers, and the number of logged requests."""
     clock = {"now": service.clock.now(), "frozen": service.clock.frozen, "speed": service.clock.speed}
     faults = [{name: getattr(fault, name) for name in SHOWN_OF_FAULTS} for fault in service.faults]
     failures = [
