@@ -19,7 +19,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from airflow_ml_provider.report.columns import Model, ModelType, Source
+from airflow_ml_provider.report.columns import Model, ModelType, ResultSource
 from airflow_ml_provider.report.evaluate import Report, report_of
 from airflow_ml_provider.report.labels import Labels
 from airflow_ml_provider.report.page import page
@@ -44,7 +44,7 @@ Floats = NDArray[np.float64]
 def results(type: ModelType, truth: Floats, predicted: Floats, ml_model_id: str = "ml-model") -> Results:
     """Return results as if they were read from S3."""
     uri = f"s3://amazon-ml-demo/predictions/{ml_model_id}.csv"
-    source = Source("predictions_uri", Model(ml_model_id, "", type, 0.5), [uri], "CSV", False, "target")
+    source = ResultSource("predictions_uri", Model(ml_model_id, "", type, 0.5), [uri], "CSV", False, "target")
     rows = np.arange(1, len(truth) + 1)
     none = np.zeros(0, dtype=np.int64)
     return Results(source, truth, predicted, rows, none, [], len(truth), 0, 0, [(uri, 0)])

@@ -66,12 +66,12 @@ class MachineLearningCreateBatchPredictionOperator(ShownBatchPrediction, Machine
 
     def push_result(self, context: Context, wait: Wait, outcome: Outcome | None) -> str:
         """Push the results' URIs too; an unreadable manifest is only logged, since the batch prediction succeeded."""
-        from airflow_ml_provider.scoring.manifest import results
+        from airflow_ml_provider.scoring.manifest import read_manifest
 
         batch_prediction_id = super().push_result(context, wait, outcome)
         if outcome:
             try:
-                found = results(self.hook, str(outcome["description"]["OutputUri"]), batch_prediction_id)
+                found = read_manifest(self.hook, str(outcome["description"]["OutputUri"]), batch_prediction_id)
             except AirflowException as error:
                 self.log.warning("%s: %s", wait, error)
             else:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from airflow_ml_provider.payloads import Format
-    from airflow_ml_provider.scoring.objects import Source
+    from airflow_ml_provider.scoring.objects import ObjectVersion
 
 Cells: TypeAlias = "Sequence[object]"
 CutJSON: TypeAlias = "Callable[[dict[str, object]], tuple[list[str], Callable[[dict[str, object]], Cells]]]"
@@ -43,7 +43,7 @@ class Chunk(NamedTuple):
         return AirflowFailException(f"row {self.first + index:,} of {self.uri}, column {column!r}: {problem}")
 
 
-def find_results(s3: S3Client, argument: str, uri: str) -> list[Source]:
+def find_results(s3: S3Client, argument: str, uri: str) -> list[ObjectVersion]:
     """Return the object, or the objects under a prefix that ends in a slash.
 
     :raises AirflowFailException: naming the argument, when no object exists.
@@ -55,7 +55,7 @@ def find_results(s3: S3Client, argument: str, uri: str) -> list[Source]:
         raise AirflowFailException(f"{argument}: the results are gone, there is no object at {uri}") from None
 
 
-def read_chunks(s3: S3Client, source: Source, format: Format, cut_json: CutJSON) -> Iterator[Chunk]:
+def read_chunks(s3: S3Client, source: ObjectVersion, format: Format, cut_json: CutJSON) -> Iterator[Chunk]:
     """Yield the rows of an object.
 
     :param cut_json: takes the first object of JSON Lines; returns the header, and a function from an object to a row.
@@ -85,7 +85,7 @@ def _reading(uri: str) -> Iterator[None]:
         raise AirflowException(f"{uri} cannot be read: {error}") from None
 
 
-def _whole_lines(stream: TextIOWrapper, source: Source) -> Iterator[str]:
+def _whole_lines(stream: TextIOWrapper, source: ObjectVersion) -> Iterator[str]:
     """Yield the lines, and raise AirflowFailException if the last one has no line break: then the object is cut.
 
     A gzip object has a checksum of its own.
@@ -97,7 +97,7 @@ def _whole_lines(stream: TextIOWrapper, source: Source) -> Iterator[str]:
         raise AirflowFailException(f"{source.uri} is cut: its last line has no end")
 
 
-def _csv_rows(lines: Iterator[str], source: Source) -> tuple[list[str], Iterator[Cells]]:
+def _csv_rows(lines: Iterator[str], source: ObjectVersion) -> tuple[list[str], Iterator[Cells]]:
     reader = csv.reader(lines, strict=True)
 
     def rows() -> Iterator[Cells]:
@@ -119,7 +119,7 @@ def _csv_rows(lines: Iterator[str], source: Source) -> tuple[list[str], Iterator
     return header, found
 
 
-def _json_rows(lines: Iterator[str], source: Source, cut_json: CutJSON) -> tuple[list[str], Iterator[Cells]]:
+def _json_rows(lines: Iterator[str], source: ObjectVersion, cut_json: CutJSON) -> tuple[list[str], Iterator[Cells]]:
     objects = (_json_object(line, number, source) for number, line in enumerate(lines, start=1))
     first = next(objects, None)
     if first is None:
@@ -133,7 +133,7 @@ def _json_rows(lines: Iterator[str], source: Source, cut_json: CutJSON) -> tuple
     return header, rows()
 
 
-def _json_object(line: str, number: int, source: Source) -> dict[str, object] | None:
+def _json_object(line: str, number: int, source: ObjectVersion) -> dict[str, object] | None:
     if not line.strip():
         return None
     try:

@@ -32,7 +32,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Source:
+class ResultSource:
     """The results of one model in S3.
 
     :param argument: the argument that names them, for error messages.
@@ -65,7 +65,7 @@ class Columns:
         return [self.header[place] for place in self.keys]
 
     @classmethod
-    def of(cls, chunk: Chunk, source: Source) -> Columns:
+    def of(cls, chunk: Chunk, source: ResultSource) -> Columns:
         """Return the columns of a chunk; those that are neither the label nor the model's output are keys."""
         header = list(chunk.header)
         truth = _index(chunk, source.true_label_column, "true_label_column: the true label")
@@ -90,7 +90,7 @@ def _index(chunk: Chunk, column: str, what: str) -> int:
 
 
 def json_cutter(
-    source: Source,
+    source: ResultSource,
 ) -> Callable[[dict[str, object]], tuple[list[str], Callable[[dict[str, object]], Cells]]]:
     """Return the ``cut_json`` of ``read_chunks``, whose rows are the true label, the prediction and the keys."""
 

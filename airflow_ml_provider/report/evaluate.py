@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, cast
 
 from airflow_ml_provider.compat import AirflowFailException
 from airflow_ml_provider.report.binary import Binary, binary
-from airflow_ml_provider.report.columns import Model, Source
+from airflow_ml_provider.report.columns import Model, ResultSource
 from airflow_ml_provider.report.comparison import Comparison, check_same_rows, comparison
 from airflow_ml_provider.report.labels import Labels
 from airflow_ml_provider.report.multiclass import Multiclass, multiclass
@@ -42,7 +42,7 @@ class Report(TypedDict):
     Comparison: NotRequired[Comparison]
 
 
-def evaluate(s3: S3Client, sources: Sequence[Source], goal: Goal) -> Report:
+def evaluate(s3: S3Client, sources: Sequence[ResultSource], goal: Goal) -> Report:
     """Read the results of one or two models, and measure them.
 
     :param goal: the goal by which the best threshold of a BINARY model is chosen.

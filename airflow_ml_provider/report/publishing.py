@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from airflow_ml_provider.payloads import Description
-    from airflow_ml_provider.report.columns import Source
+    from airflow_ml_provider.report.columns import ResultSource
     from airflow_ml_provider.report.evaluate import Report
     from airflow_ml_provider.report.thresholds import Goal
 
@@ -30,7 +30,7 @@ def check_page_uri(uri: object) -> None:
         raise InvalidArgument(f"output_uri: {uri!r}; its name must end in {PAGE}")
 
 
-def publish(s3: S3Client, sources: Sequence[Source], goal: Goal, output_uri: str) -> Description:
+def publish(s3: S3Client, sources: Sequence[ResultSource], goal: Goal, output_uri: str) -> Description:
     """Evaluate the results, write the report, and return its description.
 
     Nothing is written until page and JSON are both complete. The JSON is written first, so that no page is without it.

@@ -11,7 +11,7 @@ import numpy as np
 
 from airflow_ml_provider.compat import AirflowFailException
 from airflow_ml_provider.report.cells import Cells, Chunk, find_results, read_chunks
-from airflow_ml_provider.report.columns import Columns, ModelType, Source, json_cutter
+from airflow_ml_provider.report.columns import Columns, ModelType, ResultSource, json_cutter
 from airflow_ml_provider.report.labels import Labels, numbers, scores
 from airflow_ml_provider.scoring.settings import format_of
 
@@ -29,7 +29,7 @@ class Results:
     its key columns. ``objects`` has the URI of each object, and the number of rows before it.
     """
 
-    source: Source
+    source: ResultSource
     truth: NDArray[np.float64]
     predicted: NDArray[np.float64]
     rows: NDArray[np.int64]
@@ -46,7 +46,7 @@ class Results:
         return f"row {row - before:,} of {uri}"
 
 
-def read_results(s3: S3Client, source: Source, labels: Labels) -> Results:
+def read_results(s3: S3Client, source: ResultSource, labels: Labels) -> Results:
     """Read all rows of a model's results.
 
     :param labels: the labels of the classes, to which new ones are added.
@@ -73,7 +73,7 @@ def read_results(s3: S3Client, source: Source, labels: Labels) -> Results:
     return results
 
 
-def _check_total(source: Source, total: int) -> None:
+def _check_total(source: ResultSource, total: int) -> None:
     if source.record_count is not None and total != source.record_count:
         raise AirflowFailException(
             f"{source.argument}: the results at {', '.join(source.uris)} have {total:,} rows, the batch prediction "
@@ -144,7 +144,7 @@ TRUTHS: dict[ModelType, Callable[[Chunk, list[int], str, list[object], Labels], 
 
 
 def _joined_parts(
-    source: Source, parts: Sequence[_Part], key_columns: Sequence[str], total: int, objects: list[tuple[str, int]]
+    source: ResultSource, parts: Sequence[_Part], key_columns: Sequence[str], total: int, objects: list[tuple[str, int]]
 ) -> Results:
     """Return the results of all chunks together."""
 

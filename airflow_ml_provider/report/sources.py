@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
-from airflow_ml_provider.report.columns import Model, Source
+from airflow_ml_provider.report.columns import Model, ResultSource
 from airflow_ml_provider.scoring import manifest
 from airflow_ml_provider.scoring.objects import split
 
@@ -44,7 +44,7 @@ class Origin(NamedTuple):
 
 def find_source(
     hook: MachineLearningHook, origin: Origin, true_label_column: str, predictions_format: Format | None
-) -> Source:
+) -> ResultSource:
     """Get the model and the batch prediction from the service, and return where the results are.
 
     :raises AirflowException: when the batch prediction is not COMPLETED.
@@ -52,7 +52,7 @@ def find_source(
     """
     if origin.batch_prediction_id is not None:
         return _batch_source(hook, f"{origin.prefix}batch_prediction_id", origin.batch_prediction_id)
-    return Source(
+    return ResultSource(
         argument=f"{origin.prefix}predictions_uri",
         model=_model(hook, str(origin.ml_model_id)),
         uris=[str(origin.predictions_uri)],
@@ -62,12 +62,12 @@ def find_source(
     )
 
 
-def _batch_source(hook: MachineLearningHook, argument: str, batch_prediction_id: str) -> Source:
+def _batch_source(hook: MachineLearningHook, argument: str, batch_prediction_id: str) -> ResultSource:
     found = hook.conn.get_batch_prediction(BatchPredictionId=batch_prediction_id)
     what = f"{argument}: BatchPrediction {batch_prediction_id} in {hook.conn_region_name}"
     if found["Status"] != "COMPLETED":
         raise AirflowException(f"{what} is {found['Status']}; it has results when it is COMPLETED")
-    return Source(
+    return ResultSource(
         argument=argument,
         model=_model(hook, found["MLModelId"]),
         uris=_result_uris(hook, what, found["OutputUri"], batch_prediction_id),
@@ -81,7 +81,7 @@ def _batch_source(hook: MachineLearningHook, argument: str, batch_prediction_id:
 def _result_uris(hook: MachineLearningHook, what: str, output_uri: str, batch_prediction_id: str) -> list[str]:
     uri = manifest.manifest_uri(output_uri, batch_prediction_id)
     try:
-        found: object = manifest.results(hook, output_uri, batch_prediction_id)["ResultUris"]
+        found: object = manifest.read_manifest(hook, output_uri, batch_prediction_id)["ResultUris"]
     except ValueError as error:
         raise AirflowFailException(f"{what}: its manifest {uri} is cut or damaged: {error}") from None
     except AirflowException as error:

@@ -23,8 +23,8 @@ BatchRow: TypeAlias = "dict[str, str | float]"
 TEXTS = frozenset({"tag", "trueLabel", "bestAnswer"})
 
 
-class Results(TypedDict):
-    """The URIs of a batch prediction's results: of the manifest, and input URI → result URI."""
+class Manifest(TypedDict):
+    """Where a batch prediction's manifest is, and what it holds: input URI → result URI."""
 
     ManifestUri: str
     ResultUris: dict[str, str]
@@ -35,8 +35,8 @@ def manifest_uri(output_uri: str, batch_prediction_id: str) -> str:
     return f"{output_uri.rstrip('/')}/batch-prediction/{batch_prediction_id}.manifest"
 
 
-def results(hook: MachineLearningClientHook, output_uri: str, batch_prediction_id: str) -> Results:
-    """Return what the manifest of a COMPLETED batch prediction holds.
+def read_manifest(hook: MachineLearningClientHook, output_uri: str, batch_prediction_id: str) -> Manifest:
+    """Return the manifest of a COMPLETED batch prediction.
 
     :param hook: the hook whose connection reads S3.
     :param output_uri: the batch prediction's ``OutputUri``.
@@ -47,7 +47,7 @@ def results(hook: MachineLearningClientHook, output_uri: str, batch_prediction_i
     bucket, key = split("output_uri", uri)
     with translate_s3_errors("read", uri):
         body = hook.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    return Results(ManifestUri=uri, ResultUris=json.loads(body))
+    return Manifest(ManifestUri=uri, ResultUris=json.loads(body))
 
 
 def read_rows(hook: MachineLearningClientHook, batch_prediction_id: str) -> Iterator[BatchRow | None]:
@@ -58,7 +58,7 @@ def read_rows(hook: MachineLearningClientHook, batch_prediction_id: str) -> Iter
             f"BatchPrediction {batch_prediction_id} in {hook.conn_region_name} is {found.get('Status')}; it has "
             f"results when it is COMPLETED."
         )
-    for uri in results(hook, found["OutputUri"], batch_prediction_id)["ResultUris"].values():
+    for uri in read_manifest(hook, found["OutputUri"], batch_prediction_id)["ResultUris"].values():
         yield from _rows(hook, uri)
 
 

@@ -22,7 +22,7 @@ ERRORS, PARTS, SHARES = ".errors.csv", ".parts/", ".shares/"  # an output's URI 
 
 
 @dataclass(frozen=True)
-class Source:
+class ObjectVersion:
     """One version of an object in S3."""
 
     uri: str
@@ -51,7 +51,7 @@ def errors_uri(output_uri: str) -> str:
     return f"{output_uri}{ERRORS}"
 
 
-def find(s3: S3Client, uri: str) -> list[Source]:
+def find(s3: S3Client, uri: str) -> list[ObjectVersion]:
     """Return the object, or the objects under a prefix that ends in a slash, sorted by key.
 
     :raises AirflowFailException: when there is none.
@@ -59,7 +59,7 @@ def find(s3: S3Client, uri: str) -> list[Source]:
     bucket, key = split("source_uri", uri)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
     found = [
-        Source(f"s3://{bucket}/{item['Key']}", item["ETag"], item["Size"])
+        ObjectVersion(f"s3://{bucket}/{item['Key']}", item["ETag"], item["Size"])
         for page in pages
         for item in page.get("Contents", ())
         if item["Key"] == key or (key.endswith("/") and not item["Key"].endswith("/"))
@@ -72,7 +72,7 @@ def find(s3: S3Client, uri: str) -> list[Source]:
 class _Blocks(io.RawIOBase):
     """Read an object block by block, each with a request of its own, so that no connection stays open for hours."""
 
-    def __init__(self, s3: S3Client, source: Source, start: int) -> None:
+    def __init__(self, s3: S3Client, source: ObjectVersion, start: int) -> None:
         self._s3 = s3
         self._source = source
         self._place = start
@@ -129,7 +129,7 @@ def read_with_retries(read: Callable[[], bytes]) -> bytes:
     return read()
 
 
-def open_at(s3: S3Client, source: Source, start: int = 0) -> io.BufferedReader:
+def open_at(s3: S3Client, source: ObjectVersion, start: int = 0) -> io.BufferedReader:
     """Open an object as a stream of bytes from an offset on, decompressed if its name ends in ``.gz``."""
     if not source.is_gzip:
         return _WholeBlocks(_Blocks(s3, source, start), BLOCK_BYTES)

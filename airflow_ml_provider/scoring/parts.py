@@ -53,7 +53,7 @@ class Parts:
         self._s3 = s3
         self._uri = output_uri
         self._output = Output(s3, output_uri)
-        self._suspects: set[int] = set()
+        self._suspects: set[int] = set()  # the numbers of parts that were damaged when they were read
         self.changed: list[str] = []
         self.progress = self._resume(depends_on) or new_progress(depends_on)
         self._output.claim(self.progress)
@@ -98,7 +98,7 @@ class Parts:
         try:
             self._record({**progress, "parts": parts})
         except TakenOver:
-            self._forget(name, pieces)
+            self._delete_unrecorded(name, pieces)
             raise
         self._suspects.discard(place)
 
@@ -167,7 +167,7 @@ class Parts:
         with translate_s3_errors("written", self._uri):
             return Piece(etag=put_part(self._s3, key, body), digest=_digest(body), rows=len(lines))
 
-    def _forget(self, name: str, pieces: Mapping[Kind, Piece]) -> None:
+    def _delete_unrecorded(self, name: str, pieces: Mapping[Kind, Piece]) -> None:
         """Delete a part that this try has written and could not record."""
         if self._output.record.mentions(name):
             return

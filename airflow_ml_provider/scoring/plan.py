@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_ml_provider.compat import AirflowFailException
 from airflow_ml_provider.scoring import rows
-from airflow_ml_provider.scoring.objects import Source, find, open_at
+from airflow_ml_provider.scoring.objects import ObjectVersion, find, open_at
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -42,7 +42,7 @@ class RowRange:
     def read(self, s3: S3Client, format: Format, place: rows.Place | None = None) -> Iterator[Row]:
         """Yield its rows, from a place within it on."""
         place = place or rows.Place(self.offset, self.line)
-        with closing(open_at(s3, Source(self.uri, self.etag, self.size), place.offset)) as stream:
+        with closing(open_at(s3, ObjectVersion(self.uri, self.etag, self.size), place.offset)) as stream:
             for row in rows.read(stream, self.uri, format, self.columns, place):
                 if self.end is not None and row.begins.offset >= self.end:
                     return
@@ -62,10 +62,15 @@ class _Cutter:
         self.shares: list[list[RowRange]] = [[]]
 
     def is_full(self, size: int) -> bool:
+        """Return whether the present share has its part of the bytes.
+
+        :param size: the bytes of all objects up to here.
+        """
         left = self._most - len(self.shares) + 1
         return left > 1 and size - self._began >= (self._size - self._began) / left
 
     def add(self, row_range: RowRange, size: int) -> None:
+        """Add a row range to the present share, and begin the next share if this one is full."""
         if row_range.count:
             self.shares[-1].append(row_range)
         if self.shares[-1] and self.is_full(size):
@@ -92,7 +97,12 @@ def plan(
 
 
 def _cut(
-    s3: S3Client, source: Source, format: Format, column_names: Sequence[str] | None, cutter: _Cutter, before: int
+    s3: S3Client,
+    source: ObjectVersion,
+    format: Format,
+    column_names: Sequence[str] | None,
+    cutter: _Cutter,
+    before: int,
 ) -> None:
     """Read the rows of one object, and add them to the cutter as row ranges.
 
@@ -110,7 +120,7 @@ def _cut(
     cutter.add(_row_range(source, columns, begins, None, count), before + source.size)
 
 
-def _row_range(source: Source, columns: list[str], begins: rows.Place, end: int | None, count: int) -> RowRange:
+def _row_range(source: ObjectVersion, columns: list[str], begins: rows.Place, end: int | None, count: int) -> RowRange:
     return RowRange(source.uri, source.etag, source.size, columns, begins.offset, begins.line, end, count)
 
 

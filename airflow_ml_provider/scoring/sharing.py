@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, TypedDict
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
-from airflow_ml_provider.scoring.objects import SHARES, Source, errors_uri, open_at, split
+from airflow_ml_provider.scoring.objects import SHARES, ObjectVersion, errors_uri, open_at, split
 from airflow_ml_provider.scoring.output import Output
 from airflow_ml_provider.scoring.progress_log import cost, log
 from airflow_ml_provider.scoring.settings import Input, check_at_least, check_output
@@ -97,18 +97,19 @@ def join(s3: S3Client, output_uri: str, summaries: Sequence[Summary]) -> Summary
     output.claim(made_of)
     found = output.find()
     if found is None or not made_of.items() <= found.metadata.items():
-        found = _write(s3, output, total, summaries, made_of)
+        found = _write_joined(s3, output, total, summaries, made_of)
     _delete_shares(s3, output, summaries)
     output.clear()
     errors = head(s3, Key(*split("output_uri", total["errors_uri"]))) if total["errors_uri"] else None
     return {**total, "etag": found.etag, "errors_etag": errors.etag if errors else None}
 
 
-def _write(
+def _write_joined(
     s3: S3Client, output: Output, total: Summary, summaries: Sequence[Summary], made_of: Mapping[str, str]
 ) -> Found:
-    shares = [_source(s3, *version) for version in _outputs(summaries)]
-    errors = [_source(s3, *version) for version in _errors(summaries)]
+    """Write the joined errors file, then the joined output, and return the version of the output."""
+    shares = [_version(s3, *version) for version in _outputs(summaries)]
+    errors = [_version(s3, *version) for version in _errors(summaries)]
     if total["errors_uri"]:
         output.write(total["errors_uri"], lambda: _pieces(s3, errors, has_header=True), made_of)
     else:
@@ -125,8 +126,8 @@ def _errors(summaries: Sequence[Summary]) -> list[tuple[str, str]]:
     return [(item["errors_uri"], item["errors_etag"] or "") for item in summaries if item["errors_uri"]]
 
 
-def _source(s3: S3Client, uri: str, etag: str) -> Source:
-    """Return the object that a worker wrote.
+def _version(s3: S3Client, uri: str, etag: str) -> ObjectVersion:
+    """Return the version of an object that a worker wrote.
 
     :raises AirflowException: when it no longer exists.
     """
@@ -136,7 +137,7 @@ def _source(s3: S3Client, uri: str, etag: str) -> Source:
             f"summaries: there is no object at {uri}, or it is not the one that the summary describes: clear the "
             f"worker that wrote it, and all other workers too if an earlier run of this task has joined their outputs"
         )
-    return Source(uri, found.etag, found.size)
+    return ObjectVersion(uri, found.etag, found.size)
 
 
 def _delete_shares(s3: S3Client, output: Output, summaries: Sequence[Summary]) -> None:
@@ -148,7 +149,7 @@ def _delete_shares(s3: S3Client, output: Output, summaries: Sequence[Summary]) -
         delete(s3, key, etag)
 
 
-def _pieces(s3: S3Client, sources: Sequence[Source], has_header: bool) -> Iterator[bytes]:
+def _pieces(s3: S3Client, sources: Sequence[ObjectVersion], has_header: bool) -> Iterator[bytes]:
     """Yield the bytes of all objects, one after the other, with the header of the first alone."""
     header = b""
     for source in sources:

@@ -17,7 +17,7 @@ from airflow_ml_provider.compat import AirflowException, BaseSensorOperator, Tas
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.ml_model import MachineLearningGetMLModelOperator
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
-from airflow_ml_provider.scoring.objects import Source, open_at
+from airflow_ml_provider.scoring.objects import ObjectVersion, open_at
 from airflow_ml_provider.scoring.writing import Key, put_part
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
 from airflow_ml_provider.triggers import bulk
@@ -113,7 +113,7 @@ def predict_below_the_client() -> None:
 
 
 def s3_read() -> None:
-    open_at(MachineLearningHook(config=CONFIG).s3, Source("s3://bucket/key", '"etag"', 1000)).read()
+    open_at(MachineLearningHook(config=CONFIG).s3, ObjectVersion("s3://bucket/key", '"etag"', 1000)).read()
 
 
 def s3_write() -> None:

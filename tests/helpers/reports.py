@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_ml_provider.report.columns import Model, ModelType, Source
+from airflow_ml_provider.report.columns import Model, ModelType, ResultSource
 from airflow_ml_provider.report.evaluate import Report, report_of
 from airflow_ml_provider.report.labels import Labels
 from airflow_ml_provider.report.results import Results
@@ -23,7 +23,7 @@ NASTY = ("<script>document.title='run'</script>", "$x^{$ & \"quoted\" 'text'", "
 def results(type: ModelType, truth: NDArray[np.float64], predicted: NDArray[np.float64], name: str) -> Results:
     """Return the results of one object."""
     uri = f"s3://reports/{name}.csv"
-    source = Source("predictions_uri", Model("ml-1", name, type, 0.5), [uri], "CSV", False, "y")
+    source = ResultSource("predictions_uri", Model("ml-1", name, type, 0.5), [uri], "CSV", False, "y")
     none = np.zeros(0, dtype=np.int64)
     return Results(source, truth, predicted, np.arange(1, len(truth) + 1), none, [], len(truth), 0, 0, [(uri, 0)])
 
