@@ -67,13 +67,13 @@ def next_pause(attempts: Attempts) -> float:
 def backoff(attempts: Attempts) -> float:
     """Return the pause before the next poll in seconds, ignoring the deadline.
 
-    It is the delay; after failed polls it doubles with each of them up to ``LONGEST_PAUSE``, with jitter.
+    It is the delay; it doubles with each failed poll up to ``LONGEST_PAUSE``, less up to a half at random.
     """
-    seconds = attempts.delay
-    if attempts.failures:
-        longest = min(max(attempts.delay, 1.0) * 2 ** min(attempts.failures, 20), max(LONGEST_PAUSE, attempts.delay))
-        seconds = random.uniform(longest / 2, longest)
-    return seconds
+    if not attempts.failures:
+        return attempts.delay
+    doubled = max(attempts.delay, 1.0) * 2 ** min(attempts.failures, 20)  # more would overflow in the end
+    longest = min(doubled, max(LONGEST_PAUSE, attempts.delay))
+    return random.uniform(longest / 2, longest)
 
 
 def retry_until_deadline(

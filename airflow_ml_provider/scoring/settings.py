@@ -47,7 +47,7 @@ class Input:
         split("source_uri", source_uri)
         check_output(output_uri)
         check_source(source_uri, output_uri)
-        names = None if column_names is None else texts("column_names", column_names)
+        names = None if column_names is None else distinct_names("column_names", column_names)
         if max_predictions is not None:
             check_at_least("max_predictions", max_predictions, 1)
         return cls(source_uri, format_of("input_format", input_format, source_uri), names, max_predictions)
@@ -103,7 +103,7 @@ class Settings:
             input_format=format_of("input_format", input_format, source_uri or ""),
             output_format=format_of("output_format", output_format, output_uri),
             key_columns=key_names(key_columns),
-            excluded_attribute_names=texts("excluded_attribute_names", excluded_attribute_names),
+            excluded_attribute_names=distinct_names("excluded_attribute_names", excluded_attribute_names),
             max_errors=max_errors,
             max_requests_per_second=max_requests_per_second,
             rows_per_part=rows_per_part,
@@ -141,7 +141,7 @@ def key_names(value: object) -> list[str]:
 
     :raises InvalidArgument: when one is named like a column of the predictions.
     """
-    names = texts("key_columns", value)
+    names = distinct_names("key_columns", value)
     for name in names:
         if name in RESULTS or name.startswith("predictedScores."):
             raise InvalidArgument(
@@ -173,7 +173,7 @@ def format_of(argument: str, format: object, uri: str) -> Format:
     return cast("Format", format)
 
 
-def texts(argument: str, value: object) -> list[str]:
+def distinct_names(argument: str, value: object) -> list[str]:
     """Return an argument that must be a list of different names.
 
     :raises InvalidArgument: when it is not.

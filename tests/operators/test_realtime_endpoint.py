@@ -213,7 +213,7 @@ class TestCreate:
         with pytest.raises(AirflowException, match="deadline of 1800 s has passed; the last error was Internal"):
             create().execute({})
 
-    def test_an_endpoint_whose_creation_went_unanswered_is_taken_down(self, service: AmazonMLLocalFixture) -> None:
+    def test_an_endpoint_whose_creation_went_unanswered_is_deleted(self, service: AmazonMLLocalFixture) -> None:
         """A Create whose answer was lost has made the endpoint all the same: it is ours, and deleted."""
         service.faults.add("reset", operation="CreateRealtimeEndpoint", when="after")
         with pytest.raises(AirflowException, match="deadline"):

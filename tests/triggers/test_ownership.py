@@ -427,7 +427,7 @@ def test_a_create_that_was_only_ever_refused_owns_nothing(
     assert not claims(service)
 
 
-def test_what_was_taken_over_is_taken_down_although_create_is_refused(
+def test_what_was_taken_over_is_deleted_although_create_is_refused(
     service: AmazonMLLocalFixture, service_clock: Clock
 ) -> None:
     """It is there since an earlier try; that this one is throttled for ever does not make it anybody else's."""
@@ -441,7 +441,7 @@ def test_what_was_taken_over_is_taken_down_although_create_is_refused(
     assert not claims(service)
 
 
-def test_a_create_that_may_have_succeeded_is_taken_down(
+def test_a_create_that_may_have_succeeded_is_undone(
     service: AmazonMLLocalFixture, at_next_sleep: Callable[[Callable[[], object]], None]
 ) -> None:
     """After an error that leaves open what came of it, the endpoint counts as made."""

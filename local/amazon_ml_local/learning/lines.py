@@ -80,23 +80,23 @@ class LineReader:
     def _records(self, start: int, body: bytes) -> Records:
         """Return the records of a piece; irregular lines are rewritten, or cut out and counted as wrong."""
         starts, ends = _lines(body)
-        judged = _irregular(body, starts, ends, self.width)
-        kept, readable = np.ones(len(starts), bool), np.ones(len(starts), bool)
+        irregular = _irregular(body, starts, ends, self.width)
+        filled, readable = np.ones(len(starts), bool), np.ones(len(starts), bool)
         parts, last = [], 0
-        for place in np.flatnonzero(judged).tolist():
+        for place in np.flatnonzero(irregular).tolist():
             first, end = int(starts[place]), int(ends[place])
             parts.append(body[last:first])
             line, last = body[first:end], end + 1
-            kept[place] = bool(line.decode().strip())
+            filled[place] = bool(line.decode().strip())
             values = _values(line)
             readable[place] = len(values) == self.width and len(line) <= MOST_BYTES
-            if readable[place] and kept[place]:
+            if readable[place] and filled[place]:
                 parts.append(_plain(values))
-            elif kept[place]:
+            elif filled[place]:
                 self._count_wrong(start + first, line, values)
         body = b"".join([*parts, body[last:]]) if parts else body
-        self.total += int(kept.sum())
-        return Records(body, starts[kept] + start, readable[kept])
+        self.total += int(filled.sum())
+        return Records(body, starts[filled] + start, readable[filled])
 
     def _check_text(self, start: int, body: bytes) -> None:
         try:
