@@ -140,6 +140,7 @@ class Claim:
         It is this task if ``CreatedAt`` is not before its first attempt. Otherwise another task may have a claim on it,
         which this one then shares; without any claim it belongs to somebody else, and this task gives its own up.
         """
+        # The claim as this try announced it: it covers every endpoint since the first attempt, however late.
         asked = replace(self.tag, state="creating", at=self._asked_at)
         if self.inherited and self.tag.state != "creating" and self.tag.covers(info):
             return

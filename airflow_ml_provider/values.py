@@ -36,11 +36,12 @@ def convert(name: str, member: str, shape: Shape, value: object) -> Value:
 def _json_text(name: str, value: object) -> object:
     if isinstance(value, Mapping):
         return json.dumps(value)
-    try:
-        json.loads(value if isinstance(value, str) else "{}")
-    except ValueError as error:
-        raise InvalidArgument(f"{name}: it is neither a mapping nor JSON text: {error}") from None
-    return value
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except ValueError as error:
+            raise InvalidArgument(f"{name}: it is neither a mapping nor JSON text: {error}") from None
+    return value  # any other type is refused by ``_text``
 
 
 def _text(name: str, shape: Shape, value: object) -> Value:
