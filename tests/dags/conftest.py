@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dags.runs import BUCKET, Run, run_to_its_end, share_api_server, tell_airflow_of_dags
+from tests.dags.runs import BUCKET, Run, run_to_its_end, share_api_server, spare_the_disk
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
@@ -19,6 +19,7 @@ def airflow_database() -> None:
     """Airflow's database and its API server, made once for all tests that run Dags."""
     from airflow.utils.db import initdb
 
+    spare_the_disk()
     initdb()
     share_api_server()
 
@@ -31,9 +32,6 @@ def bucket(amazon_ml_local: AmazonMLLocalFixture) -> str:
 
 
 @pytest.fixture
-def run_dag(
-    airflow_database: None, service_clock: Clock, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Run]:
+def run_dag(airflow_database: None, service_clock: Clock, bucket: str) -> Callable[..., Run]:
     """Run the Dag of a file to its end, by the service's clock."""
-    tell_airflow_of_dags(monkeypatch)
     return run_to_its_end

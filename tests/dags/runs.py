@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
-    import pytest
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "amazon-ml-demo"
@@ -45,29 +46,39 @@ def share_api_server() -> None:
         supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
 
 
-def tell_airflow_of_dags(patch: pytest.MonkeyPatch) -> None:
-    """Make both folders of Dags known to Airflow."""
-    patch.syspath_prepend(DAGS)
-    bundles = [
-        {
-            "name": folder.name,
-            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-            "kwargs": {"path": str(folder)},
-        }
-        for folder in (DAGS, FEATURES)
-    ]
-    patch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps(bundles))
+def spare_the_disk() -> None:
+    """Have SQLite not wait for the disk at each of thousands of commits, to a database that ends with the tests."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    @event.listens_for(Engine, "connect")
+    def without_waiting(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous = OFF")
+        cursor.close()
 
 
 def run_to_its_end(path: Path, prepare: Callable[[Any], object] = lambda dag: None, **params: object) -> Run:
     """Run the Dag of a file, which ``prepare`` may change first."""
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    assert specification
-    assert specification.loader
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    prepare(module.dag)
-    return Run(module.dag.test(run_conf=params))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DAGS)
+        patch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([_bundle(path)]))
+        specification = importlib.util.spec_from_file_location(path.stem, path)
+        assert specification
+        assert specification.loader
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+        prepare(module.dag)
+        return Run(module.dag.test(run_conf=params))
+
+
+def _bundle(path: Path) -> dict[str, object]:
+    """Describe a bundle of this one file: of a folder, each run would parse and serialize all Dags anew."""
+    return {
+        "name": "tests",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(path)},
+    }
 
 
 def put_rows(s3: S3Client, key: str, first: int = 0, last: int = len(VALUES)) -> None:

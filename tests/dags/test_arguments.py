@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from amazon_ml_local.fixture import served
-from tests.dags.runs import FEATURES, Run, run_to_its_end, tell_airflow_of_dags
+from tests.dags.runs import FEATURES, Run, run_to_its_end
 from tests.helpers import training
 from tests.helpers.endpoints import status
 from tests.helpers.service_time import live_by
@@ -38,7 +38,6 @@ def played(airflow_database: None) -> Iterator[Played]:
         for name, value in service.env.items():
             patch.setenv(name, value)
         live_by(service.clock, patch)
-        tell_airflow_of_dags(patch)
         training.create_model(service)
         service.service.ready_after_polls(2)
         service.clock.resume()

@@ -21,8 +21,11 @@ pytestmark = pytest.mark.skipif(not HAS_OPENLINEAGE, reason="the OpenLineage pro
 OURS = "arn:aws:machinelearning:us-east-1:123456789012"
 RUN = """
 import runpy, sys
+from functools import cache
 from airflow.utils.db import initdb
+from botocore import session
 initdb()
+session.create_loader = cache(session.create_loader)  # each task would read botocore's data anew
 dag = runpy.run_path(sys.argv[1])["dag"]
 print(dag.test().state)
 """
