@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import cache, cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
@@ -95,7 +96,11 @@ class OtherServices:
         return response
 
     def s3_client(self) -> BaseClient:
-        """Return a boto3 client of the S3 on this port, or of the one that was configured instead."""
+        """Return a boto3 client of the S3 on this port, or of the one that was configured instead: always the same."""
+        return self._s3_client
+
+    @cached_property
+    def _s3_client(self) -> BaseClient:
         if self._elsewhere is None:
             from amazon_ml_local.client import in_process_client
 
@@ -142,9 +147,7 @@ class OtherServices:
     def _load(self) -> Any:
         with self.loading:
             if self._app is None:
-                from moto.server import DomainDispatcherApplication  # type: ignore[attr-defined] # as below
-
-                self._app = DomainDispatcherApplication(_backend_app)
+                self._app = _moto()
                 self._fill_or_unload()
             return self._app
 
@@ -172,6 +175,14 @@ def _make_bucket(client: Any, name: str) -> None:
             raise StorageError(f"bucket {name} cannot be made: {error}") from None
     except BotoCoreError as error:
         raise StorageError(f"bucket {name} cannot be made: {error}") from None
+
+
+@cache
+def _moto() -> Any:
+    """Return moto's application, one for the process, as its state is: it compiles the routes of each service anew."""
+    from moto.server import DomainDispatcherApplication  # type: ignore[attr-defined] # as below
+
+    return DomainDispatcherApplication(_backend_app)
 
 
 def _backend_app(service: Any) -> Any:
