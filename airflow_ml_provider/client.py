@@ -165,6 +165,12 @@ class MachineLearningClientHook(AwsBaseHook):
         """A client that makes one attempt a call; its callers retry until their own deadlines."""
         return self.get_client_type(config=self.config.merge(FOR_ONE_ATTEMPT))
 
+    @property
+    def conn_region_name(self) -> str:
+        """The region, as a client knows it that is there already: ``conn`` is not created for it alone."""
+        client = self.__dict__.get("conn") or self.one_attempt_client
+        return str(client.meta.region_name)
+
     def forget_credentials(self) -> None:
         """Drop session and clients, so that the next call reads the connection and its credentials again."""
         for name in ("conn", "s3", "one_attempt_client", "_session", "conn_config"):
@@ -208,7 +214,7 @@ class MachineLearningClientHook(AwsBaseHook):
 
         :raises ValueError: when it is neither Amazon's realtime host nor the configured endpoint override.
         """
-        return check_destination(url, self.conn.meta.endpoint_url)
+        return check_destination(url, self.one_attempt_client.meta.endpoint_url)
 
     @cached_property
     def s3(self) -> S3Client:

@@ -175,8 +175,9 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
         at_least, at_most = to_number("at_least", self.at_least), to_number("at_most", self.at_most)
         nothing_deployed = self.better_than_ml_model_id in (None, "", "None")  # "None" is what a template makes of None
         deployed_id = None if nothing_deployed else self.check_id("better_than_ml_model_id")
-        with translate_errors(f"The evaluation gate in {self.hook.conn_region_name}"):
-            evaluation = self.hook.conn.get_evaluation(EvaluationId=evaluation_id)
+        client = self.hook.conn
+        with translate_errors(f"The evaluation gate in {client.meta.region_name}"):
+            evaluation = client.get_evaluation(EvaluationId=evaluation_id)
             deployed = self.deployed_metric(deployed_id, evaluation) if deployed_id else None
         found = metric(evaluation)
         missed = list(shortfalls(found, at_least, at_most, deployed))

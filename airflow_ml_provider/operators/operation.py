@@ -68,8 +68,9 @@ class MachineLearningOperator(MachineLearningBase):
         """
         from airflow_ml_provider.service_model import argument_name
 
-        with translate_errors(f"{self.operation} in {self.hook.conn_region_name}"):
-            method = getattr(self.hook.conn, argument_name(self.operation))
+        client = self.hook.conn
+        with translate_errors(f"{self.operation} in {client.meta.region_name}"):
+            method = getattr(client, argument_name(self.operation))
             return cast("dict[str, object]", method(**request))
 
 
