@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import shutil
@@ -49,18 +50,23 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def spared_garbage_collector() -> Iterator[None]:
+    """Keep the garbage collector from what lives to the end: Airflow, boto3, moto and the tests, a million objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 50)
+    yield
+    gc.collect()  # what it finds is reported; pytest looks five times more
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def botocore_data() -> Iterator[None]:
-    """Share among all sessions of boto3 what each would find out again: the services' models, the names of events."""
-    from functools import cache, partial
-
-    from botocore import session
-    from botocore.hooks import EventAliaser
-
-    alias = partial(vars(EventAliaser)["_alias_event_name"], EventAliaser(None))  # it remembers what it has found
+    """Share among all clients of boto3 what each would find out again."""
+    from tests.helpers import boto
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "create_loader", cache(session.create_loader))
-        patch.setattr(EventAliaser, "_alias_event_name", lambda _, event_name: alias(event_name))
+        boto.share(patch)
         yield
 
 
