@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
     from tests.helpers.gates import Authority
 
+ATTEMPT = 0.5  # seconds
 TOO_LARGE = ("endless_chunks", "large_body")
 
 
 def client(server: Any, service: str = "machinelearning", **config: Any) -> Any:
-    """A client of a bounded session that makes one attempt of a second."""
-    defaults: Any = {"read_timeout": 1, "retries": {"total_max_attempts": 1}}
+    """A client of a bounded session that makes one attempt of half a second."""
+    defaults: Any = {"read_timeout": ATTEMPT, "retries": {"total_max_attempts": 1}}
     session = bound(boto3.session.Session("key", "secret", region_name="us-east-1"))
     return session.client(service, endpoint_url=server.url, config=Config(**defaults | config), verify=False)
 
@@ -86,7 +87,7 @@ def test_a_time_limit_holds_all_attempts_together() -> None:
     """However many attempts there are and however long each may take."""
     with hostile("drip_body") as server:
         began = time.monotonic()
-        with pytest.raises(BotoCoreError), time_limit(1):
+        with pytest.raises(BotoCoreError), time_limit(ATTEMPT):
             client(server, read_timeout=60, retries={"total_max_attempts": 3}).get_ml_model(MLModelId="ml-1")
         assert time.monotonic() - began < 8  # botocore sleeps before it tries again
         assert len(server.asked) == 1
@@ -116,7 +117,7 @@ def test_an_attempt_ends_behind(way: str, kind: str, authority: Authority, conte
             if "bundle" in way:
                 config["proxies_config"] = {"proxy_ca_bundle": authority.bundle}
         session = bound(boto3.session.Session("key", "secret", region_name="us-east-1"))
-        settings = Config(read_timeout=1, retries={"total_max_attempts": 1}, **config)
+        settings = Config(read_timeout=ATTEMPT, retries={"total_max_attempts": 1}, **config)
         asking = session.client(
             "machinelearning", endpoint_url=f"https://localhost:{gate.port}", verify=authority.bundle, config=settings
         )

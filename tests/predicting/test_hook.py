@@ -103,7 +103,7 @@ def test_a_predictor_that_is_not_mounted_yet_is_waited_for(
 
 def test_an_endpoint_that_disappears_ends_it(hook: MachineLearningHook, endpoint: AmazonMLLocalFixture) -> None:
     """A deleted endpoint is an error as soon as it is looked at, not after the whole time-out."""
-    found = hook.predict_records("ml-1", ({"x": 1} for _ in range(400)))
+    found = hook.predict_records("ml-1", ({"x": 1} for _ in range(400)), max_requests_per_second=40)
     assert len(list(islice(found, 100))) == 100
     began = endpoint.clock.now()
     endpoint.client().delete_realtime_endpoint(MLModelId="ml-1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -39,12 +40,18 @@ class Parsed(HTMLParser):
             assert self.open.pop() == tag
 
 
+@cache
+def elements(type: Any, models: Any) -> list[tuple[str, dict[str, str | None]]]:
+    """Return the elements of a page, whose figures take a while to draw."""
+    return Parsed(page(made_report(type, models))).elements
+
+
 @pytest.mark.parametrize(("type", "models"), KINDS)
 def test_a_page_is_whole_and_needs_nothing_else(type: Any, models: Any) -> None:
     """No script, no event handler, nothing from elsewhere; what names of classes and models hold is text."""
-    elements = Parsed(page(made_report(type, models))).elements
-    assert not {"script", "img", "link", "iframe", "object"} & {tag for tag, _ in elements}
-    for _, attributes in elements:
+    found = elements(type, models)
+    assert not {"script", "img", "link", "iframe", "object"} & {tag for tag, _ in found}
+    for _, attributes in found:
         assert not [name for name in attributes if name.startswith("on")]
         links = [attributes[name] for name in ("href", "xlink:href", "src") if name in attributes]
         assert all(link.startswith("#") for link in links)
@@ -53,7 +60,7 @@ def test_a_page_is_whole_and_needs_nothing_else(type: Any, models: Any) -> None:
 @pytest.mark.parametrize(("type", "models"), KINDS)
 def test_inner_ids_are_unique(type: Any, models: Any) -> None:
     """Figures of one page do not take each other's clips and markers."""
-    ids = [attributes["id"] for _, attributes in Parsed(page(made_report(type, models))).elements if "id" in attributes]
+    ids = [attributes["id"] for _, attributes in elements(type, models) if "id" in attributes]
     assert len(ids) == len(set(ids))
 
 
