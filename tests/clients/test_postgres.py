@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,34 +11,19 @@ import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.learning import sql
-from scripts.processes import free_port
+from tests.helpers.postgres import postgres_server
 from tests.helpers.three_targets import schema
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 
 PASSWORD = "not-for-your-eyes"
-BINARIES = (*Path("/usr/lib/postgresql").glob("*/bin"),)
 
 
 @pytest.fixture(scope="module")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Postgres server of its own, which runs as Debian's user ``postgres``."""
-    assert BINARIES, "Postgres is missing: apt-get install postgresql"
-    folder, port = tmp_path_factory.mktemp("postgres") / "data", free_port()
-    for parent in (folder.parent, folder.parent.parent, folder.parent.parent.parent):
-        parent.chmod(0o755)
-    folder.mkdir()
-    shutil.chown(folder, "postgres")
-    (folder.parent / "password").write_text(PASSWORD)
-
-    def run(command: str, *arguments: str) -> None:
-        subprocess.run([BINARIES[-1] / command, *arguments], user="postgres", check=True, timeout=120, cwd="/")
-
-    run("initdb", "-D", str(folder), "-U", "admin", "-A", "scram-sha-256", f"--pwfile={folder.parent / 'password'}")
-    options = f"-p {port} -h 127.0.0.1 -k {folder}"
-    run("pg_ctl", "-D", str(folder), "-o", options, "-l", str(folder / "log"), "-w", "start")
-    yield f"postgresql+psycopg2://admin:{PASSWORD}@127.0.0.1:{port}/postgres"
-    run("pg_ctl", "-D", str(folder), "-m", "immediate", "stop")
+def database_url() -> Iterator[str]:
+    """The URL of a Postgres server of its own."""
+    with postgres_server(PASSWORD) as url:
+        yield url
 
 
 @pytest.fixture
