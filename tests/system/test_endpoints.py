@@ -47,6 +47,7 @@ PARSED_ONCE = {  # one file holds all Dags
 RECORDS = "id,x\n" + "".join(f"{x},{x}\n" for x in range(40))
 FOLDER = Path(__file__).parent / "endpoints"
 ENDED = {"success", "failed"}
+PAUSE = 3.0  # seconds between two looks at a run: answering many more would take half a core
 AT_ONCE = int(os.environ.get("MATRIX_AT_ONCE", 8))
 
 
@@ -109,14 +110,14 @@ class Matrix:
         if case.event in BY_USERS:
             self.act(case, runs[0])
         for run in runs:
-            until(partial(is_over, run), 900, partial(getattr, run, "tasks"))
+            until(partial(is_over, run), 900, partial(getattr, run, "tasks"), pause=PAUSE)
         return runs
 
     def act(self, case: Case, run: Run) -> None:
         """Mark or clear create, as a user does."""
         create = case.dag.create
         if case.event == "cleared at the end":
-            until(partial(is_over, run), 900)
+            until(partial(is_over, run), 900, pause=PAUSE)
             time.sleep(3)  # Airflow 3.2 can lose a clear in the second in which the run ends
             run.clear(create)
             time.sleep(2)
