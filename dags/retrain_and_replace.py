@@ -105,7 +105,7 @@ with DAG(
     upload("breast_cancer", DATA, "{{ params.rows or '' }}") >> [training_data, unseen_data]
     # Where its create has failed for good, by kill -9 too, nobody wants the new endpoint.
     undo = MachineLearningDeleteRealtimeEndpointOperator(
-        task_id="undo", ml_model_id=train.output, created_by="create_endpoint", trigger_rule="all_failed"
+        task_id="undo", ml_model_id=train.output, created_by="create_endpoint", trigger_rule="one_failed"
     )
     create_endpoint >> undo
     evaluate_old >> better >> create_endpoint >> retire >> tag_retired

@@ -171,6 +171,17 @@ def test_retrain_and_replace(run_dag: Callable[..., Run], amazon_ml_local: Amazo
     assert endpoints(amazon_ml_local) == {first.xcom("train"): "NONE", second.xcom("train"): "READY"}
 
 
+def test_a_dag_that_keeps_its_endpoint_cleans_up_after_a_failed_create(
+    run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture
+) -> None:
+    """A create that was killed could not: ``undo`` runs if create has failed, and only then."""
+    amazon_ml_local.faults.add("error", operation="CreateRealtimeEndpoint", code="InvalidInputException")
+    failed = run_dag(DAGS / "retrain_and_replace.py", rows=80)
+    assert (failed.states()["create_endpoint"], failed.states()["undo"]) == ("failed", "success")
+    amazon_ml_local.faults.clear()
+    assert run_dag(DAGS / "retrain_and_replace.py", rows=80).states()["undo"] == "skipped"
+
+
 @pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.stem)
 def test_every_parameter_is_described(path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The form behind the play button says what each parameter is."""
