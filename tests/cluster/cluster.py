@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 
 from scripts.processes import BIN, Processes, free_port
+from tests.helpers import postgres
 from tests.helpers.polling import until
 
-POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), Path("/nowhere"))
 REDIS = shutil.which("redis-server")
 WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer-1", "triggerer-2")
@@ -32,12 +32,13 @@ class Cluster:
     """Start the processes of the cluster, and start each again when it ends.
 
     :param processes: where they run; leaving its ``with`` block ends them.
-    :param folder: for the data of Postgres and Redis.
+    :param folder: for the data of Redis, and for the workers' files.
+    :param data: the data folder of Postgres.
     """
 
-    def __init__(self, processes: Processes, folder: Path) -> None:
+    def __init__(self, processes: Processes, folder: Path, data: Path) -> None:
         self._processes = processes
-        self._folder = folder
+        self._folder, self._data = folder, data
         self._ports = {name: free_port() for name in STORES}
         self._env: dict[str, str] = {}
         self._closing = threading.Event()
@@ -46,7 +47,7 @@ class Cluster:
 
     def settings(self) -> dict[str, str]:
         """Return the environment variables that make Airflow a cluster of its own, which notices losses quickly."""
-        database = f"admin@127.0.0.1:{self._ports['postgres']}/postgres"
+        database = f"{postgres.USER}@127.0.0.1:{self._ports['postgres']}/postgres"
         return {
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
             "AIRFLOW__CORE__PARALLELISM": str(2 * TASKS_AT_ONCE),
@@ -55,6 +56,7 @@ class Cluster:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
             "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{self._ports['redis']}/0",
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2://{database}",
+            "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "tests.cluster.preloaded_celery.OPTIONS",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(TASKS_AT_ONCE),
             "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
@@ -68,12 +70,7 @@ class Cluster:
         }
 
     def start_stores(self) -> None:
-        """Make the data folders, start Postgres and Redis, and wait until they answer."""
-        data = self._folder / "postgres"
-        data.mkdir()
-        shutil.chown(data, "postgres")
-        initdb = [str(POSTGRES / "initdb"), "-D", str(data), "-U", "admin", "-A", "trust", "-N"]
-        subprocess.run(initdb, user="postgres", check=True, timeout=120, cwd="/", stdout=subprocess.DEVNULL)
+        """Start Postgres and Redis, and wait until they answer."""
         for name in STORES:
             self._start(name)
         for name in STORES:
@@ -110,14 +107,19 @@ class Cluster:
         """Continue a frozen process."""
         self._signal(name, signal.SIGCONT)
 
-    def _signal(self, name: str, number: signal.Signals) -> None:
-        process = self._processes.running[name]
+    def cpu_seconds(self, name: str) -> float:
+        """Return the CPU time that a process and its children have used."""
+        return sum(sum(one.cpu_times()[:2]) for one in self._family(name))
+
+    def _family(self, name: str) -> list[psutil.Process]:
         try:
-            parent = psutil.Process(process.pid)
-            family = [parent, *parent.children(recursive=True)]
+            parent = psutil.Process(self._processes.running[name].pid)
+            return [parent, *parent.children(recursive=True)]
         except psutil.NoSuchProcess:
-            return
-        for one in family:
+            return []
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        for one in self._family(name):
             with suppress(psutil.NoSuchProcess):
                 one.send_signal(number)
 
@@ -144,11 +146,8 @@ class Cluster:
 
     def _command(self, name: str) -> list[str]:
         if name == "postgres":
-            postmaster = self._folder / "postgres" / "postmaster.pid"
-            options = ["-c", "fsync=off", "-c", "max_connections=200"]
-            postmaster.unlink(missing_ok=True)
-            place = ["-D", str(self._folder / "postgres"), "-h", "127.0.0.1", "-k", "", "-p", str(self._ports[name])]
-            return [str(POSTGRES / "postgres"), *place, *options]
+            (self._data / "postmaster.pid").unlink(missing_ok=True)
+            return postgres.command(self._data, self._ports[name])
         if name == "redis":
             keeping = ["--appendonly", "yes", "--dir", str(self._folder)]
             return [str(REDIS), "--bind", "127.0.0.1", "--port", str(self._ports[name]), *keeping]

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from amazon_ml_local.fixture import AmazonMLLocalFixture
-from scripts.processes import BIN, Processes, airflow_environment, free_port
-from tests.cluster.cluster import POSTGRES, REDIS, Cluster, until_working
+from scripts.processes import BIN, ROOT, Processes, airflow_environment, free_port
+from tests.cluster.cluster import REDIS, Cluster, until_working
 from tests.helpers.airflow import HEALTH, Airflow
+from tests.helpers.postgres import data_folder
 
 DAGS = Path(__file__).parent / "dags"
 DAG_IDS = {"files", "lifecycle"}
+
+
+@pytest.fixture
+def report(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print a line among pytest's own, for docs/reliability.md."""
+
+    def line(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", flush=True)
+
+    return line
 
 
 @pytest.fixture
@@ -30,16 +42,14 @@ def cluster_and_api(
     shared_service: AmazonMLLocalFixture, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Cluster, Airflow]]:
     """The running cluster, and its API."""
-    assert POSTGRES.exists(), "Postgres is missing: apt-get install postgresql"
     assert REDIS, "Redis is missing: apt-get install redis-server"
     folder, port = tmp_path_factory.mktemp("cluster"), free_port()
-    for parent in (folder, *list(folder.parents)[:3]):
-        parent.chmod(0o755)  # Postgres runs as a user of its own
-    with Processes(folder / "logs") as processes:
-        cluster = Cluster(processes, folder)
+    with data_folder() as data, Processes(folder / "logs") as processes:
+        cluster = Cluster(processes, folder, data)
         cluster.start_stores()
         env = airflow_environment(folder / "airflow", shared_service.url, port) | cluster.settings()
         env |= {"AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False"}
+        env |= {"PYTHONPATH": str(ROOT)}
         subprocess.run([BIN / "airflow", "db", "migrate"], env=env, check=True, capture_output=True, timeout=240)
         cluster.start_airflow(env)
         try:

@@ -69,9 +69,9 @@ class Airflow:
         with urllib.request.urlopen(f"{self.url}/auth/token", timeout=60) as response:
             self.authorization = f"Bearer {json.load(response)['access_token']}"
 
-    def run(self, dag_id: str, *models: str) -> Run:
-        """Start a run of a Dag for the endpoints of models."""
-        body = {"conf": {"models": models}} | ({} if ON_AIRFLOW_2 else {"logical_date": None})
+    def run(self, dag_id: str, *models: str, **conf: object) -> Run:
+        """Start a run of a Dag for the endpoints of models, with more in its conf."""
+        body = {"conf": {"models": models, **conf}} | ({} if ON_AIRFLOW_2 else {"logical_date": None})
         answer = self.call("POST", f"/dags/{dag_id}/dagRuns", body)
         return Run(self, dag_id, answer["dag_run_id"])
 
@@ -90,8 +90,12 @@ class Run:
 
     @property
     def instances(self) -> list[dict[str, Any]]:
-        """All task instances."""
-        found: list[dict[str, Any]] = self.airflow.call("GET", f"{self.path}/taskInstances?limit=100")["task_instances"]
+        """All task instances, which the API returns by the hundred."""
+        found: list[dict[str, Any]] = []
+        total = 1
+        while len(found) < total:
+            page = self.airflow.call("GET", f"{self.path}/taskInstances?limit=100&offset={len(found)}")
+            found, total = [*found, *page["task_instances"]], page["total_entries"]
         return found
 
     @property

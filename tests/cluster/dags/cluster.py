@@ -31,9 +31,9 @@ def lifecycle() -> None:
         )
         predict = MachineLearningPredictOperator(task_id="predict", ml_model_id=ml_model_id, record={"x": 30})
         delete = MachineLearningDeleteRealtimeEndpointOperator(
-            task_id="delete", ml_model_id=ml_model_id, trigger_rule="all_done"
+            task_id="delete", ml_model_id=ml_model_id, created_by="endpoint.create"
         )
-        create >> predict >> delete
+        create >> predict >> delete.as_teardown(setups=create)
 
     endpoint.expand(ml_model_id=models())
 
@@ -48,7 +48,7 @@ def files() -> None:
 
     MachineLearningPredictS3Operator.partial(
         task_id="predict",
-        ml_model_id="{{ dag_run.conf['model'] }}",
+        ml_model_id="{{ dag_run.conf['models'][0] }}",
         key_columns=["id"],
         rows_per_part=200,
         max_requests_per_second=40,
