@@ -50,6 +50,14 @@ class ServiceLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._done)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Join the threads of the executor, for which asyncio sets a timeout of its own."""
+        self.selector.at_work += 1
+        try:
+            await super().shutdown_default_executor(timeout)
+        finally:
+            self.selector.at_work -= 1
+
     def _done(self, _: object) -> None:
         self.selector.at_work -= 1
 
