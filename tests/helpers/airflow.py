@@ -123,8 +123,15 @@ class Run:
         self.airflow.call("PATCH", f"{self.path}/taskInstances/{task_id}{place}", body)
 
     def clear(self, task_id: str = "create") -> None:
-        """Clear the task, as a user does."""
-        body = {"dry_run": False, "task_ids": [task_id], "dag_run_id": self.run_id, "only_failed": False}
+        """Clear the task and what comes after it, as a user does: Airflow's form has "downstream" chosen."""
+        body = {
+            "dry_run": False,
+            "task_ids": [task_id],
+            "dag_run_id": self.run_id,
+            "only_failed": False,
+            "include_downstream": True,
+            "reset_dag_runs": True,
+        }
         self.airflow.call("POST", f"/dags/{self.dag_id}/clearTaskInstances", body)
 
 

@@ -118,7 +118,6 @@ class Matrix:
         create = case.dag.create
         if case.event == "cleared at the end":
             until(partial(is_over, run), 900, pause=PAUSE)
-            time.sleep(3)  # Airflow 3.2 can lose a clear in the second in which the run ends
             run.clear(create)
             time.sleep(2)
             return
