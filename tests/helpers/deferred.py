@@ -50,11 +50,11 @@ class ServiceLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._done)
         return future
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Join the threads of the executor, for which asyncio sets a timeout of its own."""
+    async def shutdown_default_executor(self, *timeout: float | None) -> None:
+        """Join the threads of the executor, for which asyncio sets a timeout of its own from Python 3.12 on."""
         self.selector.at_work += 1
         try:
-            await super().shutdown_default_executor(timeout)
+            await super().shutdown_default_executor(*timeout)
         finally:
             self.selector.at_work -= 1
 
