@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cache, partial
+from inspect import CO_VARKEYWORDS
 from typing import TYPE_CHECKING, Any
 
-from botocore import regions, session
+from botocore import hooks, regions, session
 from botocore.client import ClientCreator
-from botocore.hooks import EventAliaser
 
 if TYPE_CHECKING:
     import pytest
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 def share(patch: pytest.MonkeyPatch) -> None:
     """Share the services' models, the methods of clients, the rules of endpoints and the names of events."""
-    alias = partial(vars(EventAliaser)["_alias_event_name"], EventAliaser(None))  # it remembers what it has found
-    patch.setattr(EventAliaser, "_alias_event_name", lambda _, event_name: alias(event_name))
+    alias = partial(vars(hooks.EventAliaser)["_alias_event_name"], hooks.EventAliaser(None))  # it remembers
+    patch.setattr(hooks.EventAliaser, "_alias_event_name", lambda _, event_name: alias(event_name))
     patch.setattr(session, "create_loader", cache(session.create_loader))
     for owner, name, once in (
         (ClientCreator, "_load_service_model", _once_a_service),
         (ClientCreator, "_create_methods", _once_a_model),
         (regions, "EndpointProvider", _once_a_ruleset),
+        (hooks, "accepts_kwargs", _by_flags),
     ):
         patch.setattr(owner, name, once(getattr(owner, name)))
 
@@ -60,3 +61,13 @@ def _once_a_ruleset(provider: Any) -> Any:
         return known[key][0]
 
     return found
+
+
+def _by_flags(accepts_kwargs: Any) -> Any:
+    """Ask the code of a handler whether it takes any keyword; its whole signature is computed for each session."""
+
+    def accepts(handler: Any) -> bool:
+        code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+        return bool(code.co_flags & CO_VARKEYWORDS) if code else accepts_kwargs(handler)
+
+    return accepts

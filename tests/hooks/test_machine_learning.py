@@ -81,7 +81,7 @@ def test_an_sts_that_never_answers_holds_nobody_up_for_long(
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{silent.getsockname()[1]}")
         connect(region_name="us-east-1", role_arn="arn:aws:iam::123456789012:role/ml")
         with pytest.raises(ReadTimeoutError):
-            _ = MachineLearningHook(config={"read_timeout": 1}).conn
+            _ = MachineLearningHook(config={"read_timeout": 0.3}).conn
 
 
 def test_an_assumed_role_loads_botocores_data_once(
