@@ -11,6 +11,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.protocol import Request, Response, error_answer
@@ -175,8 +176,12 @@ class Server:
 
     def __init__(self, answer: Callable[[Request], Response], host: str = "127.0.0.1", port: int = 0) -> None:
         self._http = _HTTPServer((host, port), answer)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
+
+    def _accept(self) -> None:
+        while not self._http.closed:
+            self._http.handle_request()
 
     @property
     def url(self) -> str:
@@ -186,10 +191,13 @@ class Server:
         return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
     def close(self) -> None:
-        """Stop answering."""
-        self._http.shutdown()
-        self._http.server_close()
+        """Stop answering, at once: a last connection ends the wait for the next one."""
+        self._http.closed = True
+        address = urlsplit(self.url)
+        with suppress(OSError):
+            socket.create_connection((address.hostname, address.port), timeout=1).close()
         self._thread.join()
+        self._http.server_close()
 
     def __enter__(self) -> Self:
         return self
