@@ -7,7 +7,7 @@ ifeq ($(filter $(AIRFLOW),$(ENVIRONMENTS)),)
 $(error AIRFLOW=$(AIRFLOW) is none of: $(ENVIRONMENTS))
 endif
 
-PYTEST_ARGS ?= --numprocesses auto
+PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 CORE ?= core
 SYSTEM ?= tests/system
 PYTEST_SYSTEM = $(BIN)/python -m pytest -m system -o cache_dir=.pytest_cache/system $(SYSTEM)
