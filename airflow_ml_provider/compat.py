@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow import __version__
 
@@ -79,6 +79,7 @@ __all__ = [
     "mask_secret",
     "redact",
     "task",
+    "task_states",
 ]
 
 VERSION = tuple(int(number) for number in re.findall(r"\d+", __version__)[:2])
@@ -179,6 +180,15 @@ def is_resumed(context: Context) -> bool:
     ti = context.get("ti")
     state = getattr(ti, "_ti_context_from_server", None) if AIRFLOW_3 else ti
     return bool(getattr(state, "next_method", None))
+
+
+def task_states(context: Context, task_ids: list[str]) -> list[str | None]:
+    """Return the states of all instances of tasks in the context's run; None of an instance that has not begun."""
+    ti: Any = context["ti"]  # its class differs between the versions
+    if AIRFLOW_3:
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=task_ids, run_ids=[ti.run_id])
+        return list(states.get(ti.run_id, {}).values())
+    return [instance.state for instance in ti.get_dagrun().get_task_instances() if instance.task_id in task_ids]
 
 
 def is_run_active(context: Context, dag_id: str, run_id: str) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_ml_provider.compat import TaskDeferred
+from airflow_ml_provider.compat import AirflowFailException, TaskDeferred, task_states
 from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
     from airflow_ml_provider.ownership import Claim
+    from airflow_ml_provider.waiting import Wait
 
 
 class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
@@ -70,8 +71,21 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
             super().on_deferral_failed(context, reason)
 
     @property
-    def has_delete_task(self) -> bool:
-        """Return whether a task of the Dag deletes the endpoint that this one creates."""
+    def delete_tasks(self) -> list[str]:
+        """The ids of the Dag's tasks that delete the endpoint that this one creates."""
         tasks = self.dag.tasks if self.get_dag() else []
-        deletes = [getattr(task, "partial_kwargs", vars(task)).get("created_by") for task in tasks]
-        return self.task_id in deletes
+        creators = {task.task_id: getattr(task, "partial_kwargs", vars(task)).get("created_by") for task in tasks}
+        return [task_id for task_id, created_by in creators.items() if created_by == self.task_id]
+
+    def check_delete_task(self, context: Context, wait: Wait) -> None:
+        """Raise AirflowFailException if the delete task has run already, so that nothing would delete the endpoint.
+
+        That happens to a create task that was cleared alone, and on Airflow 2, which may report one killed try more
+        than once: the later reports make it run a task again that has succeeded meanwhile.
+        """
+        states = task_states(context, self.delete_tasks) if self.delete_tasks else []
+        if states and all(state == "success" for state in states):
+            raise AirflowFailException(
+                f"{wait}: not created, since {', '.join(self.delete_tasks)} has already run in this Dag run and would "
+                f"not delete it. Clear {self.task_id} with its downstream tasks"
+            )

@@ -77,6 +77,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         """Claim the endpoint, create it, and wait until it is READY."""
         from airflow_ml_provider.ownership import Claim
 
+        self.check_delete_task(context, wait)
         claim = Claim.of(self.hook, wait, context)
         with translate_errors(f"{self.operation} of {wait}"):
             existing = self.existing_endpoint(claim)
@@ -145,7 +146,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
 
     def finish(self, claim: Claim, info: Description) -> Description:
         """Return the endpoint's info, and keep the claim only if a delete task of the Dag will need it."""
-        if not self.has_delete_task:
+        if not self.delete_tasks:
             claim.release()
         return self.remember(info)
 

@@ -123,13 +123,12 @@ class Run:
         self.airflow.call("PATCH", f"{self.path}/taskInstances/{task_id}{place}", body)
 
     def clear(self, task_id: str = "create") -> None:
-        """Clear the task and what comes after it, as a user does: Airflow's form has "downstream" chosen."""
+        """Clear the task alone, as a user may: Airflow's form has "downstream" chosen, and 3.0 to 3.2 heed it."""
         body = {
             "dry_run": False,
             "task_ids": [task_id],
             "dag_run_id": self.run_id,
             "only_failed": False,
-            "include_downstream": True,
             "reset_dag_runs": True,
         }
         self.airflow.call("POST", f"/dags/{self.dag_id}/clearTaskInstances", body)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 
 class TaskInstance:
-    """What operators use of a task instance: its ids, and the XComs of its run, which hold plain JSON types."""
+    """What operators use of a task instance: its ids, its run's XComs in plain JSON types and states."""
 
     def __init__(
         self,
@@ -17,9 +18,11 @@ class TaskInstance:
         run_id: str = "run",
         map_index: int = -1,
         xcoms: dict[tuple[str, int, str], Any] | None = None,
+        states: dict[str, str | None] | None = None,
     ) -> None:
         self.dag_id, self.task_id, self.run_id, self.map_index = dag_id, task_id, run_id, map_index
         self.xcoms = {} if xcoms is None else xcoms
+        self.states = states or {}
 
     def xcom_push(self, key: str, value: object) -> None:
         json.dumps(value)
@@ -27,6 +30,15 @@ class TaskInstance:
 
     def xcom_pull(self, *, task_ids: list[str], key: str) -> list[Any]:
         return [value for (task_id, _, other), value in self.xcoms.items() if task_id in task_ids and other == key]
+
+    def get_task_states(self, *, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, Any]:
+        """Return the states of tasks by run, as on Airflow 3."""
+        return {self.run_id: {task_id: state for task_id, state in self.states.items() if task_id in task_ids}}
+
+    def get_dagrun(self) -> Any:
+        """Return the run with the states of its tasks, as on Airflow 2."""
+        instances = [SimpleNamespace(task_id=task_id, state=state) for task_id, state in self.states.items()]
+        return SimpleNamespace(get_task_instances=lambda: instances)
 
     @property
     def pushed(self) -> dict[str, Any]:
