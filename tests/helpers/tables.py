@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import datasets
 
-from amazon_ml_local.learning import Table, read_table
+from amazon_ml_local.learning import DataSource, Table, read_table
+from amazon_ml_local.learning.model import ModelType
+from amazon_ml_local.learning.schema import Kind
 from amazon_ml_local.storage import MemoryStorage
 
 URI = "s3://bucket/in/data.csv"
-TARGET_KINDS = {"BINARY": "BINARY", "MULTICLASS": "CATEGORICAL", "REGRESSION": "NUMERIC"}
+TARGET_KINDS: dict[ModelType, Kind] = {"BINARY": "BINARY", "MULTICLASS": "CATEGORICAL", "REGRESSION": "NUMERIC"}
 
 
-def schema(attributes: dict[str, str], **members: object) -> str:
+def schema(attributes: Mapping[str, str], **members: object) -> str:
     """Return a schema's JSON."""
     listed = [{"attributeName": name, "attributeType": kind} for name, kind in attributes.items()]
     return json.dumps({"version": "1.0", "dataFormat": "CSV", "attributes": listed, **members})
 
 
-def table(text: str, attributes: dict[str, str], split: dict[str, Any] | None = None, **members: object) -> Table:
+def table(text: str, attributes: Mapping[str, str], split: dict[str, Any] | None = None, **members: object) -> Table:
     """Return the table that a CSV text holds."""
-    source = {"location_s3": URI, "schema": schema(attributes, **members)}
+    source: DataSource = {"location_s3": URI, "schema": schema(attributes, **members)}
     if split:
         source["rearrangement"] = json.dumps({"splitting": split})
     return read_table(source, MemoryStorage({URI: text.encode()}))
@@ -38,7 +41,7 @@ def cells(read: Table) -> list[list[str]]:
     return [[] if place in read.unreadable else next(readable) for place in range(read.number_of_rows)]
 
 
-def csv_text(rows: list[list[object]]) -> str:
+def csv_text(rows: Sequence[Sequence[object]]) -> str:
     """Return rows as CSV."""
     out = StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
@@ -55,7 +58,7 @@ class Bundled(NamedTuple):
     is_test: np.ndarray
 
 
-def bundled(name: str, model_type: str, shuffle_labels: bool = False) -> Bundled:
+def bundled(name: str, model_type: ModelType, shuffle_labels: bool = False) -> Bundled:
     """Return a bundled data set, every third row of it for evaluation."""
     loaded = getattr(datasets, f"load_{name}")()
     target = loaded.target

@@ -12,7 +12,7 @@ import pytest
 from amazon_ml_local.learning import LearningError, Model, predict_rows, read_table, train
 from amazon_ml_local.learning.batch import scientific
 from amazon_ml_local.learning.features import Features
-from amazon_ml_local.learning.model import Learned
+from amazon_ml_local.learning.model import Learned, ModelType
 from amazon_ml_local.learning.recipe import parse_recipe, resolve
 from amazon_ml_local.learning.steps import TableRows
 from amazon_ml_local.storage import MemoryStorage, StorageError
@@ -22,7 +22,7 @@ MANIFEST = "s3://out/deep/batch-prediction/bp-1.manifest"
 RESULT = "s3://out/deep/batch-prediction/result/bp-1-{}.gz"
 
 
-def known(model_type: str, labels: list[str]) -> Model:
+def known(model_type: ModelType, labels: list[str]) -> Model:
     """Return a model of known scores: x for REGRESSION, else its logistic function for the second class."""
     data = TableRows(table("-1\n1\n", {"x": "NUMERIC"}))
     features = Features(resolve(parse_recipe('{"outputs": ["x"]}'), {"x": "NUMERIC"}), data)
@@ -53,7 +53,7 @@ MULTICLASS = b'tag,trueLabel,n,Yes\na,Yes,2.5E-1,7.5E-1\n\n"b,c",n,8E-1,2E-1\n'
     ("model_type", "labels", "expected"),
     [("BINARY", ["0", "1"], BINARY), ("REGRESSION", [], REGRESSION), ("MULTICLASS", ["n", "Yes"], MULTICLASS)],
 )
-def test_the_result_file_byte_for_byte(model_type: str, labels: list[Any], expected: bytes) -> None:
+def test_the_result_file_byte_for_byte(model_type: ModelType, labels: list[Any], expected: bytes) -> None:
     """Header, the input's order and count, a blank line for a record that cannot be read, quotes where needed."""
     rows = f'a,{THREE},Yes\nbroken\n"b,c",-{FOUR},n\n' + "z,3,y\n" * 8
     kinds = {"id": "CATEGORICAL", "x": "NUMERIC", "y": "BINARY" if model_type == "BINARY" else "CATEGORICAL"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ import pytest
 
 from amazon_ml_local.learning import (
     LearningError,
+    Table,
     evaluate,
     predict_rows,
     train,
     validate_training_parameters,
 )
+from amazon_ml_local.learning.model import ModelType
 from tests.helpers.tables import bundled, csv_text, table
 
 PLAIN = '{"outputs": ["normalize(ALL_NUMERIC)"]}'
@@ -29,7 +32,9 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def labelled(rows: list[list[object]], kind: str, inputs: dict[str, str] | None = None, **members: object) -> Any:
+def labelled(
+    rows: Sequence[Sequence[object]], kind: str, inputs: dict[str, str] | None = None, **members: Any
+) -> Table:
     """Return a table whose last column is the target y."""
     attributes = (inputs or {"x": "NUMERIC"}) | {"y": kind}
     return table(csv_text(rows), attributes, targetAttributeName="y", **members)
@@ -142,7 +147,7 @@ def test_training_parameters_are_shown_with_their_defaults() -> None:
 @pytest.mark.parametrize(
     ("name", "model_type"), [("breast_cancer", "BINARY"), ("digits", "MULTICLASS"), ("diabetes", "REGRESSION")]
 )
-def test_training_parameters_do_what_they_say(name: str, model_type: str) -> None:
+def test_training_parameters_do_what_they_say(name: str, model_type: ModelType) -> None:
     """More passes grow the weights, L2 shrinks them, L1 removes some, and so the model gets smaller."""
     data = bundled(name, model_type)
 
@@ -205,7 +210,9 @@ def test_a_bad_training_parameter_is_named(parameters: dict[str, Any], message: 
         ("BINARY", "NUMERIC", ["1", "0"], "The target 'y' is NUMERIC; a BINARY model needs a BINARY target"),
     ],
 )
-def test_a_target_that_cannot_be_learned_says_why(model_type: str, kind: str, values: list[Any], message: str) -> None:
+def test_a_target_that_cannot_be_learned_says_why(
+    model_type: ModelType, kind: str, values: list[Any], message: str
+) -> None:
     """One class, too many, none at all, or the wrong kind."""
     with pytest.raises(LearningError, match=message):
         train(labelled([[1, value] for value in values], kind), model_type)
@@ -235,7 +242,9 @@ def test_one_extreme_value_does_not_break_a_model(recipe: str | None, extreme: f
 @pytest.mark.parametrize(
     ("model_type", "kind"), [("BINARY", "BINARY"), ("MULTICLASS", "CATEGORICAL"), ("REGRESSION", "NUMERIC")]
 )
-def test_any_amount_of_regularization_gives_a_model(model_type: str, kind: str, amount: str, parameter: str) -> None:
+def test_any_amount_of_regularization_gives_a_model(
+    model_type: ModelType, kind: str, amount: str, parameter: str
+) -> None:
     """AWS allows amounts up to the greatest double: such a model says nothing, but it is one."""
     model = train(labelled([[n, n % 2] for n in range(50)], kind), model_type, None, {parameter: amount})
     assert np.isfinite(model.weights).all()

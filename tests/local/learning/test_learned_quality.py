@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from amazon_ml_local.learning import evaluate, train
+from amazon_ml_local.learning.model import ModelType
 from tests.helpers.tables import bundled, cells
 
 PLAIN = '{"outputs": ["normalize(ALL_NUMERIC)"]}'
@@ -26,7 +27,7 @@ FLOORS = [
 
 @pytest.mark.parametrize(("name", "model_type", "metric", "binned", "plain"), FLOORS)
 def test_bundled_data_sets_reach_their_floors(
-    name: str, model_type: str, metric: str, binned: float, plain: float
+    name: str, model_type: ModelType, metric: str, binned: float, plain: float
 ) -> None:
     """With default parameters each bundled data set reaches a fixed quality on rows that were held out."""
     data = bundled(name, model_type)
@@ -65,7 +66,7 @@ def test_agrees_with_an_independent_pipeline(name: Any, model_type: Any) -> None
     ("breast_cancer", "BINARY", "BinaryAUC", 0.35, 0.65),
     ("digits", "MULTICLASS", "MulticlassAvgFScore", 0.05, 0.16),
 ])  # fmt: skip
-def test_shuffled_labels_teach_nothing(name: str, model_type: str, metric: str, low: float, high: float) -> None:
+def test_shuffled_labels_teach_nothing(name: str, model_type: ModelType, metric: str, low: float, high: float) -> None:
     """With the labels shuffled the held-out metric is near chance: nothing leaks from the target."""
     data = bundled(name, model_type, shuffle_labels=True)
     assert low <= float(evaluate(train(data.train, model_type), data.test).metrics[metric]) <= high

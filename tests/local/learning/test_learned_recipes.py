@@ -11,10 +11,13 @@ from scipy.sparse import csr_matrix
 from amazon_ml_local.learning import LearningError, train, validate_recipe
 from amazon_ml_local.learning.features import Features
 from amazon_ml_local.learning.recipe import default_recipe, parse_recipe, resolve
+from amazon_ml_local.learning.schema import Kind
 from amazon_ml_local.learning.steps import TableRows
 from tests.helpers.tables import cells, table
 
-ATTRIBUTES = {"t": "TEXT", "u": "TEXT", "c": "CATEGORICAL", "n": "NUMERIC", "m": "NUMERIC", "b": "BINARY"}
+ATTRIBUTES: dict[str, Kind] = {
+    "t": "TEXT", "u": "TEXT", "c": "CATEGORICAL", "n": "NUMERIC", "m": "NUMERIC", "b": "BINARY",
+}  # fmt: skip
 ROWS = [
     'The quick brown fox,"Welcome to AML - please fasten your seat-belts!",red,1,10,yes',
     "fox Fox,,blue,2,20,N",

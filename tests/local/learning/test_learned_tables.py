@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from amazon_ml_local.learning import LearningError, read_sql_table, read_table, validate_schema
+from amazon_ml_local.learning import DataSource, LearningError, read_sql_table, read_table, validate_schema
 from amazon_ml_local.storage import MemoryStorage
 from tests.helpers.tables import URI, cells, schema, table
 
@@ -199,8 +199,11 @@ def test_a_query_gives_the_same_rows_as_a_file(tmp_path: Path) -> None:
         database.executemany(
             "insert into t values (?, ?, ?, ?)", [(1, 30.5, 'two\nlines, "x"', 1), (2, None, "12:30 5%", 0)]
         )
-    source = {"schema": schema(ATTRIBUTES, dataFileContainsHeader=True), "database_url": f"sqlite:///{path}",
-              "query": "select * from t where note not like '%:zz%' order by id"}  # fmt: skip
+    source: DataSource = {
+        "schema": schema(ATTRIBUTES, dataFileContainsHeader=True),
+        "database_url": f"sqlite:///{path}",
+        "query": "select * from t where note not like '%:zz%' order by id",
+    }
     assert cells(read_sql_table(source, MemoryStorage())) == [
         ["1", "30.5", 'two lines, "x"', "1"],
         ["2", "", "12:30 5%", "0"],

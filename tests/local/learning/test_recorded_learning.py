@@ -9,6 +9,7 @@ import pytest
 
 from amazon_ml_local.learning import LearningError, evaluate, predict_rows, train
 from amazon_ml_local.learning.lines import MOST_BYTES
+from amazon_ml_local.learning.model import ModelType
 from tests.helpers.tables import cells, csv_text, table
 
 RECIPES = {
@@ -93,7 +94,7 @@ def test_unscaled_numbers_do_badly_and_binned_ones_well() -> None:
 
 @pytest.mark.parametrize("scale", [1e-3, 1e4, 1e9, 1e80, 1e149])
 @pytest.mark.parametrize("model_type", ["BINARY", "MULTICLASS", "REGRESSION"])
-def test_numbers_of_any_scale_give_finite_answers(model_type: str, scale: float) -> None:
+def test_numbers_of_any_scale_give_finite_answers(model_type: ModelType, scale: float) -> None:
     """Without normalize nothing is scaled: badly learned, but never NaN or infinite."""
     random = np.random.default_rng(0)
     numbers = random.normal(size=(300, 2)) * [1, scale]
