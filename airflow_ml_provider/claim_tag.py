@@ -7,14 +7,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, cast
+from typing import Literal, get_args
 
 from airflow_ml_provider.payloads import RealtimeEndpoint
 
 KEY = "airflow-endpoint"
 NAMES_LENGTH = 155  # characters of the names of Dag, task and run together; a tag's value has 256 at most
 LONGEST_CALL = 60.0  # seconds after which a Create whose answer was lost has created its endpoint, or never will
-STATES = ("creating", "created", "using")
+
+State = Literal["creating", "created", "using"]
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class ClaimTag:
     task_id: str = ""
     run_id: str = ""
     map_index: int = -1
-    state: Literal["creating", "created", "using"] = "creating"
+    state: State = "creating"
     at: str = ""
     again: int = 0
     leaving: bool = False
@@ -95,7 +97,7 @@ def parse(tag: Mapping[str, str]) -> ClaimTag | None:
         pairs.get("task", ""),
         pairs.get("run", ""),
         map_index=int(map_index) if map_index.isdecimal() else -1,
-        state=cast("Literal['creating', 'created', 'using']", state),
+        state=state,
         at=pairs[state],
         again=int(again) if again.isdecimal() else 0,
         leaving="leaving" in pairs,

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from airflow_ml_provider.claim_tag import ClaimTag, in_utc, key_of, new_claim_tag, parse
+from airflow_ml_provider.claim_tag import ClaimTag, State, in_utc, key_of, new_claim_tag, parse
+from airflow_ml_provider.payloads import RealtimeEndpoint
 from airflow_ml_provider.service_model import service_model
 
 AT = "2026-11-24T10:00:05.123000+00:00"
 RUN = "scheduled__2026-11-24T00:00:00+00:00"
 
 
-def endpoint(created_at: Any) -> dict[str, Any]:
+def endpoint(created_at: Any) -> RealtimeEndpoint:
     return {"MLModelId": "ml-1", "EndpointStatus": "READY", "CreatedAt": created_at}
 
 
@@ -29,7 +30,7 @@ def test_a_tag_is_readable() -> None:
 @pytest.mark.parametrize("state", ["creating", "created", "using"])
 @pytest.mark.parametrize("leaving", [False, True])
 @pytest.mark.parametrize("map_index", [-1, 0, 1023])
-def test_it_is_read_back_as_it_was(state: str, leaving: bool, map_index: int) -> None:
+def test_it_is_read_back_as_it_was(state: State, leaving: bool, map_index: int) -> None:
     """Nothing that decides about an endpoint is lost in a tag."""
     claim = replace(new_claim_tag("deploy", "create", RUN, map_index), state=state, at=AT, leaving=leaving)
     assert parse(claim.to_tag()) == claim
@@ -83,7 +84,7 @@ def test_other_tags_are_no_claims(tag: dict[str, Any]) -> None:
         ("creating", "", None, False),
     ],
 )
-def test_which_endpoint_a_claim_covers(state: str, at: str, created_at: str | None, covered: bool) -> None:
+def test_which_endpoint_a_claim_covers(state: State, at: str, created_at: str | None, covered: bool) -> None:
     """The one of its CreatedAt, in any time zone; before Create's answer is known, one created within a call's time."""
     assert ClaimTag("key", state=state, at=at).covers(endpoint(created_at)) is covered
 
