@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.serving import serve
 from scripts.browser import chromium
+from tests.helpers.clients import client_at
 from tests.helpers.three_targets import DATA, HOUR, ROWS, TARGETS, schema
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 
@@ -60,7 +60,7 @@ def requested() -> list[str]:
 def page(request: pytest.FixtureRequest, browser: Browser, url: str, requested: list[str]) -> Iterator[Page]:
     """A tab of a phone without scripts, in either scheme; it ends with no complaint and no request elsewhere."""
     complaints: list[str] = []
-    phone = {"width": 360, "height": 700}
+    phone: ViewportSize = {"width": 360, "height": 700}
     with browser.new_context(java_script_enabled=False, color_scheme=request.param, viewport=phone) as context:
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
@@ -70,13 +70,9 @@ def page(request: pytest.FixtureRequest, browser: Browser, url: str, requested: 
     assert [sent for sent in requested if not sent.startswith((url, "data:"))] == []
 
 
-def own(url: str, name: Any) -> Any:
-    return boto3.client(name, "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
-
-
 def test_from_an_endpoint_to_the_answers_at_another_threshold(page: Page, url: str) -> None:
     """EndpointUrl leads to the model, that to its evaluation; the threshold moves by keyboard alone."""
-    page.goto(own(url, "machinelearning").get_ml_model(MLModelId="binary")["EndpointInfo"]["EndpointUrl"])
+    page.goto(client_at(url).get_ml_model(MLModelId="binary")["EndpointInfo"]["EndpointUrl"])
     page.get_by_role("region", name="Realtime endpoints").get_by_role("link", name="binary").click()
     assert page.title() == "MLModel binary – Amazon ML Local"
     for heading in ("Recipe", "Training parameters", "Schema", "Realtime endpoint", "Log"):
@@ -108,7 +104,7 @@ def test_pages_fit_a_phone_and_stand_out_from_their_ground(page: Page, url: str,
 
 def test_a_page_that_somebody_stored_runs_no_script(browser: Browser, url: str) -> None:
     """Its scripts would be of the service's origin, whose levers they could pull."""
-    s3 = own(url, "s3")
+    s3 = client_at(url, "s3")
     s3.create_bucket(Bucket="data")
     s3.put_object(Bucket="data", Key="page.html", Body=ATTACK.encode(), ContentType="text/html")
     with browser.new_context() as context:

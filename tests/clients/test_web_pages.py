@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.serving import serve
 from amazon_ml_local.serving.guard import Guard
 from scripts.browser import chromium
+from tests.helpers.clients import client_at
 from tests.helpers.three_targets import DATA, ROWS, schema
 
 if TYPE_CHECKING:
@@ -75,14 +75,10 @@ def service(tmp_path: Path) -> Iterator[AmazonMLLocal]:
 def url(service: AmazonMLLocal) -> Iterator[str]:
     """Where it answers, an object in S3 beside it."""
     with serve(service) as server:
-        s3 = _client(server.url, "s3")
+        s3 = client_at(server.url, "s3")
         s3.create_bucket(Bucket="data")
         s3.put_object(Bucket="data", Key="train.csv", Body=SECRET.encode())
         yield server.url
-
-
-def _client(url: str, name: str) -> Any:
-    return boto3.client(name, "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
 
 
 def _state(service: AmazonMLLocal, url: str) -> dict[str, Any]:
@@ -94,9 +90,9 @@ def _state(service: AmazonMLLocal, url: str) -> dict[str, Any]:
         "frozen": service.clock.frozen,
         "data sources": [entity.id for entity in region.all("DataSource")],
         "endpoint": region.get("MLModel", "ml-1").endpoint_status(service.clock.now()),
-        "buckets": [bucket["Name"] for bucket in _client(url, "s3").list_buckets()["Buckets"]],
-        "objects": [item["Key"] for item in _client(url, "s3").list_objects_v2(Bucket="data").get("Contents", [])],
-        "queues": _client(url, "sqs").list_queues().get("QueueUrls", []),
+        "buckets": [bucket["Name"] for bucket in client_at(url, "s3").list_buckets()["Buckets"]],
+        "objects": [item["Key"] for item in client_at(url, "s3").list_objects_v2(Bucket="data").get("Contents", [])],
+        "queues": client_at(url, "sqs").list_queues().get("QueueUrls", []),
     }
 
 
@@ -184,7 +180,7 @@ def test_without_the_guard_the_same_pages_do_harm(
     """The attacks are real, so that the tests above fail where nothing keeps pages out."""
     monkeypatch.setattr(Guard, "check", lambda self, request: None)
     _attack(context, f"http://evil.example:{elsewhere}", url)
-    assert _client(url, "s3").list_buckets()["Buckets"] == []
+    assert client_at(url, "s3").list_buckets()["Buckets"] == []
     own = f"http://rebound.example:{urlsplit(url).port}"
     _rebind(context, own)
     assert SECRET in _attack(context, own, own)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -14,6 +13,7 @@ from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.serving.application import Application
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.serving.server import Server
+from tests.helpers.clients import client_at
 
 OTHER = '"00000000000000000000000000000000"'
 
@@ -23,8 +23,7 @@ def s3() -> Iterator[Any]:
     """A client of the S3 beside the service, over a socket, and a bucket ``data``."""
     other_services = OtherServices(None, ["data"])
     with Server(Application(AmazonMLLocal(MemoryStorage()), other_services).handle) as server:
-        keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
-        yield boto3.client("s3", "us-east-1", endpoint_url=server.url, **keys)
+        yield client_at(server.url, "s3")
     other_services.close()
 
 
@@ -107,7 +106,7 @@ def test_of_many_at_once_one_wins(s3: Any, write: Any) -> None:
     for turn in range(1, 6):
         with ThreadPoolExecutor(16) as threads:
             tries = [threads.submit(write, s3, f"{turn}-{writer}", IfMatch=seen) for writer in range(16)]
-        refused = [attempt.exception() for attempt in tries if attempt.exception()]
+        refused = [error for attempt in tries if isinstance(error := attempt.exception(), ClientError)]
         assert [error.response["Error"]["Code"] for error in refused] == ["PreconditionFailed"] * 15
         (seen,) = (attempt.result() for attempt in tries if not attempt.exception())
 

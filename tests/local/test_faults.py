@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from amazon_ml_local.serving import serve
+from tests.helpers.clients import client_at
 
 ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -53,15 +54,12 @@ def test_any_error_of_aws_can_be_ordered(client: Any, service: Any, refused: Any
 
 
 def test_a_reset_connection_is_a_connection_error_in_process_and_on_a_socket(client: Any, service: Any) -> None:
-    import boto3
-
     service.faults.add("reset")
     with pytest.raises(ConnectionClosedError):
         client.describe_ml_models()
     assert service.requests[-1].status == 0
     with serve(service) as server:
-        keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
-        on_socket = boto3.client("machinelearning", "us-east-1", endpoint_url=server.url, config=ONCE, **keys)
+        on_socket = client_at(server.url, config=ONCE)
         with pytest.raises(ConnectionClosedError):
             on_socket.describe_ml_models()
         service.faults.clear()

@@ -9,10 +9,10 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 
 from amazon_ml_local.serving import serve
+from tests.helpers.clients import client_at
 
 ML = {
     "X-Amz-Target": "AmazonML_20141212.DescribeMLModels",
@@ -43,7 +43,7 @@ ROUTES = [
 def url(service: Any) -> Iterator[str]:
     """Where the service and moto answer, with an object in S3."""
     with serve(service, allowed_hosts=["ml.example", "*.inside.example", "192.168.7.7"]) as server:
-        s3 = boto3.client("s3", "us-east-1", endpoint_url=server.url, aws_access_key_id="k", aws_secret_access_key="s")
+        s3 = client_at(server.url, "s3")
         s3.create_bucket(Bucket="data")
         s3.put_object(Bucket="data", Key="train.csv", Body=b"rows")
         yield server.url
@@ -75,7 +75,7 @@ def untouched(service: Any, url: str) -> Iterator[None]:
     yield
     assert (service.clock.frozen, service.clock.speed) == state
     assert len(service.requests) == 0
-    s3 = boto3.client("s3", "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
+    s3 = client_at(url, "s3")
     assert [item["Key"] for item in s3.list_objects_v2(Bucket="data")["Contents"]] == ["train.csv"]
 
 
@@ -199,7 +199,7 @@ def test_a_link_opens_a_page_or_an_object_and_does_nothing_else(method: str, pat
 
 def test_no_cors_headers_leave_even_where_a_bucket_has_rules(url: str) -> None:
     """S3's own CORS rules open a bucket on AWS; here they are kept and have no effect."""
-    s3 = boto3.client("s3", "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
+    s3 = client_at(url, "s3")
     rule: Any = {"AllowedMethods": ["GET", "PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
     s3.put_bucket_cors(Bucket="data", CORSConfiguration={"CORSRules": [rule]})
     assert s3.get_bucket_cors(Bucket="data")["CORSRules"] == [rule]
@@ -223,9 +223,8 @@ def test_clients_read_why_they_are_refused(url: str) -> None:
     def foreign(request: Any, **_: Any) -> None:
         request.headers["Origin"] = "http://evil.example"
 
-    keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s", "endpoint_url": url}
     for name, operation in (("machinelearning", "describe_ml_models"), ("s3", "list_buckets")):
-        client = boto3.client(name, "us-east-1", **keys)
+        client = client_at(url, name)
         client.meta.events.register("before-send", foreign)
         with pytest.raises(ClientError, match="AccessDeniedException.*Call it from a program"):
             getattr(client, operation)()

@@ -9,13 +9,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 
 from amazon_ml_local import AmazonMLLocal, S3Storage
 from amazon_ml_local.serving.application import Application
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.serving.server import Server
+from tests.helpers.clients import client_at
 from tests.helpers.three_targets import ROWS, schema
 
 
@@ -24,7 +24,7 @@ def connect() -> Any:
     """Make a boto3 client of any service at a URL: ``connect(url, name)``."""
 
     def make(url: str, name: str) -> Any:
-        return boto3.client(name, "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
+        return client_at(url, name)
 
     return make
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from html import unescape
 from typing import Any
 
-import boto3
 import psutil
 import pytest
 
 from amazon_ml_local import AmazonMLLocal
 from amazon_ml_local.learning import Confusion, Evaluated, Residuals, Scores
 from amazon_ml_local.serving import serve
+from tests.helpers.clients import client_at
 from tests.helpers.three_targets import DATA, HOUR, TARGETS
 
 HOSTILE = "<script>alert('1')</script>&\"'"
@@ -94,10 +94,7 @@ def test_the_root_shows_what_there_is(browse: Any, service: AmazonMLLocal, clien
 def test_the_urls_of_endpoints_lead_browsers_to_the_root_and_its_models(browse: Any, url: str, endpoint: Any) -> None:
     """EndpointUrl has no path, as AWS's has none: a browser gets the page there, with a link to the model's."""
     endpoint("ml-1")
-    ml = boto3.client(
-        "machinelearning", "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s"
-    )
-    assert ml.get_ml_model(MLModelId="ml-1")["EndpointInfo"]["EndpointUrl"] == url
+    assert client_at(url).get_ml_model(MLModelId="ml-1")["EndpointInfo"]["EndpointUrl"] == url
     page = browse("/")[2]
     (path,) = set(re.findall(r'href="(/_local/MLModel/ml-1\?[^"]*)"', page))
     assert "MLModel ml-1" in words(browse(unescape(path))[2])
@@ -106,7 +103,7 @@ def test_the_urls_of_endpoints_lead_browsers_to_the_root_and_its_models(browse: 
 @pytest.mark.parametrize("signed", ["/?X-Amz-Signature=00", "/?Signature=00"])
 def test_s3_clients_get_their_buckets_from_the_root(browse: Any, url: str, signed: str) -> None:
     """By the SDK, by a URL that was signed, or without a wish for HTML."""
-    s3 = boto3.client("s3", "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
+    s3 = client_at(url, "s3")
     s3.create_bucket(Bucket="data")
     assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["data"]
     assert "ListAllMyBucketsResult" in browse("/", accept="*/*")[2]
@@ -277,7 +274,7 @@ def test_pages_run_no_scripts_and_load_nothing_from_elsewhere(browse: Any, evalu
 
 def test_what_s3_serves_is_sandboxed(browse: Any, url: str) -> None:
     """A stored page would be of the service's own origin, and its scripts could use the levers."""
-    s3 = boto3.client("s3", "us-east-1", endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
+    s3 = client_at(url, "s3")
     s3.create_bucket(Bucket="data")
     s3.put_object(Bucket="data", Key="page.html", Body=b"<script>1</script>", ContentType="text/html")
     signed = s3.generate_presigned_url("get_object", Params={"Bucket": "data", "Key": "page.html"})

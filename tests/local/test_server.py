@@ -12,11 +12,11 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 
 from amazon_ml_local.serving import serve
 from amazon_ml_local.serving import server as server_module
+from tests.helpers.clients import client_at
 
 HEADERS = {
     "X-Amz-Target": "AmazonML_20141212.DescribeMLModels",
@@ -134,9 +134,11 @@ def test_of_too_many_silent_connections_the_oldest_is_ended(address: Any, send: 
 
 def test_a_connection_that_stays_silent_is_closed(service: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(server_module.Handler, "timeout", 0.05)
-    with serve(service) as server, closing(socket.create_connection(urlsplit(server.url).netloc.split(":"))) as silent:
-        silent.settimeout(30)
-        assert silent.recv(1) == b""
+    with serve(service) as server:
+        url = urlsplit(server.url)
+        with closing(socket.create_connection((url.hostname, url.port))) as silent:
+            silent.settimeout(30)
+            assert silent.recv(1) == b""
 
 
 def test_an_answer_leaves_in_one_write_without_delay(address: Any, monkeypatch: Any) -> None:
@@ -209,9 +211,7 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(address: Any, send: Any
 def test_predict_arrives_by_the_endpoint_url_that_is_handed_out(service: Any, endpoint: Any, model: Any) -> None:
     model("ml-1")
     with serve(service) as server:
-        client = boto3.client(
-            "machinelearning", "us-east-1", endpoint_url=server.url, aws_access_key_id="k", aws_secret_access_key="s"
-        )
+        client = client_at(server.url)
         url = client.create_realtime_endpoint(MLModelId="ml-1")["RealtimeEndpointInfo"]["EndpointUrl"]
         service.clock.advance(3600)
         assert url == server.url

@@ -21,6 +21,7 @@ import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from tests.helpers import polling
+from tests.helpers.clients import client_at
 
 pytestmark = pytest.mark.system
 
@@ -201,18 +202,12 @@ def test_no_process_outlives_a_killed_service(number: Any, tmp_path: Path) -> No
     command = [sys.executable, "-m", "amazon_ml_local", "--port", "0", "--load", f"s3://bucket/d.csv={file}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
         try:
+            assert service.stdout
             lines = (re.search("AWS_ENDPOINT_URL=(.+)", line) for line in service.stdout)
             url = next(found[1] for found in lines if found)
-            create_data_source(_client(url))
+            create_data_source(client_at(url))
             (worker,) = until(lambda: workers(service.pid))
             service.send_signal(number)
             worker.wait(SECONDS)
         finally:
             service.kill()
-
-
-def _client(url: str) -> Any:
-    import boto3
-
-    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-    return boto3.client("machinelearning", endpoint_url=url, region_name="us-east-1", **keys)

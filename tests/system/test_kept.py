@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.helpers.clients import client_at
 from tests.helpers.three_targets import ROWS, schema
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
@@ -43,8 +43,7 @@ class Service:
     def client(self, name: Any) -> Any:
         """Return a client that never tries again."""
         config = Config(retries={"max_attempts": 0}, connect_timeout=10, read_timeout=60)
-        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
-        return boto3.client(name, endpoint_url=self.url, config=config, **keys)
+        return client_at(self.url, name, config=config)
 
     def predict(self, model: str) -> Any:
         """Return the prediction of a model."""
