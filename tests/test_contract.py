@@ -9,11 +9,13 @@ import json
 import pkgutil
 import pydoc
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import airflow.triggers.base
 import jmespath
 import pytest
+from botocore.model import ListShape, Shape, StructureShape
 
 from airflow_ml_provider.links import LINKS
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
@@ -85,9 +87,8 @@ FLAGS = {
 
 BY_OPERATION = [found for found in OPERATORS if hasattr(found, "operation")]
 TRIGGERS: list[type[Any]] = classes("triggers", airflow.triggers.base.BaseTrigger)
-WAIT = {"waiter": "ml_model_completed", "resource_id": "ml-1", "region": "eu-west-1"}
 TRIGGER_ARGUMENTS = {
-    "wait": Wait(**WAIT, deadline=2.0, delay=1.0, started=1.0).to_json(),
+    "wait": Wait("ml_model_completed", "ml-1", "eu-west-1", deadline=2.0, delay=1.0, started=1.0).to_json(),
     "carried": {"ours": True},
     "ml_model_id": "ml-1",
 }
@@ -268,10 +269,18 @@ def test_error_acceptors_name_errors_of_the_operation(name: Any) -> None:
 def test_resources_name_what_the_service_has(resource: Any) -> None:
     """Operations and members in the table of resources exist."""
     get, describe = operation_model(resource.get), operation_model(resource.describe)
-    assert resource.id_member in get.input_shape.members
-    shape = get.output_shape.members[resource.member] if resource.member else get.output_shape
-    assert resource.status in shape.members
-    assert resource.id_member in describe.output_shape.members["Results"].member.members
+    assert resource.id_member in members(get.input_shape)
+    found = members(get.output_shape)
+    assert resource.status in (members(found[resource.member]) if resource.member else found)
+    results = members(describe.output_shape)["Results"]
+    assert isinstance(results, ListShape)
+    assert resource.id_member in members(results.member)
+
+
+def members(shape: Shape | None) -> Mapping[str, Shape]:
+    """Return the members of a structure."""
+    assert isinstance(shape, StructureShape)
+    return shape.members
 
 
 @pytest.mark.parametrize("section", ["hooks", "operators", "sensors", "triggers"])
@@ -302,9 +311,9 @@ def test_provider_info_is_what_airflow_accepts() -> None:
 @pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)
 def test_results_name_members_of_the_answer(found: Any) -> None:
     """What an operator returns out of an answer is a member of that answer."""
-    members = set(operation_model(found.operation).output_shape.members)
+    answer = members(operation_model(found.operation).output_shape)
     if issubclass(found, MachineLearningOperator) and hasattr(found, "id_member"):
-        assert found.id_member in members
+        assert found.id_member in answer
     if hasattr(found, "waiter"):
         assert argument_name(WAITERS[found.waiter].id_member) in arguments(found.operation)
     if hasattr(found, "resource"):

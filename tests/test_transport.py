@@ -27,7 +27,7 @@ ATTEMPT = 0.5  # seconds
 TOO_LARGE = ("endless_chunks", "large_body")
 
 
-def client(server: Any, service: str = "machinelearning", **config: Any) -> Any:
+def client(server: Any, service: Any = "machinelearning", **config: Any) -> Any:
     """A client of a bounded session that makes one attempt of half a second."""
     defaults: Any = {"read_timeout": ATTEMPT, "retries": {"total_max_attempts": 1}}
     session = bound(boto3.session.Session("key", "secret", region_name="us-east-1"))
@@ -109,7 +109,7 @@ def test_redirects_are_not_followed() -> None:
 @pytest.mark.parametrize("kind", ["drip_body", "endless_chunks"])
 def test_an_attempt_ends_behind(way: str, kind: str, authority: Authority, context: ssl.SSLContext) -> None:
     """The bound is on what is below TLS and proxies, and certificates go on being checked."""
-    config = {}
+    config: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(hostile(kind))
         gate = stack.enter_context(opened(Gate(server.server_address, context)))

@@ -39,7 +39,7 @@ def aws(aws_command: Path, amazon_ml_local: Any) -> Any:
 
     def run(*arguments: str) -> Any:
         environment = {**os.environ, "AWS_PAGER": "", "AWS_CONFIG_FILE": os.devnull}
-        command = [aws_command, *arguments, "--output", "json"]
+        command: list[str | Path] = [aws_command, *arguments, "--output", "json"]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
         if done.returncode:
             raise RuntimeError(done.stderr)

@@ -37,12 +37,11 @@ def service(database_url: str) -> Iterator[AmazonMLLocal]:
 
 def create(service: AmazonMLLocal, query: str) -> dict[str, Any]:
     client = service.client()
-    credentials = {"Username": "admin", "Password": "another-password"}
     client.create_data_source_from_redshift(
         DataSourceId="ds-1",
         DataSpec={
             "DatabaseInformation": {"DatabaseName": "warehouse", "ClusterIdentifier": "cluster"},
-            "DatabaseCredentials": credentials,
+            "DatabaseCredentials": {"Username": "admin", "Password": "another-password"},
             "SelectSqlQuery": query,
             "S3StagingLocation": "s3://staging/",
             "DataSchema": schema("sign"),

@@ -10,14 +10,13 @@ import pytest
 
 from airflow_ml_provider.report.page import page as page_of
 from scripts.browser import chromium
-from tests.helpers.reports import NASTY, made_report
+from tests.helpers.reports import KINDS, NASTY, made_report
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 
-KINDS = [(type, models) for type in ("BINARY", "MULTICLASS", "REGRESSION") for models in (1, 2)]
 PHONE = {"width": 360, "height": 740}
 COLOURS = """() => {
   const colour = (element, property) => getComputedStyle(element)[property];
@@ -51,11 +50,17 @@ def opened(browser: Browser) -> Iterator[Callable[..., Any]]:
     """Open a URL in a tab of its own; dialogs, console messages and requests are kept in ``seen``."""
     contexts = []
 
-    def run(url: str, **options: object) -> tuple[Page, list[str]]:
+    def run(url: str, **options: Any) -> tuple[Page, list[str]]:
         context = browser.new_context(**options)
         contexts.append(context)
-        page, seen = context.new_page(), []
-        page.on("dialog", lambda dialog: [seen.append(f"dialog {dialog.message}"), dialog.dismiss()])
+        seen: list[str] = []
+
+        def dismiss(dialog: Dialog) -> None:
+            seen.append(f"dialog {dialog.message}")
+            dialog.dismiss()
+
+        page = context.new_page()
+        page.on("dialog", dismiss)
         page.on("console", lambda message: seen.append(f"console {message.text}"))
         page.on("request", lambda request: seen.append(f"request {request.url}"))
         page.goto(url)

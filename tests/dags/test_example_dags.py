@@ -151,8 +151,8 @@ def test_choose_threshold(run_dag: Callable[..., Run], amazon_ml_local: AmazonML
     assert run.xcom("report", "AtBestThreshold")["Cost"] <= run.xcom("report", "AtScoreThreshold")["Cost"]
     assert EvaluationReportLink().xcom_key == "ReportUrl"  # Airflow 3's UI reads it there
     if not AIRFLOW_3:
-        link = EvaluationReportLink().get_link(None, ti_key=run.task_instances["report", -1].key)
-        assert link == run.xcom("report", "ReportUrl")
+        link: Any = EvaluationReportLink()
+        assert link.get_link(None, ti_key=run.task_instances["report", -1].key) == run.xcom("report", "ReportUrl")
     page = amazon_ml_local.client("s3").get_object(
         Bucket=bucket, Key=run.xcom("report", "ReportUri").removeprefix(f"s3://{bucket}/")
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_links_of_mapped_deferred_and_failed_tasks(
     states = [str(run.task_instances["create", place].state) for place in range(3)]
     assert states == ["success", "failed", "failed"]
     for place, model in enumerate(models):
-        link = ResourceLink()
+        link: Any = ResourceLink()
         if AIRFLOW_3:
             url = run.xcom("create", link.xcom_key, map_index=place)
         else:  # in the webserver

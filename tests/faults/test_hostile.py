@@ -27,6 +27,7 @@ from tests.helpers import training
 from tests.helpers.deferred import first_event
 from tests.helpers.hostile import ANSWERS, TLS_STALL, hostile
 from tests.helpers.memory import most_memory
+from tests.helpers.task_instances import context_of
 
 if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
@@ -80,7 +81,7 @@ def reschedule() -> Any:
     )
     while True:
         try:
-            return sensor(deferrable=False, mode="reschedule").execute({"ti": ti})
+            return sensor(deferrable=False, mode="reschedule").execute(context_of(ti))
         except AirflowRescheduleException as again:
             time.sleep(max(again.reschedule_date.timestamp() - time.time(), 0))
 
@@ -109,7 +110,9 @@ def predict_below_the_client() -> None:
     from airflow_ml_provider.predicting.wire import Wire
 
     wire = Wire(MachineLearningHook(config=CONFIG), "ml-1", os.environ["AWS_ENDPOINT_URL"])
-    wire.predict(wire.body({"x": 1}))
+    body = wire.body({"x": 1})
+    assert isinstance(body, bytes)
+    wire.predict(body)
 
 
 def s3_read() -> None:

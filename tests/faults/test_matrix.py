@@ -14,6 +14,7 @@ from tests.helpers.endpoints import status
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
+    from amazon_ml_local.faults import FaultKind
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 GET, LIST = "GetMLModel", "DescribeMLModels"
@@ -46,7 +47,7 @@ class Fault(NamedTuple):
         return self.calls + (CLEAN_UP if self.ends == "timeout" else 0)
 
 
-def fault(kind: str, operations: tuple[str, ...] = (GET, LIST), **arguments: Any) -> Callable[[Scene], None]:
+def fault(kind: FaultKind, operations: tuple[str, ...] = (GET, LIST), **arguments: Any) -> Callable[[Scene], None]:
     """Return what adds a fault to the looks alone, so that the clean-up goes through."""
 
     def happens(scene: Scene) -> None:

@@ -14,6 +14,7 @@ from airflow_ml_provider.triggers import bulk
 from amazon_ml_local.serving.server import Server
 from tests.helpers import endpoints
 from tests.helpers.deferred import finish
+from tests.helpers.task_instances import context_of
 
 if TYPE_CHECKING:
     import pytest
@@ -35,7 +36,9 @@ class Front:
     def __init__(self, service: AmazonMLLocal) -> None:
         self.service = service
         self.server = Server(service.handle)
-        self.port = urlsplit(self.server.url).port
+        port = urlsplit(self.server.url).port
+        assert port
+        self.port = port
 
     def close(self) -> None:
         self.server.close()
@@ -102,6 +105,6 @@ class Ways:
         self.monkeypatch.setattr(SENSOR_MODULE, "_orig_start_date", lambda **_: began, raising=False)
         while True:
             try:
-                return sensor.execute({"ti": ti})
+                return sensor.execute(context_of(ti))
             except AirflowRescheduleException as again:
                 self.clock.sleep(max(again.reschedule_date - now(), timedelta()).total_seconds())

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def share(patch: pytest.MonkeyPatch) -> None:
     """Share the services' models, the methods of clients, the rules of endpoints and the names of events."""
-    alias = partial(vars(hooks.EventAliaser)["_alias_event_name"], hooks.EventAliaser(None))  # it remembers
+    aliaser = hooks.EventAliaser(hooks.HierarchicalEmitter())
+    alias = partial(vars(hooks.EventAliaser)["_alias_event_name"], aliaser)  # it remembers what it has found
     patch.setattr(hooks.EventAliaser, "_alias_event_name", lambda _, event_name: alias(event_name))
     patch.setattr(session, "create_loader", cache(session.create_loader))
     for owner, name, once in (

@@ -13,6 +13,7 @@ from airflow_ml_provider.compat import TaskDeferred
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+    from airflow_ml_provider.compat import Context
     from amazon_ml_local.clock import Clock
 
 
@@ -82,7 +83,7 @@ async def first_event(trigger: BaseTrigger) -> TriggerEvent:
     raise AssertionError("the trigger ended without an event")
 
 
-def finish(task: Any, clock: Clock, context: dict[str, Any] | None = None) -> Any:
+def finish(task: Any, clock: Clock, context: Context | None = None) -> Any:
     """Execute a task; as often as it defers, run the trigger and resume it with the event."""
     context = {} if context is None else context
     try:
@@ -91,7 +92,7 @@ def finish(task: Any, clock: Clock, context: dict[str, Any] | None = None) -> An
         return resume(task, clock, context, deferred)
 
 
-def resume(task: Any, clock: Clock, context: dict[str, Any], deferred: TaskDeferred) -> Any:
+def resume(task: Any, clock: Clock, context: Context, deferred: TaskDeferred) -> Any:
     """Run the trigger of a deferred task, and go on with the task as Airflow does."""
     trigger = deferred.trigger
     event = run_in_loop(clock, lambda: first_event(trigger))

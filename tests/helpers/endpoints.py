@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_ml_provider import ownership
 from airflow_ml_provider.operators.realtime_endpoint import (
@@ -11,6 +11,8 @@ from airflow_ml_provider.operators.realtime_endpoint import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from airflow_ml_provider.claim_tag import ClaimTag
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
@@ -39,7 +41,8 @@ def called(service: AmazonMLLocalFixture) -> list[str]:
 
 def claims(service: AmazonMLLocalFixture) -> list[ClaimTag]:
     """Return the claims in the tags of ml-1."""
-    tags = service.client().describe_tags(ResourceId="ml-1", ResourceType="MLModel")["Tags"]
+    answer = service.client().describe_tags(ResourceId="ml-1", ResourceType="MLModel")
+    tags = cast("Sequence[Mapping[str, str]]", answer["Tags"])
     return [claim for tag in tags if (claim := ownership.parse(tag))]
 
 

@@ -69,10 +69,10 @@ def interrupted(endpoint: AmazonMLLocalFixture, bucket: Bucket, after: int = 35,
             endpoint.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
         return original(request)
 
-    endpoint.service.handle = handle
-    with pytest.raises(AirflowException, match="AccessDenied"):
-        predict(rows_per_part=10, **arguments)
-    endpoint.service.handle = original
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(endpoint.service, "handle", handle)
+        with pytest.raises(AirflowException, match="AccessDenied"):
+            predict(rows_per_part=10, **arguments)
     endpoint.faults.clear()
     endpoint.requests.clear()
     assert OUTPUT not in bucket.uris()

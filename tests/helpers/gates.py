@@ -37,7 +37,7 @@ class Gate(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(self, target: Any, context: ssl.SSLContext | None = None, is_proxy: bool | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), None)
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
         self.target, self.context, self.passed = target, context, 0
         self.is_proxy = not context if is_proxy is None else is_proxy
         self.heads: list[str] = []

@@ -133,7 +133,7 @@ class Hostile(socketserver.ThreadingTCPServer):
     def __init__(
         self, kind: str, service_url: str = "", is_chosen: Callable[[bytes], bool] = lambda request: True
     ) -> None:
-        super().__init__(("127.0.0.1", 0), None)
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
         self.kind, self.is_chosen = kind, is_chosen
         self.target = urlsplit(service_url)
         self.asked: list[bytes] = []

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from airflow_ml_provider.predicting.pace import Slot
+    from airflow_ml_provider.payloads import Prediction
+    from airflow_ml_provider.predicting.pace import Pace, Slot
+    from airflow_ml_provider.predicting.wire import Wire
     from amazon_ml_local.clock import Clock
 
 LONGEST_WAIT = 60.0  # real seconds, until a test that hangs fails here
@@ -56,18 +58,18 @@ class Paced:
     def _is_next(self, until: float) -> bool:
         return not self._calling and self._wakings[0] == until
 
-    def _from_here(self, wait: Callable[[object], Slot]) -> Callable[[object], Slot]:
+    def _from_here(self, wait: Callable[[Pace], Slot]) -> Callable[[Pace], Slot]:
         @functools.wraps(wait)
-        def calling(pace: object) -> Slot:
+        def calling(pace: Pace) -> Slot:
             with self._changed:
                 self._calling.add(threading.get_ident())
             return wait(pace)
 
         return calling
 
-    def _until_here(self, predict: Callable[[object, bytes], object]) -> Callable[[object, bytes], object]:
+    def _until_here(self, predict: Callable[[Wire, bytes], Prediction]) -> Callable[[Wire, bytes], Prediction]:
         @functools.wraps(predict)
-        def answered(wire: object, body: bytes) -> object:
+        def answered(wire: Wire, body: bytes) -> Prediction:
             try:
                 return predict(wire, body)
             finally:

@@ -32,7 +32,7 @@ def data_folder(password: str = "") -> Iterator[Path]:
         for path in (data, parent / "password"):
             shutil.chown(path, "postgres")
         way = ["-A", "scram-sha-256" if password else "trust", f"--pwfile={parent / 'password'}"]
-        initdb = [BINARIES[-1] / "initdb", "-D", data, "-U", USER, "-N", *way]
+        initdb: list[str | Path] = [BINARIES[-1] / "initdb", "-D", data, "-U", USER, "-N", *way]
         subprocess.run(initdb, user="postgres", check=True, timeout=120, cwd="/", stdout=subprocess.DEVNULL)
         yield data
 
@@ -50,7 +50,7 @@ def postgres_server(password: str = "") -> Iterator[str]:
     with data_folder(password) as data, (data.parent / "log").open("wb") as log:
         server = subprocess.Popen(command(data, port), user="postgres", cwd="/", stdout=log, stderr=log)
         try:
-            is_ready = [BINARIES[-1] / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}"]
+            is_ready: list[str | Path] = [BINARIES[-1] / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}"]
             until(lambda: subprocess.run(is_ready, timeout=30).returncode == 0, 60, pause=0.1)
             yield f"postgresql+psycopg2://{USER}:{password}@127.0.0.1:{port}/postgres"
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N = 500
+KINDS: list[tuple[ModelType, int]] = [(type, models) for type in get_args(ModelType) for models in (1, 2)]
 NASTY = ("<script>document.title='run'</script>", "$x^{$ & \"quoted\" 'text'", "<img src=x onerror=alert(1)>")
 
 

@@ -1,10 +1,13 @@
-"""A task instance without Airflow's database."""
+"""A task instance without Airflow's database, and the context of its task."""
 
 from __future__ import annotations
 
 import json
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.compat import Context
 
 
 class TaskInstance:
@@ -45,3 +48,8 @@ class TaskInstance:
         """What this task has pushed, by its key."""
         own = (self.task_id, self.map_index)
         return {key: value for (*pusher, key), value in self.xcoms.items() if tuple(pusher) == own}
+
+
+def context_of(ti: object, **members: object) -> Context:
+    """Return the context of a task whose task instance is a stand-in, which has no more than the test needs."""
+    return cast("Context", {"ti": ti, **members})

@@ -15,6 +15,7 @@ import botocore.session
 import pytest
 from botocore import loaders
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, ReadTimeoutError, WaiterError
 from botocore.parsers import ResponseParserError
 
@@ -226,7 +227,7 @@ def test_the_client_of_a_wait_makes_one_attempt(amazon_ml_local: AmazonMLLocalFi
 
 def answer(body: Any, status: int = 200) -> Callable[..., Any]:
     """Make botocore take this for the service's answer."""
-    return lambda **_: AWSResponse("http://localhost", status, {}, SimpleNamespace(stream=lambda: [body]))
+    return lambda **_: AWSResponse("http://localhost", status, HTTPHeaders(), SimpleNamespace(stream=lambda: [body]))
 
 
 @pytest.mark.parametrize(

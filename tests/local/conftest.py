@@ -34,11 +34,8 @@ def data_source(client: MachineLearningClient) -> Callable[..., str]:
     """Create a data source: ``data_source(id, target)`` with further members of its DataSpec."""
 
     def create(entity_id: str = "ds-1", target: str = "sign", **spec: Any) -> str:
-        client.create_data_source_from_s3(
-            DataSourceId=entity_id,
-            DataSpec={"DataLocationS3": DATA, "DataSchema": schema(target), **spec},
-            ComputeStatistics=True,
-        )
+        data: Any = {"DataLocationS3": DATA, "DataSchema": schema(target), **spec}
+        client.create_data_source_from_s3(DataSourceId=entity_id, DataSpec=data, ComputeStatistics=True)
         return entity_id
 
     return create

@@ -18,15 +18,15 @@ SCHEMA = json.dumps(
         ],
     }
 )
-COMMON: dict[str, Any] = {
+COMMON: Any = {
     "SelectSqlQuery": "select x, y from samples where x is not null",
     "DatabaseCredentials": {"Username": "reader", "Password": PASSWORD},
     "S3StagingLocation": "s3://bucket/staging/",
     "DataSchema": SCHEMA,
 }
 ROLE = "arn:aws:iam::123456789012:role/reader"
-REDSHIFT = {**COMMON, "DatabaseInformation": {"DatabaseName": "shop", "ClusterIdentifier": "cluster"}}
-RDS = {
+REDSHIFT: Any = {**COMMON, "DatabaseInformation": {"DatabaseName": "shop", "ClusterIdentifier": "cluster"}}
+RDS: Any = {
     **COMMON,
     "DatabaseInformation": {"DatabaseName": "shop", "InstanceIdentifier": "instance"},
     "ResourceRole": "DataPipelineDefaultResourceRole",

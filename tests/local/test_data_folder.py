@@ -315,7 +315,12 @@ def test_a_request_looks_at_what_it_concerns_however_much_is_kept(
     """And at what is not finished; a restart looks at all once."""
     seen: list[str] = []
     fingerprint = entity_store._fingerprint
-    monkeypatch.setattr(entity_store, "_fingerprint", lambda entity: seen.append(entity.id) or fingerprint(entity))
+
+    def look(entity: Any) -> Any:
+        seen.append(entity.id)
+        return fingerprint(entity)
+
+    monkeypatch.setattr(entity_store, "_fingerprint", look)
     with kept(tmp_path) as service:
         client = train(service)
         for number in range(2, 100):

@@ -47,13 +47,18 @@ def call(client: Any, operation: OperationModel, **parameters: Any) -> Any:
     return client._make_api_call(operation.name, parameters)
 
 
+def required(name: str) -> list[str]:
+    """Return the members that a request of the operation must have."""
+    shape = MODEL.operation_model(name).input_shape
+    assert shape
+    return shape.required_members
+
+
 def test_every_operation_of_the_service_model_is_served() -> None:
     assert set(OPERATIONS) == set(MODEL.operation_names)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in MODEL.operation_names if MODEL.operation_model(name).input_shape.required_members]
-)
+@pytest.mark.parametrize("name", [name for name in MODEL.operation_names if required(name)])
 def test_required_members_that_are_missing_are_all_named_in_one_message(name: str, service: Any) -> None:
     client = service.client(config=botocore.config.Config(parameter_validation=False))
     operation = MODEL.operation_model(name)
@@ -61,7 +66,7 @@ def test_required_members_that_are_missing_are_all_named_in_one_message(name: st
         call(client, operation)
     error = caught.value.response["Error"]
     assert error["Code"] == "InvalidInputException"
-    for member in operation.input_shape.required_members:
+    for member in required(name):
         path = member[0].lower() + member[1:]
         assert f"Value null at '{path}' failed to satisfy constraint: Member must not be null" in error["Message"]
 

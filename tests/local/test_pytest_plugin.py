@@ -66,8 +66,12 @@ def test_s3_clients_see_what_a_test_wrote_before_and_after_s3_is_loaded(amazon_m
 def test_s3_clients_see_results_and_the_service_what_they_put(amazon_ml_local: Any) -> None:
     """Before S3 is loaded the service works in memory; nothing of that is lost to clients that come later."""
     amazon_ml_local.storage.write(DATA, ROWS.encode())
-    client, spec = boto3.client("machinelearning"), {"DataLocationS3": DATA, "DataSchema": schema("sign")}
-    client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
+    client = boto3.client("machinelearning")
+    client.create_data_source_from_s3(
+        DataSourceId="ds-1",
+        DataSpec={"DataLocationS3": DATA, "DataSchema": schema("sign")},
+        ComputeStatistics=True,
+    )
     client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
     results = {"OutputUri": "s3://bucket/out/", "BatchPredictionDataSourceId": "ds-1", "MLModelId": "ml-1"}
     client.create_batch_prediction(BatchPredictionId="bp-1", **results)

@@ -109,10 +109,11 @@ def test_a_pending_entity_has_no_log_yet(client: MachineLearningClient, model: C
 def test_a_failed_job_says_why_in_its_log(amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """The last line is the Message."""
     client = amazon_ml_local.client()
-    spec: dict[str, Any] = {"DataLocationS3": "s3://bucket/none.csv"}
-    spec["DataSchema"] = json.dumps({"attributes": [{"attributeName": "x", "attributeType": "TEXT"}]})
+    text = json.dumps({"attributes": [{"attributeName": "x", "attributeType": "TEXT"}]})
     amazon_ml_local.storage.write("s3://bucket/other.csv", b"1")
-    client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
+    client.create_data_source_from_s3(
+        DataSourceId="ds-1", DataSpec={"DataLocationS3": "s3://bucket/none.csv", "DataSchema": text}
+    )
     service_clock.advance(3600)
     answer = client.get_data_source(DataSourceId="ds-1")
     assert answer["Status"] == "FAILED"

@@ -13,9 +13,10 @@ from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.endpoints_report import MachineLearningEndpointsReportOperator
 from tests.helpers import endpoints
-from tests.helpers.task_instances import TaskInstance
+from tests.helpers.task_instances import TaskInstance, context_of
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.compat import Context
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
@@ -32,21 +33,26 @@ class InAirflow(TaskInstance):
 
 
 @pytest.fixture
-def context(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The context of a task; ``context["ti"].active`` names the runs that are not over."""
-    ti = InAirflow(dag_id="deploy")
+def ti(monkeypatch: pytest.MonkeyPatch) -> InAirflow:
+    """The task instance of a task; ``ti.active`` names the runs that are not over."""
     monkeypatch.setattr(compat, "AIRFLOW_3", True)
-    return {"ti": ti}
+    return InAirflow(dag_id="deploy")
 
 
 @pytest.fixture
-def made(context: dict[str, Any], ml_model: str, service_clock: Clock) -> None:
+def context(ti: InAirflow) -> Context:
+    """The context of that task."""
+    return context_of(ti)
+
+
+@pytest.fixture
+def made(context: Context, ml_model: str, service_clock: Clock) -> None:
     """An endpoint of ml-1 that a task of the Dag ``deploy`` has made, two hours ago."""
     endpoints.create().execute(context)
     service_clock.advance(2 * HOUR)
 
 
-def report(context: dict[str, Any], **arguments: Any) -> Any:
+def report(context: Context, **arguments: Any) -> Any:
     return MachineLearningEndpointsReportOperator(task_id="report", **arguments).execute(context)
 
 
@@ -93,7 +99,7 @@ def test_without_permission_for_tags_the_maker_is_unknown(made: None, amazon_ml_
     assert "DagId" not in found
 
 
-def test_the_report_is_plain_json_with_the_sums(made: None, context: dict[str, Any]) -> None:
+def test_the_report_is_plain_json_with_the_sums(made: None, context: Context) -> None:
     """The report can be an XCom, and adds up price and cost."""
     found = report(context, price_per_10_mb=0.5)
     assert json.loads(json.dumps(found)) == found
@@ -102,7 +108,7 @@ def test_the_report_is_plain_json_with_the_sums(made: None, context: dict[str, A
 
 
 def test_the_log_shows_a_table(
-    made: None, context: dict[str, Any], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    made: None, context: Context, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line for each endpoint: model, status, hours, cost, the task that made it."""
     caplog.set_level("INFO")
@@ -113,27 +119,27 @@ def test_the_log_shows_a_table(
 
 
 @pytest.mark.parametrize(("hours", "forgotten"), [(1, True), (3, False)])
-def test_max_age_marks_the_forgotten(made: None, context: dict[str, Any], hours: int, forgotten: bool) -> None:
+def test_max_age_marks_the_forgotten(made: None, context: Context, hours: int, forgotten: bool) -> None:
     """An endpoint is forgotten from that age on."""
     (found,) = report(context, max_age=timedelta(hours=hours))["Endpoints"]
     assert found["Forgotten"] is forgotten
 
 
-def test_a_dry_run_deletes_nothing(made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture) -> None:
+def test_a_dry_run_deletes_nothing(made: None, context: Context, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Which is the default: the report says what would be deleted."""
     (found,) = report(context, delete_older_than=timedelta(hours=1))["Endpoints"]
     assert found["Action"] == "to delete"
     assert statuses(amazon_ml_local)["ml-1"] == "READY"
 
 
-def test_what_is_older_is_deleted(made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture) -> None:
+def test_what_is_older_is_deleted(made: None, context: Context, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """An endpoint whose run is over is deleted from that age on."""
     (found,) = report(context, delete_older_than=timedelta(hours=1), is_dry_run=False)["Endpoints"]
     assert found["Action"] == "deleted"
     assert statuses(amazon_ml_local)["ml-1"] == "NONE"
 
 
-def kept(context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture, **arguments: Any) -> Any:
+def kept(context: Context, amazon_ml_local: AmazonMLLocalFixture, **arguments: Any) -> Any:
     given = {"delete_older_than": timedelta(hours=1), "is_dry_run": False} | arguments
     (found,) = report(context, **given)["Endpoints"]
     assert found["Action"] == "kept"
@@ -141,27 +147,27 @@ def kept(context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture, **argum
     return found
 
 
-def test_what_is_younger_is_kept(made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture) -> None:
+def test_what_is_younger_is_kept(made: None, context: Context, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """Below ``delete_older_than`` nothing is deleted."""
     kept(context, amazon_ml_local, delete_older_than=timedelta(hours=3))
 
 
-def test_a_listed_model_is_kept(made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture) -> None:
+def test_a_listed_model_is_kept(made: None, context: Context, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """``keep_ml_model_ids`` wins over the age."""
     assert "keep_ml_model_ids" in kept(context, amazon_ml_local, keep_ml_model_ids=["ml-1"])["Reason"]
 
 
 def test_an_endpoint_of_a_run_that_is_not_over_is_kept(
-    made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture
+    made: None, ti: InAirflow, context: Context, amazon_ml_local: AmazonMLLocalFixture
 ) -> None:
     """The tag names the run, and Airflow says whether it is over."""
-    context["ti"].active = ("run",)
+    ti.active = ("run",)
     assert "run run of Dag deploy is not over" in kept(context, amazon_ml_local)["Reason"]
 
 
 def test_an_endpoint_in_its_place_is_kept(
     made: None,
-    context: dict[str, Any],
+    context: Context,
     amazon_ml_local: AmazonMLLocalFixture,
     service_clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
@@ -182,7 +188,7 @@ def test_an_endpoint_in_its_place_is_kept(
 
 
 def test_a_delete_that_is_refused_fails_the_task(
-    made: None, context: dict[str, Any], amazon_ml_local: AmazonMLLocalFixture
+    made: None, context: Context, amazon_ml_local: AmazonMLLocalFixture
 ) -> None:
     """The task says which endpoint still costs money, and why."""
     amazon_ml_local.faults.add("error", code="AccessDeniedException", operation="DeleteRealtimeEndpoint")
@@ -191,7 +197,7 @@ def test_a_delete_that_is_refused_fails_the_task(
 
 
 def test_a_connection_that_cannot_be_asked_does_not_stop_the_others(
-    made: None, context: dict[str, Any], caplog: pytest.LogCaptureFixture
+    made: None, context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The report says which connection it was, and why; the others are listed."""
     found = report(context, aws_conn_ids=["nowhere", "aws_default"])
@@ -201,14 +207,14 @@ def test_a_connection_that_cannot_be_asked_does_not_stop_the_others(
     assert "does not exist" in unreached["Message"]
 
 
-def test_several_regions_are_asked(made: None, context: dict[str, Any]) -> None:
+def test_several_regions_are_asked(made: None, context: Context) -> None:
     """Each connection is asked in each region."""
     found = report(context, region_names=["us-east-1", "eu-west-1"])
     assert [one["RegionName"] for one in found["Endpoints"]] == ["us-east-1"]
     assert found["Unreached"] == []
 
 
-def test_when_nothing_can_be_asked_the_task_fails(ml_model: str, context: dict[str, Any]) -> None:
+def test_when_nothing_can_be_asked_the_task_fails(ml_model: str, context: Context) -> None:
     """A report of nothing would look as if nothing cost money."""
     with pytest.raises(AirflowException, match="does not exist"):
         report(context, aws_conn_ids=["nowhere"])

@@ -36,9 +36,11 @@ from airflow_ml_provider.operators.ml_model import (
 )
 from airflow_ml_provider.operators.tags import MachineLearningAddTagsOperator, MachineLearningDeleteTagsOperator
 from tests.helpers.deferred import finish
-from tests.helpers.task_instances import TaskInstance
+from tests.helpers.task_instances import TaskInstance, context_of
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.compat import Context
+    from airflow_ml_provider.resources import ResourceKind
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
@@ -97,8 +99,12 @@ CHANGES: dict[str, tuple[str, Any, Any, Any]] = {
 every_kind = pytest.mark.parametrize("kind", CREATES)
 
 
-def context(**ids: Any) -> dict[str, Any]:
-    return {"ti": TaskInstance(**{"task_id": "task"} | ids)}
+def context(**ids: Any) -> Context:
+    return context_of(task_instance(**ids))
+
+
+def task_instance(**ids: Any) -> TaskInstance:
+    return TaskInstance(**{"task_id": "task"} | ids)
 
 
 def create(kind: str, **arguments: Any) -> Any:
@@ -120,9 +126,9 @@ def test_create_waits_until_completed_and_returns_the_id(
     kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture
 ) -> None:
     """The id is returned, and every member that the service gave is an XCom of its own, in plain JSON types."""
-    seen = context()
-    assert create(kind).execute(seen) == "new"
-    pushed = seen["ti"].pushed
+    seen = task_instance()
+    assert create(kind).execute(context_of(seen)) == "new"
+    pushed = seen.pushed
     assert (pushed[f"{kind}Id"], pushed["Status"]) == ("new", "COMPLETED")
     assert pushed["FinishedAt"].endswith("+00:00")
     assert "LogUri" not in pushed
@@ -131,9 +137,9 @@ def test_create_waits_until_completed_and_returns_the_id(
 
 def test_evaluation_gives_its_metric(ml_model: str) -> None:
     """``evaluate.output["PerformanceMetrics"]`` is what a later task decides by."""
-    seen = context()
-    create("Evaluation").execute(seen)
-    assert float(seen["ti"].pushed["PerformanceMetrics"]["Properties"]["BinaryAUC"]) > 0.95
+    seen = task_instance()
+    create("Evaluation").execute(context_of(seen))
+    assert float(seen.pushed["PerformanceMetrics"]["Properties"]["BinaryAUC"]) > 0.95
 
 
 @every_kind
@@ -141,12 +147,12 @@ def test_a_deferred_create_gives_what_a_synchronous_one_gives(
     kind: str, ml_model: str, service_clock: Clock, amazon_ml_local: AmazonMLLocalFixture
 ) -> None:
     """After a deferral the id is returned and every member is an XCom of its own, too."""
-    seen = context()
-    assert finish(create(kind, deferrable=True), service_clock, seen) == "new"
-    assert seen["ti"].pushed.items() >= {f"{kind}Id": "new", "Status": "COMPLETED"}.items()
-    synchronous = context()
-    create(kind).execute(synchronous)
-    assert seen["ti"].pushed == synchronous["ti"].pushed
+    seen = task_instance()
+    assert finish(create(kind, deferrable=True), service_clock, context_of(seen)) == "new"
+    assert seen.pushed.items() >= {f"{kind}Id": "new", "Status": "COMPLETED"}.items()
+    synchronous = task_instance()
+    create(kind).execute(context_of(synchronous))
+    assert seen.pushed == synchronous.pushed
 
 
 @every_kind
@@ -170,7 +176,11 @@ def test_a_retry_finds_what_it_made(kind: str, ml_model: str, amazon_ml_local: A
 @every_kind
 @pytest.mark.parametrize("wait_for_completion", [True, False])
 def test_failed_is_never_reported_as_done(
-    kind: str, wait_for_completion: bool, ml_model: str, amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock
+    kind: ResourceKind,
+    wait_for_completion: bool,
+    ml_model: str,
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
 ) -> None:
     """FAILED raises with the service's Message, and says what to do, also for an earlier try's and with waiting off."""
     amazon_ml_local.service.fail(kind, "new", message="The data is broken")
@@ -242,7 +252,7 @@ def test_an_id_that_is_left_out_is_made_of_the_run(kind: str, ml_model: str) -> 
 
 def test_an_id_is_the_same_on_retries_and_another_in_every_run() -> None:
     """64 of the allowed characters; two identities never share one by being joined or cut."""
-    identities = [
+    identities: list[dict[str, Any]] = [
         {},
         {"run_id": "another"},
         {"map_index": 0},
@@ -270,9 +280,9 @@ def test_an_id_cannot_be_left_out_outside_of_a_run(ml_model: str, amazon_ml_loca
 @every_kind
 def test_do_xcom_push_false_is_honoured(kind: str, ml_model: str) -> None:
     """Nothing is pushed, no member either."""
-    seen = context()
-    create(kind, do_xcom_push=False).execute(seen)
-    assert not seen["ti"].pushed
+    seen = task_instance()
+    create(kind, do_xcom_push=False).execute(context_of(seen))
+    assert not seen.pushed
 
 
 @every_kind
@@ -292,7 +302,7 @@ def test_get_returns_the_description_in_json_types(kind: str, ml_model: str) -> 
 def test_verbose_gives_recipe_and_schema(ml_model: str) -> None:
     """Verbose as text, as a template renders it, is a boolean."""
     found = MachineLearningGetMLModelOperator(task_id="get", ml_model_id=ml_model, verbose="True").execute({})
-    assert json.loads(found["Schema"])["targetAttributeName"] == "y"
+    assert json.loads(str(found["Schema"]))["targetAttributeName"] == "y"
     assert "Recipe" not in MachineLearningGetMLModelOperator(task_id="g", ml_model_id=ml_model).execute({})
 
 
@@ -344,7 +354,7 @@ def test_unknown_ids_are_explained(kind: str, amazon_ml_local: AmazonMLLocalFixt
 
 def test_tags_are_added_changed_and_removed(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """AddTags gives a known key a new value; DeleteTags takes keys; both return the id."""
-    thing = {"resource_id": ml_model, "resource_type": "MLModel"}
+    thing: Any = {"resource_id": ml_model, "resource_type": "MLModel"}
 
     def add(**tags: Any) -> Any:
         pairs = [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -16,8 +16,11 @@ from airflow_ml_provider.sensors.machine_learning import (
     MachineLearningDataSourceSensor,
 )
 from tests.helpers.classes import OPERATORS, SENSORS, class_name, own_arguments
+from tests.helpers.task_instances import context_of
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.compat import Context
+    from airflow_ml_provider.resources import ResourceKind
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 pytestmark = pytest.mark.core
@@ -59,9 +62,9 @@ def made(found: Any) -> Any:
     return found(task_id="task", **required | ids | {name: others[name] for name in others if name in own})
 
 
-def recording(xcoms: Any) -> dict[str, Any]:
+def recording(xcoms: Any) -> Context:
     """Return the context of a task whose XComs go to a dictionary."""
-    return {"ti": SimpleNamespace(xcom_push=lambda key, value: xcoms.update({key: value}))}
+    return context_of(SimpleNamespace(xcom_push=lambda key, value: xcoms.update({key: value})))
 
 
 def pushed(task: Any) -> Any:
@@ -124,7 +127,7 @@ def test_a_sensor_links_to_the_output_that_it_has_seen(amazon_ml_local: AmazonML
         ("BatchPrediction", ""),
     ],
 )
-def test_with_aws_the_console_of_the_region_opens(kind: str, page: str) -> None:
+def test_with_aws_the_console_of_the_region_opens(kind: ResourceKind, page: str) -> None:
     """At the thing's page where that is known, else at the console's first page."""
     console = "https://console.aws.amazon.com/machinelearning/home?region=eu-west-1#/"
     assert resource_url(kind, "the-id", AWS, "eu-west-1") == console + page
@@ -176,5 +179,5 @@ def test_an_xcom_that_cannot_be_pushed_fails_no_task(amazon_ml_local: AmazonMLLo
         raise RuntimeError("the database is away")
 
     task = MachineLearningDataSourceSensor(task_id="task", data_source_id="ds-1")
-    task.pre_execute({"ti": SimpleNamespace(xcom_push=fail)})
+    task.pre_execute(context_of(SimpleNamespace(xcom_push=fail)))
     task.pre_execute({})

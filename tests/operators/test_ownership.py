@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_ml_provider import ownership
 from airflow_ml_provider.compat import DAG, AirflowException, AirflowFailException
+from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.realtime_endpoint import (
     MachineLearningCreateRealtimeEndpointOperator,
     MachineLearningDeleteRealtimeEndpointOperator,
 )
+from airflow_ml_provider.waiting import Wait
 from tests.helpers.endpoints import TAG_OPERATIONS, called, claims, delete, deny, replace, status
 from tests.helpers.task_instances import TaskInstance
 
 if TYPE_CHECKING:
+    from mypy_boto3_machinelearning.type_defs import TagTypeDef
+
+    from airflow_ml_provider.claim_tag import ClaimTag
+    from airflow_ml_provider.payloads import Description
     from amazon_ml_local.clock import Clock
+    from amazon_ml_local.faults import When
     from amazon_ml_local.fixture import AmazonMLLocalFixture
+
+
+class Delete(MachineLearningDeleteRealtimeEndpointOperator):
+    """Record in ``kept`` why the endpoint is kept."""
+
+    def __init__(self, *, kept: list[str], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.kept = kept
+
+    def keep(self, register: ownership.Register, reason: str) -> Description:
+        self.kept.append(reason)
+        return super().keep(register, reason)
 
 
 class Run:
@@ -37,12 +55,8 @@ class Run:
                 task_id="create", ml_model_id=ml_model_id, **arguments
             )
             if has_delete:
-                self.delete = MachineLearningDeleteRealtimeEndpointOperator(
-                    task_id="delete", ml_model_id=ml_model_id, created_by="create"
-                )
                 self.kept: list[str] = []
-                keep = self.delete.keep
-                self.delete.keep = lambda register, reason: self.kept.append(reason) or keep(register, reason)
+                self.delete = Delete(task_id="delete", ml_model_id=ml_model_id, created_by="create", kept=self.kept)
 
     def execute(self, task_id: str, map_index: int = -1) -> Any:
         return getattr(self, task_id).execute(
@@ -60,7 +74,7 @@ def theirs(service: AmazonMLLocalFixture, service_clock: Clock) -> AmazonMLLocal
 
 
 @pytest.fixture(params=["waits", "does not wait", "waits, tags denied", "does not wait, tags denied"])
-def form(request: pytest.FixtureRequest, service: AmazonMLLocalFixture) -> dict[str, bool]:
+def form(request: pytest.FixtureRequest, service: AmazonMLLocalFixture) -> dict[str, Any]:
     """The arguments of a create that waits or not, where tags are allowed or denied."""
     if "denied" in request.param:
         deny(service, *TAG_OPERATIONS)
@@ -68,7 +82,7 @@ def form(request: pytest.FixtureRequest, service: AmazonMLLocalFixture) -> dict[
 
 
 class TestDelete:
-    def test_deletes_what_create_made(self, service: AmazonMLLocalFixture, form: dict[str, bool]) -> None:
+    def test_deletes_what_create_made(self, service: AmazonMLLocalFixture, form: dict[str, Any]) -> None:
         """And leaves no claim."""
         run = Run(**form)
         run.execute("create")
@@ -77,7 +91,7 @@ class TestDelete:
         service.faults.clear()
         assert not claims(service)
 
-    def test_keeps_what_was_there_before(self, theirs: AmazonMLLocalFixture, form: dict[str, bool]) -> None:
+    def test_keeps_what_was_there_before(self, theirs: AmazonMLLocalFixture, form: dict[str, Any]) -> None:
         """An endpoint that somebody made stays, and the log says why."""
         run = Run(**form)
         run.execute("create")
@@ -87,7 +101,7 @@ class TestDelete:
         theirs.faults.clear()
         assert not claims(theirs)
 
-    def test_keeps_what_was_made_in_its_place(self, service: AmazonMLLocalFixture, form: dict[str, bool]) -> None:
+    def test_keeps_what_was_made_in_its_place(self, service: AmazonMLLocalFixture, form: dict[str, Any]) -> None:
         """It looks right before it deletes."""
         run = Run(**form)
         run.execute("create")
@@ -127,7 +141,7 @@ class TestDelete:
         service: AmazonMLLocalFixture,
         at_next_sleep: Callable[[Callable[[], object]], None],
         tags: bool,
-        when: str,
+        when: When,
     ) -> None:
         """Killed in Create, before its answer: the claim written before it says that what came of it is this run's."""
         if not tags:
@@ -236,9 +250,7 @@ class TestCreate:
         """Nothing would delete the endpoint; that is so for a create task that was cleared alone."""
         run = Run(wait_for_completion=False)
         run.states["delete"] = "success"
-        with pytest.raises(
-            AirflowFailException, match="since delete has already run .* Clear create with"
-        ):
+        with pytest.raises(AirflowFailException, match="since delete has already run .* Clear create with"):
             run.execute("create")
         assert called(service) == []
 
@@ -252,13 +264,20 @@ class TestCreate:
         run.execute("create")
         assert status(service) == "UPDATING"
 
-    def test_the_claim_stands_before_create(self, service: AmazonMLLocalFixture) -> None:
+    def test_the_claim_stands_before_create(
+        self, service: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A task that is killed in Create has written down that it may make the endpoint."""
         deny(service, "CreateRealtimeEndpoint")
-        seen = []
+        seen: list[ClaimTag] = []
         run = Run(delete_on_failure=False)
         ask = run.create.create_with_retries
-        run.create.create_with_retries = lambda claim: seen.extend(claims(service)) or ask(claim)
+
+        def look_and_ask(claim: ownership.Claim) -> Any:
+            seen.extend(claims(service))
+            return ask(claim)
+
+        monkeypatch.setattr(run.create, "create_with_retries", look_and_ask)
         with pytest.raises(AirflowException):
             run.execute("create")
         assert [claim.state for claim in seen] == ["creating"]
@@ -322,7 +341,7 @@ class TestCreate:
 
     def test_a_model_full_of_tags_is_no_failure(self, service: AmazonMLLocalFixture) -> None:
         """Where no tag can be added Airflow keeps the claim."""
-        tags = [{"Key": f"tag {number}", "Value": ""} for number in range(50)]
+        tags: list[TagTypeDef] = [{"Key": f"tag {number}", "Value": ""} for number in range(50)]
         service.client().add_tags(ResourceId="ml-1", ResourceType="MLModel", Tags=tags)
         run = Run(wait_for_completion=False)
         run.execute("create")
@@ -417,5 +436,5 @@ class TestTwoCreators:
 
 def test_the_register_of_another_model_is_another(service: AmazonMLLocalFixture) -> None:
     """A claim is found by its model."""
-    wait = SimpleNamespace(resource_id="ml-1")
-    assert ownership.Register(None, wait)._airflow_key == "airflow-endpoint:ml-1"
+    wait = Wait("realtime_endpoint_ready", "ml-1", "us-east-1", deadline=2, delay=1, started=1)
+    assert ownership.Register(MachineLearningHook(), wait)._airflow_key == "airflow-endpoint:ml-1"

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 TIMES: dict[str, Any] = {"waiter_delay": 10, "waiter_max_attempts": 3}
-PERMANENT = {
+PERMANENT: dict[str, dict[str, Any]] = {
     "never enrolled": {"kind": "never_enrolled"},
     "access denied": {"kind": "error", "code": "AccessDeniedException", "status": 400},
     "unknown model": {"kind": "error", "code": "ResourceNotFoundException", "status": 404},
     "bad input": {"kind": "error", "code": "InvalidInputException", "status": 400},
 }
-PASSING = {
+PASSING: dict[str, dict[str, Any]] = {
     "throttled": {"kind": "throttling"},
     "5xx": {"kind": "server_error"},
     "reset": {"kind": "reset"},
@@ -40,6 +40,7 @@ PASSING = {
 
 
 create = partial(endpoints.create, **TIMES)
+unchecked_predict: Any = MachineLearningPredictOperator  # for arguments of types that it refuses
 
 
 @pytest.mark.parametrize("fault", PERMANENT)
@@ -101,8 +102,8 @@ def test_an_endpoint_that_failed_is_retried(
     "task",
     [
         MachineLearningGetMLModelOperator(task_id="get", ml_model_id="a b"),
-        MachineLearningPredictOperator(task_id="predict", ml_model_id="ml-1", record={"x": [1]}),  # type: ignore[dict-item]
-        MachineLearningPredictOperator(task_id="predict", ml_model_id=None, record={"x": 1}),
+        unchecked_predict(task_id="predict", ml_model_id="ml-1", record={"x": [1]}),
+        unchecked_predict(task_id="predict", ml_model_id=None, record={"x": 1}),
     ],
 )
 def test_an_argument_that_cannot_be_right_is_not_retried(task: Any, amazon_ml_local: AmazonMLLocalFixture) -> None:

@@ -12,12 +12,20 @@ from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.payloads import Prediction
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 
 def predict(**arguments: Any) -> MachineLearningPredictOperator:
     return MachineLearningPredictOperator(**{"task_id": "predict", "ml_model_id": "ml-1"} | arguments)
+
+
+def predicted(**arguments: Any) -> Prediction:
+    """Return the prediction for one record."""
+    found = predict(**arguments).execute({})
+    assert isinstance(found, dict)
+    return found
 
 
 @pytest.fixture
@@ -31,7 +39,7 @@ def ready(ml_model: str, amazon_ml_local: AmazonMLLocalFixture, service_clock: C
 
 def test_one_record_gives_one_prediction(ready: AmazonMLLocalFixture) -> None:
     """The answer is AWS's Prediction, and the URL comes from the endpoint's own info."""
-    found = predict(record={"x": "39"}).execute({})
+    found = predicted(record={"x": "39"})
     assert found["predictedLabel"] == "1"
     assert list(found["predictedScores"]) == ["1"]
     assert found["details"] == {"PredictiveModelType": "BINARY", "Algorithm": "SGD"}
@@ -59,7 +67,7 @@ def test_ready_comes_before_mounted(ready: AmazonMLLocalFixture, service_clock: 
     ready.client().create_realtime_endpoint(MLModelId="ml-1")
     service_clock.advance(2)
     began = service_clock.now()
-    assert predict(record={"x": 39}).execute({})["predictedLabel"] == "1"
+    assert predicted(record={"x": 39})["predictedLabel"] == "1"
     assert 50 <= service_clock.now() - began <= 140
 
 
@@ -159,7 +167,7 @@ def test_without_permission_to_read_the_schema_nothing_is_warned_of(
     """Only refusing needs it; the message says so."""
     url = ready.url
     ready.faults.add("error", operation=operation, code="AccessDeniedException", message="no", status=400)
-    assert predict(record={"X": "1"}, endpoint_url=url).execute({})["predictedLabel"]
+    assert predicted(record={"X": "1"}, endpoint_url=url)["predictedLabel"]
     assert "knows no variable" not in caplog.text
     with pytest.raises(AirflowFailException, match="GetMLModel and GetDataSource must be allowed"):
         predict(record={"X": "1"}, endpoint_url=url, refuse_unknown_variables=True).execute({})

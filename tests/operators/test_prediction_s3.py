@@ -25,6 +25,7 @@ from tests.helpers import training
 from tests.helpers.files import FILE, OUTPUT, ROWS, SOURCE, VALUES, expected, got, interrupted, predict
 
 if TYPE_CHECKING:
+    from amazon_ml_local.faults import When
     from amazon_ml_local.fixture import AmazonMLLocalFixture
     from tests.helpers.files import Bucket
 
@@ -465,7 +466,7 @@ def test_a_retry_goes_on_behind_what_was_done(bucket: Bucket, endpoint: AmazonML
     assert endpoint.requests.count("Predict") == rows - done
 
 
-PASSING = {
+PASSING: dict[Any, dict[str, Any]] = {
     (0, None): {"kind": "reset"},
     (500, "InternalServerException"): {"kind": "server_error"},
     (400, "ThrottlingException"): {"kind": "throttling"},
@@ -476,7 +477,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_passing_faults_change_no_byte(bucket: Bucket, endpoint: AmazonMLLocalFixture, when: str) -> None:
+def test_passing_faults_change_no_byte(bucket: Bucket, endpoint: AmazonMLLocalFixture, when: When) -> None:
     """With 5 % of the calls failing in each of four ways the output is the same, and there is no errors file."""
     undisturbed_uri = "s3://bucket/undisturbed.csv"
     bucket.put(SOURCE, FILE + "".join(f"more{number},{number % 40}\n" for number in range(140)))

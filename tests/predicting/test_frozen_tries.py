@@ -107,7 +107,7 @@ class Try:
         self._until(lambda lines: lines and lines[-1].startswith(("ended", "failed")))
         return self.lines()[-1]
 
-    def freeze(self, call: Any, times: list[float], after: Any) -> None:
+    def freeze(self, call: str, times: int, after: float) -> None:
         """Stop it a moment after it has begun a call for so many times."""
         self._until(lambda lines: sum(line.startswith(call) for line in lines) >= times)
         time.sleep(after)

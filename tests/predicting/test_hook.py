@@ -16,6 +16,7 @@ from amazon_ml_local.protocol import raw_answer
 
 if TYPE_CHECKING:
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from amazon_ml_local.faults import FaultKind
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 FAULTS = ("reset", "server_error", "throttling", "limit_exceeded", "garbage", "expired_token")
@@ -83,7 +84,9 @@ def test_throttling_lowers_the_rate(hook: MachineLearningHook, endpoint: AmazonM
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_passing_fault_changes_nothing(hook: MachineLearningHook, endpoint: AmazonMLLocalFixture, kind: str) -> None:
+def test_a_passing_fault_changes_nothing(
+    hook: MachineLearningHook, endpoint: AmazonMLLocalFixture, kind: FaultKind
+) -> None:
     """5 % of the calls fail, each in a way that passes: the predictions are the same, in the same order."""
     endpoint.faults.add(kind, operation="Predict", probability=0.05, seed=7)
     values = [*range(10), *range(30, 40)] * 3

@@ -10,7 +10,7 @@ import pytest
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.batch_prediction import MachineLearningCreateBatchPredictionOperator
-from tests.helpers.task_instances import TaskInstance
+from tests.helpers.task_instances import TaskInstance, context_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,7 +38,7 @@ def create(output_uri: str = "s3://results/out/") -> tuple[Any, ...]:
         batch_prediction_data_source_id="ds-1",
         output_uri=output_uri,
     )
-    return operator.execute({"ti": ti}), ti.pushed
+    return operator.execute(context_of(ti)), ti.pushed
 
 
 def test_the_results_uris_are_pushed(s3: S3Client) -> None:

@@ -16,6 +16,7 @@ from airflow_ml_provider.predicting.wire import Wire
 from tests.helpers.gates import Gate, opened
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.payloads import Prediction
     from amazon_ml_local.fixture import AmazonMLLocalFixture
     from tests.helpers.gates import Authority
 
@@ -28,10 +29,17 @@ def tls(endpoint: AmazonMLLocalFixture, context: ssl.SSLContext) -> Iterator[Gat
         yield gate
 
 
+def predict(wire: Wire) -> Prediction:
+    """Predict for one record."""
+    body = wire.body({"x": 30})
+    assert isinstance(body, bytes)
+    return wire.predict(body)
+
+
 def predicted(port: int, **settings: Any) -> Any:
     """Predict by TLS, and once more on the same connection."""
     wire = Wire(MachineLearningHook(**settings), "ml-1", f"https://localhost:{port}")
-    first, second = (wire.predict(wire.body({"x": 30}))["predictedLabel"] for _ in range(2))
+    first, second = (predict(wire)["predictedLabel"] for _ in range(2))
     assert first == second
     return first
 
@@ -68,7 +76,7 @@ def test_a_certificate_of_another_host_is_refused(tls: Gate, authority: Authorit
     """A trusted authority does not make every host the right one."""
     wire = Wire(MachineLearningHook(verify=authority.bundle), "ml-1", f"https://127.0.0.1:{tls.port}")
     with pytest.raises(SSLError, match="127.0.0.1"):
-        wire.predict(wire.body({"x": 30}))
+        predict(wire)
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # urllib3 is right, and the user has asked for it
@@ -107,4 +115,4 @@ def test_plain_http_goes_through_a_proxy(endpoint: AmazonMLLocalFixture) -> None
     """The proxy is asked for the whole URL, at which nobody would answer."""
     hook = MachineLearningHook(config={"proxies": {"http": endpoint.url}})
     wire = Wire(hook, "ml-1", "http://localhost:1")
-    assert wire.predict(wire.body({"x": 30}))["predictedLabel"] == "1"
+    assert predict(wire)["predictedLabel"] == "1"

@@ -159,10 +159,10 @@ def at_once(endpoint: AmazonMLLocalFixture) -> Iterator[None]:
             met.wait(timeout=60)
         return answer(request)
 
-    endpoint.service.handle = handle
-    yield
-    met.abort()
-    endpoint.service.handle = answer
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(endpoint.service, "handle", handle)
+        yield
+        met.abort()
 
 
 def test_processes_at_once_keep_the_endpoints_rate_in_sum(

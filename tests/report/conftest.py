@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_ml_provider.operators.evaluation_report import MachineLearningEvaluationReportOperator
-from tests.helpers.task_instances import TaskInstance
+from tests.helpers.task_instances import TaskInstance, context_of
 from tests.report.results import PAGE, Results
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def results(amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> Resu
 def report(results: Results) -> Callable[..., dict[str, Any]]:
     """Run the operator; return what it pushed, as JSON has it."""
 
-    def run(**arguments: object) -> dict[str, Any]:
+    def run(**arguments: Any) -> dict[str, Any]:
         ti = TaskInstance()
-        operator = MachineLearningEvaluationReportOperator(**{"task_id": "report", "output_uri": PAGE, **arguments})
-        returned = operator.execute({"ti": ti})
+        operator = MachineLearningEvaluationReportOperator(**{"task_id": "report", "output_uri": PAGE} | arguments)
+        returned = operator.execute(context_of(ti))
         assert json.loads(json.dumps(returned)) == returned == ti.pushed
         return ti.pushed
 

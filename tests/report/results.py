@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+    from airflow_ml_provider.report.columns import ModelType
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
@@ -40,7 +41,7 @@ class Results:
         """Return what is in the bucket."""
         return {item["Key"] for item in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())}
 
-    def model(self, type: str, ml_model_id: str = "ml-1", threshold: float | None = None) -> str:
+    def model(self, type: ModelType, ml_model_id: str = "ml-1", threshold: float | None = None) -> str:
         """Train a small model of a type."""
         rows = "x,y\n" + "".join(f"{x},{TARGETS[type][x * len(TARGETS[type]) // 30]}\n" for x in range(30))
         self._service.storage.write(f"s3://data/train-{type}.csv", rows.encode())
@@ -61,7 +62,7 @@ class Results:
             self._client.update_ml_model(MLModelId=ml_model_id, ScoreThreshold=threshold)
         return ml_model_id
 
-    def batch(self, type: str, text: str | bytes | None = None, batch_prediction_id: str = "bp-1") -> str:
+    def batch(self, type: ModelType, text: str | bytes | None = None, batch_prediction_id: str = "bp-1") -> str:
         """Make a batch prediction of 30 rows, and put other results in its place."""
         ml_model_id = self.model(type, f"ml-{batch_prediction_id}")
         self._client.create_batch_prediction(

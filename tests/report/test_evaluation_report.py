@@ -14,6 +14,7 @@ from airflow_ml_provider.links import EvaluationReportLink, object_url
 from airflow_ml_provider.operators.ml_model import MachineLearningUpdateMLModelOperator
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.report.columns import ModelType
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
     from tests.report.results import Results
@@ -108,7 +109,7 @@ def test_a_batch_predictions_metric_is_the_evaluations(
     report: Callable[..., dict[str, Any]],
     amazon_ml_local: AmazonMLLocalFixture,
     service_clock: Clock,
-    type: str,
+    type: ModelType,
     metric: str,
 ) -> None:
     """The report of a batch prediction and CreateEvaluation on the same data say the same."""
@@ -220,9 +221,10 @@ def test_the_link_is_what_the_task_pushed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(
         "airflow_ml_provider.compat.XCom", type("XCom", (), {"get_value": staticmethod(get_value(found))})
     )
-    assert EvaluationReportLink().get_link(None, ti_key=None) == "http://localhost/reports/report.html"
+    link: Any = EvaluationReportLink()  # what it makes no use of is None
+    assert link.get_link(None, ti_key=None) == "http://localhost/reports/report.html"
     found.clear()
-    assert EvaluationReportLink().get_link(None, ti_key=None) == ""
+    assert link.get_link(None, ti_key=None) == ""
 
 
 def get_value(found: Any) -> Callable[..., Any]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from airflow_ml_provider.report.columns import ModelType
 from airflow_ml_provider.report.page import page
-from tests.helpers.reports import NASTY, made_report
+from tests.helpers.reports import KINDS, NASTY, made_report
 
-KINDS = [(type, models) for type in ("BINARY", "MULTICLASS", "REGRESSION") for models in (1, 2)]
 VOID = {"meta", "path", "use", "circle", "rect", "br", "line"}
 
 
@@ -53,7 +53,7 @@ def test_a_page_is_whole_and_needs_nothing_else(type: Any, models: Any) -> None:
     assert not {"script", "img", "link", "iframe", "object"} & {tag for tag, _ in found}
     for _, attributes in found:
         assert not [name for name in attributes if name.startswith("on")]
-        links = [attributes[name] for name in ("href", "xlink:href", "src") if name in attributes]
+        links = [attributes[name] or "" for name in ("href", "xlink:href", "src") if name in attributes]
         assert all(link.startswith("#") for link in links)
 
 
@@ -81,7 +81,7 @@ def test_a_report_is_plain_json(type: Any, models: Any) -> None:
 
 
 @pytest.mark.parametrize(("type", "most_kb"), [("BINARY", 100), ("MULTICLASS", 60), ("REGRESSION", 200)])
-def test_a_page_of_many_rows_stays_small(type: str, most_kb: int) -> None:
+def test_a_page_of_many_rows_stays_small(type: ModelType, most_kb: int) -> None:
     """Curves are thinned and rows counted in cells, so the page does not grow with the rows."""
     assert len(page(made_report(type, rows=100_000))) < most_kb * 1024
 

@@ -18,6 +18,7 @@ from airflow_ml_provider.sensors.machine_learning import (
 from tests.helpers.deferred import finish
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.resources import ResourceKind
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
@@ -73,7 +74,11 @@ def test_it_waits_until_completed(
 @every_way
 @every_kind
 def test_a_final_verdict_fails_at_once(
-    kind: str, deferrable: bool, make: Callable[[str], Any], amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock
+    kind: ResourceKind,
+    deferrable: bool,
+    make: Callable[[str], Any],
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
 ) -> None:
     """FAILED raises with the service's Message, and no retry: waiting again would not help."""
     amazon_ml_local.service.fail(kind, "new", message="The data is broken")

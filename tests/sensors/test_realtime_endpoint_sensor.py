@@ -19,16 +19,17 @@ from airflow_ml_provider.compat import (
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+from tests.helpers.task_instances import context_of
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
+    from amazon_ml_local.faults import FaultKind
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 
 def sensor(**arguments: Any) -> MachineLearningRealtimeEndpointSensor:
-    return MachineLearningRealtimeEndpointSensor(
-        **{"task_id": "wait", "ml_model_id": "ml-1", "poke_interval": 10, "timeout": 300} | arguments
-    )
+    defaults: Any = {"task_id": "wait", "ml_model_id": "ml-1", "poke_interval": 10, "timeout": 300}
+    return MachineLearningRealtimeEndpointSensor(**defaults | arguments)
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_a_model_that_is_no_more_fails_at_once(
 
 
 @pytest.mark.parametrize("kind", ["throttling", "limit_exceeded", "server_error", "reset", "garbage", "expired_token"])
-def test_a_passing_error_is_only_a_missed_poke(updating: AmazonMLLocalFixture, kind: str) -> None:
+def test_a_passing_error_is_only_a_missed_poke(updating: AmazonMLLocalFixture, kind: FaultKind) -> None:
     """Throttling, 5xx and broken connections are no verdict."""
     updating.faults.add(kind, operation="GetMLModel", count=3)
     assert sensor().execute({})["EndpointStatus"] == "READY"
@@ -201,7 +202,7 @@ def test_the_sensors_own_verdict_comes_before_airflows(service: AmazonMLLocalFix
     task.poke({})
     service_clock.sleep(100 - 1e-6)
     with pytest.raises(AirflowSensorTimeout, match="the last error was ThrottlingException"):
-        task.poke({"ti": None})
+        task.poke(context_of(None))
 
 
 def test_the_timeout_counts_from_the_start_of_the_task(
@@ -209,7 +210,12 @@ def test_the_timeout_counts_from_the_start_of_the_task(
 ) -> None:
     """As Airflow counts it: what comes before the first poke is part of it."""
     task, started = sensor(timeout=95, deferrable=False), service_clock.now()
-    monkeypatch.setattr(task, "check_id", lambda argument: service_clock.sleep(8) or "ml-1")
+
+    def check_slowly(argument: str) -> str:
+        service_clock.sleep(8)
+        return "ml-1"
+
+    monkeypatch.setattr(task, "check_id", check_slowly)
     with pytest.raises(AirflowSensorTimeout, match="the deadline of 95 s has passed"):
         task.execute({})
     assert service_clock.now() - started == pytest.approx(98), "the last poke is the first one after the deadline"
@@ -231,9 +237,9 @@ def test_a_rescheduled_sensor_knows_how_long_it_has_waited(
     ti = SimpleNamespace(get_first_reschedule_date=lambda _: began, start_date=began)
     late = sensor(deferrable=False, mode="reschedule")
     updating.faults.add("throttling", count=1)
-    assert not late.poke({"ti": ti, "task_reschedule_count": 20}).is_done
+    assert not late.poke(context_of(ti, task_reschedule_count=20)).is_done
     assert 10 <= late._get_next_poke_interval(began, lambda: 200, 1) <= 20
     updating.service.fail("RealtimeEndpoint", "ml-1")
     service_clock.advance(100)
     with pytest.raises(AirflowFailException, match="status FAILED after 300 s and 22 calls"):
-        late.poke({"ti": ti, "task_reschedule_count": 20})
+        late.poke(context_of(ti, task_reschedule_count=20))

@@ -164,7 +164,8 @@ def matrix(
         shutil.copy(module, dags)
     described = {"dags": [str(ROOT / "dags"), str(FOLDER)], "cases": [dag for case in chosen for dag in case.dags()]}
     (dags / "cases.json").write_text(json.dumps(described))
-    with served() as service, Processes(home / "logs") as processes:
+    patch, logs = pytest.MonkeyPatch.context(), home / "logs"
+    with patch as patched, served() as service, Processes(logs) as processes:
         service.service.durations.set(realtime_endpoint=12)
         make_models(service, {model for case in chosen if not case.dag.own_model for model in case.models})
         env = airflow_environment(home, service.url, port) | settings(port) | database
@@ -178,7 +179,7 @@ def matrix(
         airflow.log_in()
         until(lambda: airflow.call("GET", "/dags")["total_entries"] == len(described["cases"]), 300)
         stage = Stage(service, lambda: psutil.Process(processes.running["scheduler"].pid), keeps_workers=ON_AIRFLOW_2)
-        stage.install()
+        stage.install(patched)
         matrix = Matrix(service, airflow, stage, chosen)
         yield matrix
         matrix.pool.shutdown(wait=False, cancel_futures=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_it_shows_an_endpoint_and_then_that_it_is_gone(up: Up, page: Page) -> No
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_reads_well_on_a_phone_and_in_both_schemes(up: Up, page: Page, scheme: str) -> None:
+def test_it_reads_well_on_a_phone_and_in_both_schemes(up: Up, page: Page, scheme: Literal["light", "dark"]) -> None:
     """Nothing is wider than the screen, and text stands out from its ground."""
     report(up)
     page.emulate_media(color_scheme=scheme)

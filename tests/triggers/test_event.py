@@ -16,6 +16,7 @@ from tests.helpers.deferred import reloaded, run_in_loop
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
+    from amazon_ml_local.faults import FaultKind
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 NAME = "airflow_ml_provider.triggers.event"
@@ -108,7 +109,7 @@ if not IS_2:
         service_clock: Clock, service: AmazonMLLocalFixture, make: Callable[[], Any]
     ) -> None:
         """One look may miss what is there; the endpoint is the same as before."""
-        missing = {"operation": "GetMLModel", "code": "ResourceNotFoundException", "message": "no", "status": 400}
+        missing: Any = {"operation": "GetMLModel", "code": "ResourceNotFoundException", "message": "no", "status": 400}
         missed = partial(service.faults.add, "error", count=1, **missing)
         assert len(watch(service_clock, [(10, make), (300, missed)])) == 1
 
@@ -143,7 +144,7 @@ if not IS_2:
 
     @pytest.mark.parametrize("kind", ["throttling", "server_error", "reset", "garbage", "never_enrolled"])
     def test_it_goes_on_through_errors(
-        service_clock: Clock, service: AmazonMLLocalFixture, make: Callable[[], Any], kind: str
+        service_clock: Clock, service: AmazonMLLocalFixture, make: Callable[[], Any], kind: FaultKind
     ) -> None:
         """Nothing ends it, and errors are no change; while they last it asks more and more seldom."""
         begin = partial(service.faults.add, kind, count=4, operation="GetMLModel")

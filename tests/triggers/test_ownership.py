@@ -26,9 +26,10 @@ from airflow_ml_provider.triggers import machine_learning as trigger_module
 from tests.helpers import endpoints
 from tests.helpers.deferred import finish, reloaded, resume, run_in_loop
 from tests.helpers.endpoints import TAG_OPERATIONS, claims, deny, replace, status
-from tests.helpers.task_instances import TaskInstance
+from tests.helpers.task_instances import TaskInstance, context_of
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.compat import Context
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
@@ -102,7 +103,7 @@ def interrupt() -> None:
 create = partial(endpoints.create, deferrable=True)
 
 
-def deferred(task: Any, context: dict[str, Any]) -> Any:
+def deferred(task: Any, context: Context) -> Any:
     """Execute a task until it defers."""
     with pytest.raises(TaskDeferred) as caught:
         task.execute(context)
@@ -115,7 +116,7 @@ def stop(service_clock: Clock, trigger: Any) -> None:
     async def stopped() -> None:
         one = reloaded(trigger)
         one.task_instance = SimpleNamespace(**TASK)  # type: ignore[assignment]
-        task: asyncio.Task[Any] = asyncio.create_task(anext(one.run()))
+        task = asyncio.ensure_future(anext(one.run()))
         await asyncio.sleep(10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -138,7 +139,7 @@ def test_a_task_given_up_while_deferred_leaves_nothing(
 
 def test_a_clean_up_that_failed_is_left_to_the_next_try(service: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """It is still known to be the task's own, so that the next try takes it over, and deletes it should it fail too."""
-    context, times = {"ti": TaskInstance()}, {"waiter_delay": 10, "waiter_max_attempts": 3}
+    context, times = context_of(TaskInstance()), {"waiter_delay": 10, "waiter_max_attempts": 3}
     service.faults.add("server_error", operation="DeleteRealtimeEndpoint")
     for left in ("UPDATING", "NONE"):
         with pytest.raises(AirflowException, match="the deadline of 30 s has passed"):
@@ -224,13 +225,13 @@ def test_a_deferred_failure_deletes_what_the_task_made(
 ) -> None:
     """However the deferred wait ends badly, the clean-up is that of the wait in the worker; where tags are denied,
     the task state store or an XCom tells that there is one."""
-    context: dict[str, Any] = {"ti": TaskInstance()}
     task = create(waiter_delay=10, waiter_max_attempts=6)
     if kept != "tags":
         deny(service, *TAG_OPERATIONS)
     if kept == "store":
-        context["task_state_store"] = Store()
-        context["ti"].xcoms = NoXComs()
+        context = context_of(TaskInstance(xcoms=NoXComs()), task_state_store=Store())
+    else:
+        context = context_of(TaskInstance())
     wait = deferred(task, context)
     if end == "failed":
         service.service.fail("RealtimeEndpoint", "ml-1")
@@ -255,7 +256,9 @@ def test_execution_timeout_bounds_a_deferred_wait(service: AmazonMLLocalFixture,
 def test_a_lost_trigger_deletes_nothing_that_was_there_before(service: AmazonMLLocalFixture) -> None:
     """Nor what nobody can tell to be ours."""
     service.client().create_realtime_endpoint(MLModelId="ml-1")
-    for context in ({}, {"ti": TaskInstance(), "task_state_store": Store()}, {"ti": TaskInstance()}):
+    with_store = context_of(TaskInstance(), task_state_store=Store())
+    contexts: list[Context] = [{}, with_store, context_of(TaskInstance())]
+    for context in contexts:
         with pytest.raises(AirflowException, match="Airflow ended the deferred wait: Trigger failure"):
             create().resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["a\n", "b\n"]}, context)
     assert status(service) == "UPDATING"
@@ -263,7 +266,7 @@ def test_a_lost_trigger_deletes_nothing_that_was_there_before(service: AmazonMLL
 
 def test_a_new_try_takes_over_what_a_killed_one_made(service: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """It goes on waiting for the same endpoint, which is its own: made once, and deleted when it fails."""
-    context: dict[str, Any] = {"ti": TaskInstance()}
+    context = context_of(TaskInstance())
     deferred(create(), context)
     made = service.client().get_ml_model(MLModelId="ml-1")["EndpointInfo"]["CreatedAt"]
     service_clock.advance(50)
@@ -278,7 +281,7 @@ def test_a_try_killed_before_its_create_was_answered_made_the_endpoint(
     service: AmazonMLLocalFixture, service_clock: Clock, at_next_sleep: Callable[[Callable[[], object]], None]
 ) -> None:
     """It was written down before Create that the endpoint would be ours, so a new try deletes it on failure."""
-    context: dict[str, Any] = {"ti": TaskInstance()}
+    context = context_of(TaskInstance())
     service.faults.add("reset", operation="CreateRealtimeEndpoint")
     at_next_sleep(interrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -292,10 +295,10 @@ def test_a_try_killed_before_its_create_was_answered_made_the_endpoint(
 
 
 def test_a_try_killed_in_a_late_attempt_at_create_made_the_endpoint(
-    service: AmazonMLLocalFixture, service_clock: Clock
+    service: AmazonMLLocalFixture, service_clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Create may be asked for again and again for minutes, so each further attempt is written down before it."""
-    context, attempts = {"ti": TaskInstance()}, []
+    context, attempts = context_of(TaskInstance()), []
     task = create(delete_on_failure=False, waiter_delay=60, deferrable=False)
     call_once = task.hook.call_once
 
@@ -308,7 +311,7 @@ def test_a_try_killed_in_a_late_attempt_at_create_made_the_endpoint(
             raise ConnectionResetError
         return call_once(operation, deadline, **request)
 
-    task.hook.call_once = killed_in_the_third
+    monkeypatch.setattr(task.hook, "call_once", killed_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         task.execute(context)
     assert attempts[2] - attempts[0] > 120
@@ -326,7 +329,7 @@ def test_a_new_try_creates_once_more_what_the_old_one_deleted(
     at_next_sleep: Callable[[Callable[[], object]], None],
 ) -> None:
     """The clean-up of a stopped try may come when the new one has already taken the endpoint over."""
-    context: dict[str, Any] = {"ti": TaskInstance()}
+    context = context_of(TaskInstance())
     deferred(create(), context)
     task = create(deferrable=deferrable)
     delete = partial(service.client().delete_realtime_endpoint, MLModelId="ml-1")
@@ -345,7 +348,7 @@ def test_an_endpoint_made_anew_by_somebody_else_is_not_taken_for_ours(
     service: AmazonMLLocalFixture, service_clock: Clock
 ) -> None:
     """CreatedAt tells it from the one that an earlier try made."""
-    context: dict[str, Any] = {"ti": TaskInstance()}
+    context = context_of(TaskInstance())
     client = service.client()
     deferred(create(), context)
     client.delete_realtime_endpoint(MLModelId="ml-1")
@@ -408,7 +411,7 @@ def test_a_create_that_was_only_ever_refused_owns_nothing(
     error: str,
 ) -> None:
     """What somebody else made meanwhile is kept, and no record calls a later one ours."""
-    context: dict[str, Any] = {"ti": TaskInstance()}
+    context = context_of(TaskInstance())
     refuse = partial(
         service.faults.add, "error", operation="CreateRealtimeEndpoint", code=code, message="no", status=400
     )
@@ -431,7 +434,7 @@ def test_what_was_taken_over_is_deleted_although_create_is_refused(
     service: AmazonMLLocalFixture, service_clock: Clock
 ) -> None:
     """It is there since an earlier try; that this one is throttled for ever does not make it anybody else's."""
-    context: dict[str, Any] = {"ti": TaskInstance()}
+    context = context_of(TaskInstance())
     deferred(create(), context)
     service.faults.add("throttling", operation="CreateRealtimeEndpoint")
     with pytest.raises(AirflowException, match="deadline"):

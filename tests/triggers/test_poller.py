@@ -20,7 +20,7 @@ from airflow_ml_provider.waiting import Wait
 from tests.helpers.deferred import first_event, run_in_loop
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+    from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
@@ -339,17 +339,22 @@ def test_settings_reach_the_client(
     trigger: Callable[..., MachineLearningTrigger],
 ) -> None:
     """Region, verify and botocore config are the task's own, and settings that differ share no client."""
-    settings: Any = {"region_name": "eu-west-1", "verify": False, "botocore_config": {"user_agent_extra": "mine"}}
+    settings: AwsSettings = {
+        "aws_conn_id": "aws_default",
+        "region_name": "eu-west-1",
+        "verify": False,
+        "botocore_config": {"user_agent_extra": "mine"},
+    }
     seen: dict[str, Any] = {}
 
     async def asked() -> None:
-        def look(hook: MachineLearningHook) -> Any:
+        def look(hook: MachineLearningClientHook) -> Any:
             client: Any = hook.one_attempt_client
             seen.update(region=client.meta.region_name, agent=client.meta.config.user_agent, verify=hook.verify)
             return client.meta.config.retries["total_max_attempts"]
 
-        own = poller({"aws_conn_id": "aws_default", **settings})
-        other = poller({"aws_conn_id": "aws_default", **settings, "verify": None})
+        own = poller(settings)
+        other = poller({**settings, "verify": None})
         assert own is not other
         assert await own.call_with_hook(look) == 1
 

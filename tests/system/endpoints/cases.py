@@ -34,7 +34,7 @@ class Form:
 
 
 PLAIN, SHORT, MAPPED = "deploy_and_predict.py", "deploy_and_predict_short.py", "mapped.py"
-LONG = {"create": "create_endpoint", "own_model": True, "others": OWN_MODEL}
+LONG: dict[str, Any] = {"create": "create_endpoint", "own_model": True, "others": OWN_MODEL}
 FORMS = {
     "create, sensor": Form(PLAIN),
     "create, deferred sensor": Form(PLAIN, deferrable=True),

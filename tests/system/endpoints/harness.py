@@ -7,14 +7,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.protocol import error_answer
 from amazon_ml_local.serving import server
+
+if TYPE_CHECKING:
+    import pytest
+
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 SENDER = threading.local()  # the port from which the request that a thread answers has come
 
@@ -34,12 +38,12 @@ class Happening:
 class Stage:
     """The service, and what is to happen to which model."""
 
-    fixture: SimpleNamespace
+    fixture: AmazonMLLocalFixture
     scheduler: Callable[[], psutil.Process]
     keeps_workers: bool
     happenings: dict[str, list[Happening]] = field(default_factory=dict)
 
-    def install(self) -> None:
+    def install(self, patch: pytest.MonkeyPatch) -> None:
         """Stand between the service and its callers."""
         answer, handle = server.Handler._answer, self.fixture.service.handle
 
@@ -47,8 +51,8 @@ class Stage:
             SENDER.port = handler.client_address[1]
             return answer(handler, request)
 
-        server.Handler._answer = remember  # type: ignore[assignment]
-        self.fixture.service.handle = lambda request: self.handle(request, handle)
+        patch.setattr(server.Handler, "_answer", remember)
+        patch.setattr(self.fixture.service, "handle", lambda request: self.handle(request, handle))
 
     def handle(self, request: Any, handle: Any) -> Any:
         """Answer a request, and let happen what is due before and after."""
