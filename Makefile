@@ -102,7 +102,7 @@ lint: install  ## Check the style with ruff, and the workflow against its schema
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 .PHONY: types
-types: install  ## Check the types of all code but the Dags' with mypy, strictly
+types: install  ## Check the types of all code with mypy, strictly
 	$(BIN)/mypy
 
 .PHONY: browser

@@ -32,7 +32,7 @@ def root_mean_squared_error(batch_prediction_id: str) -> float:
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 
     rows = [row for row in MachineLearningHook().read_batch_prediction(batch_prediction_id) if row]
-    return (sum((row["score"] - float(row["trueLabel"])) ** 2 for row in rows) / len(rows)) ** 0.5
+    return (sum((float(row["score"]) - float(row["trueLabel"])) ** 2 for row in rows) / len(rows)) ** 0.5
 
 
 # [END howto_read_batch_prediction]
