@@ -114,8 +114,8 @@ def stop(service_clock: Clock, trigger: Any) -> None:
     """Run a trigger for a while, then stop it as Airflow does when the task is no longer deferred."""
 
     async def stopped() -> None:
-        one = reloaded(trigger)
-        one.task_instance = SimpleNamespace(**TASK)  # type: ignore[assignment]
+        one: Any = reloaded(trigger)
+        one.task_instance = SimpleNamespace(**TASK)
         task = asyncio.ensure_future(anext(one.run()))
         await asyncio.sleep(10)
         task.cancel()
@@ -166,8 +166,8 @@ def test_a_clean_up_that_airflow_interrupts_goes_on(
     trigger = deferred(create(), {}).trigger
 
     async def interrupted() -> None:
-        one = reloaded(trigger)
-        one.task_instance = SimpleNamespace(**TASK)  # type: ignore[assignment]
+        one: Any = reloaded(trigger)
+        one.task_instance = SimpleNamespace(**TASK)
         killing = asyncio.create_task(one.on_kill())
         await asyncio.sleep(0)
         killing.cancel()
