@@ -43,6 +43,7 @@ PARSED_ONCE = {  # one file holds all Dags
     "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
     "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "3600",
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+    "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "7200",  # on 3.0 the callback of a killed task makes its file stale
 }
 RECORDS = "id,x\n" + "".join(f"{x},{x}\n" for x in range(40))
 FOLDER = Path(__file__).parent / "endpoints"
