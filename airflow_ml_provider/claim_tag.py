@@ -133,6 +133,7 @@ def _seconds(earlier: str, later: str) -> float:
 
 
 def _is_time(text: str) -> bool:
+    """Return whether a text is a time with an offset, or empty, as where the service sent no ``Date``."""
     try:
         return not text or datetime.fromisoformat(text).tzinfo is not None
     except ValueError:

@@ -80,7 +80,7 @@ def resource_dataset(kind: ResourceKind, resource_id: str, namespace: str) -> Da
 
 
 def source_datasets(activity: Activity, namespace: str) -> list[Dataset]:
-    """Return the datasets that the resource is made of, as far as they are known."""
+    """Return the datasets that the resource is made of, as far as they are known; none if there is no resource."""
     found = []
     for member, kind in SOURCES[activity.kind].items() if activity.kind else ():
         if value := activity.known.get(member):

@@ -24,6 +24,7 @@ JSON_TEXT = frozenset({"DataSchema", "DataRearrangement", "Recipe"})
 def convert(name: str, member: str, shape: Shape, value: object) -> Value:
     """Return an argument's value as its member takes it.
 
+    :param member: the member's name; empty for an item of a list or a map, which has none.
     :raises InvalidArgument: naming the argument and what is allowed.
     """
     if member in JSON_TEXT:
@@ -53,6 +54,8 @@ def _text(name: str, shape: Shape, value: object) -> Value:
 
 
 def _number(kind: type[int] | type[float]) -> Callable[[str, Shape, object], Value]:
+    """Return the conversion to an integer or to a float."""
+
     def converted(name: str, shape: Shape, value: object) -> Value:
         if not isinstance(value, str) and not _is_number(value):
             raise InvalidArgument(f"{name}: it is {_kind(value)}; it must be {kind.__name__}")

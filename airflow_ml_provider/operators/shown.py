@@ -70,7 +70,10 @@ class ShownTask(Mixin):
         return cast("str | None", self.remembered.get("OutputUri") or getattr(self, "output_uri", None))
 
     def pre_execute(self, context: Context) -> None:
-        """Push the links first, so that they are there while the task waits, and when it fails."""
+        """Push the links first, so that they are there while the task waits, and when it fails.
+
+        A task that resumes after a deferral has pushed them already.
+        """
         super().pre_execute(context)
         self.remembered = {}
         if not is_resumed(context):

@@ -133,8 +133,9 @@ class Engine:
         """End the threads, and join them unless calls are still in flight, whose answers nobody needs any more."""
         self._closing = True
         self._queue.put(None)
-        for thread in self._threads if all_answered else ():
-            thread.join()
+        if all_answered:
+            for thread in self._threads:
+                thread.join()
 
     def _work(self) -> None:
         """Make calls until the engine closes, each after its slot; the class says when the turn passes on."""

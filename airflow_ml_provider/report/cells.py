@@ -74,7 +74,10 @@ def read_chunks(s3: S3Client, source: ObjectVersion, format: Format, cut_json: C
 
 @contextmanager
 def _reading(uri: str) -> Iterator[None]:
-    """Raise errors of the block that reads an object as AirflowException, with the object's URI."""
+    """Raise errors of the block that reads an object with the object's URI.
+
+    A damaged object raises AirflowFailException, an error of S3 AirflowException, since another try may read it.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

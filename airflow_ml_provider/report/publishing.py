@@ -64,8 +64,8 @@ def describe(report: Report) -> Description:
     if "Binary" in first:
         for name in ("BestThreshold", "AtBestThreshold", "AtScoreThreshold"):
             found[name] = cast("dict[str, object]", first["Binary"])[name]
-    for other in others:
-        found["OtherMetrics"] = metrics(other)
-        shown = report["Comparison"].items()
-        found["Comparison"] = {name: value for name, value in shown if name not in ("Differences", "MatchedBy")}
+    if others:
+        found["OtherMetrics"] = metrics(others[0])
+        numbers = report["Comparison"].items()  # without its two lists, which stay in the report
+        found["Comparison"] = {name: value for name, value in numbers if name not in ("Differences", "MatchedBy")}
     return cast("Description", found)

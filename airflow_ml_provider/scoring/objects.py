@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import ACCESS_DENIED, InvalidArgument, code
@@ -15,6 +15,8 @@ from airflow_ml_provider.errors import ACCESS_DENIED, InvalidArgument, code
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from mypy_boto3_s3.client import S3Client
+
+Result = TypeVar("Result")
 
 BLOCK_BYTES = 2 * 1024 * 1024
 BODY_ATTEMPTS = 5
@@ -119,8 +121,8 @@ class _WholeBlocks(io.BufferedReader):
         return super().read1(size)
 
 
-def read_with_retries(read: Callable[[], bytes]) -> bytes:
-    """Read a body, and retry if the connection breaks: botocore retries only until the body begins."""
+def read_with_retries(read: Callable[[], Result]) -> Result:
+    """Return what ``read`` returns, and retry if the connection breaks: botocore retries only until a body begins."""
     from botocore.exceptions import HTTPClientError, IncompleteReadError
 
     for _ in range(BODY_ATTEMPTS - 1):

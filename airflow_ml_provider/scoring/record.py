@@ -68,6 +68,7 @@ class Record:
         """Write a state in place of the version that this try has read or written last.
 
         :raises TakenOver: when another try has written a version since.
+        :raises AirflowException: when S3 refuses every attempt.
         """
         self._changes += 1
         body = _encoded(self.try_id, self._changes, self.uploads, state)
@@ -77,7 +78,7 @@ class Record:
                     self._etag = put(self._s3, self._key, body, self._etag)
                 except ConditionFailed:
                     if not self._has_arrived(body):
-                        continue
+                        continue  # with the version that is there now
                 self._state = state
                 return
         raise AirflowException(f"output_uri: {self._key.uri} cannot be written: its version changes each time")

@@ -144,6 +144,7 @@ def _delete_shares(s3: S3Client, output: Output, summaries: Sequence[Summary]) -
     """Delete the objects in the versions that the summaries name, and not what a later run has written since."""
     versions = [(Key(*split("output_uri", uri)), etag) for uri, etag in _outputs(summaries) + _errors(summaries)]
     seen = [(key, etag) for key, etag in versions if (found := head(s3, key)) and found.etag == etag]
+    # After the look: a try that was suspended until here stops, and deletes nothing that its successor wrote.
     output.record.confirm()
     for key, etag in seen:
         delete(s3, key, etag)

@@ -49,7 +49,7 @@ class Found:
 
 @contextmanager
 def _condition_failures() -> Iterator[None]:
-    """Raise S3's refusals of a condition in the block as ConditionFailed."""
+    """Raise S3's refusals of a condition in the block as ConditionFailed, and that the object does not exist too."""
     from botocore.exceptions import ClientError
 
     try:
@@ -75,20 +75,16 @@ def head(s3: S3Client, key: Key) -> Found | None:
 
 def get(s3: S3Client, key: Key, etag: str | None = None) -> tuple[str, bytes] | None:
     """Return ETag and bytes of an object, None if it does not exist or is another version than ``etag``."""
-    etags = []
 
-    def read() -> bytes:
+    def read() -> tuple[str, bytes]:
         if etag:
             answer = s3.get_object(Bucket=key.bucket, Key=key.name, IfMatch=etag)
         else:
             answer = s3.get_object(Bucket=key.bucket, Key=key.name)
-        body: bytes = answer["Body"].read()
-        etags.append(answer["ETag"])
-        return body
+        return answer["ETag"], answer["Body"].read()
 
     with suppress(ConditionFailed), _condition_failures():
-        body = read_with_retries(read)
-        return etags[-1], body
+        return read_with_retries(read)
     return None
 
 

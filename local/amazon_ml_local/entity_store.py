@@ -37,8 +37,8 @@ class EntityStore:
 
     def __init__(self, folder: DataFolder, state: State) -> None:
         self.folder, self.state = folder, state
-        self.closed = False
-        self._saved: dict[int, tuple[Any, ...]] = {}
+        self.closed = False  # once True, nothing is stored any more
+        self._saved: dict[int, tuple[Any, ...]] = {}  # the stored entities' fingerprints, by sequence
         self._unsettled: set[Entity] = set()
         self._clock: dict[str, Any] | None = None
 

@@ -60,7 +60,10 @@ class Jobs:
         self._lock = threading.RLock()
 
     def start(self, entity: Entity) -> None:
-        """Run the entity's job in the background; ``entity.job`` gets the result or a JobError."""
+        """Run the entity's job in the background; ``entity.job`` gets the result or a JobError.
+
+        An entity that is to fail anyway gets its JobError at once.
+        """
         if entity.lifecycle.failure:
             entity.job.set_exception(JobError(entity.lifecycle.failure))
             return

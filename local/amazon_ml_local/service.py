@@ -112,7 +112,7 @@ class AmazonMLLocal:
     def close(self) -> None:
         """End all jobs; with a data folder the next service there starts them again."""
         if self._store:
-            self._store.closed = True
+            self._store.closed = True  # first, so that jobs which end here are not stored as failed
         self.state.jobs.close()
 
     def save(self, touched: Iterable[Entity] | None = None) -> None:

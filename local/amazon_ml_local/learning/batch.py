@@ -103,10 +103,7 @@ def _answer_columns(model: Model) -> Sequence[str]:
 
 
 def _known(model: Model, table: Table) -> dict[str, Texts]:
-    """Return the columns that are copied from the input: the row's id and its true label, if the data has them.
-
-    A BINARY label is written as 0 or 1 whatever its spelling, so that it compares with the answer (our choice).
-    """
+    """Return the columns that are copied from the input: the row's id and its true label, if the data has them."""
     known, kinds = {"tag": table.schema.row_id, "trueLabel": model.target}, table.schema.kinds
     return {name: table.texts(attribute) for name, attribute in known.items() if attribute and attribute in kinds}
 
@@ -127,6 +124,10 @@ def _lines(model: Model, table: Table, threshold: float | None) -> Iterator[str]
 
 
 def _column(name: str, texts: Texts, model: Model) -> Iterator[str]:
+    """Yield the cells of a column of the input, as CSV.
+
+    A BINARY label is written as 0 or 1 whatever its spelling, so that it compares with the answer (our choice).
+    """
     is_binary = name == "trueLabel" and model.model_type == "BINARY"
     cells = ["".join(binary(text)) if is_binary else _line([text]).rstrip("\n") for text in texts.values]
     return map(cells.__getitem__, texts.codes.tolist())

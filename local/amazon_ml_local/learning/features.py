@@ -177,6 +177,7 @@ class Number:
         return Single(self.place, np.nan_to_num(self.step.column(data), nan=self.mean))
 
     def row(self, record: Mapping[str, str], places: list[int], values: list[float]) -> None:
+        """Append the record's place and value to ``places`` and ``values``."""
         value = self.step.row(record)
         places.append(self.place)
         values.append(self.mean if math.isnan(value) else value)
@@ -211,6 +212,7 @@ class Vocabulary:
         return Single(place[codes], 1.0 if sizes.all() else sizes.astype(float)[codes])
 
     def row(self, record: Mapping[str, str], places: list[int], values: list[float]) -> None:
+        """Append the places and values of the record's known words to ``places`` and ``values``."""
         for word in dict.fromkeys(self.step.row(record)):
             if word in self.places:
                 places.append(self.places[word])

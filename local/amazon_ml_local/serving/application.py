@@ -74,7 +74,7 @@ def _with_keys(request: Request) -> Request:
 def _is_amazon_ml(request: Request) -> bool:
     """Return whether a request is for Amazon ML, by its target or its signature.
 
-    An unsigned POST without a target is too, so that it gets Amazon ML's own error.
+    An unsigned POST to ``/`` without a target is too, unless it is a form, so that it gets Amazon ML's own error.
     """
     target, credential = request.header("x-amz-target"), request.credential
     if target.startswith("AmazonML_"):

@@ -43,6 +43,7 @@ def document(title: str, *children: Child) -> bytes:
     header = element("header", element("a", "Amazon ML Local", href="/"))
     body = element("body", header, element("main", element("h1", title), *children))
     page = tostring(element("html", head, body, lang="en"), encoding="unicode", method="html")
+    # An id of a refused request, which the index shows, may have a lone surrogate.
     return f"<!doctype html>\n{page}\n".encode(errors="replace")
 
 
