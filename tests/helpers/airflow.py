@@ -6,8 +6,10 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import urllib.error
 import urllib.request
 from collections import Counter
+from http import HTTPStatus
 from typing import Any
 
 import psutil
@@ -120,7 +122,11 @@ class Run:
         """Mark the task, of a mapped one its first instance, as failed or success, as a user does."""
         body = {"new_state": state} | ({"dry_run": False} if ON_AIRFLOW_2 else {})
         place = "/0" if self.of(task_id)[0]["map_index"] >= 0 else ""
-        self.airflow.call("PATCH", f"{self.path}/taskInstances/{task_id}{place}", body)
+        try:
+            self.airflow.call("PATCH", f"{self.path}/taskInstances/{task_id}{place}", body)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.CONFLICT:  # it is in that state already, by itself
+                raise
 
     def clear(self, task_id: str = "create") -> None:
         """Clear the task alone, as a user may: Airflow's form has "downstream" chosen, and 3.0 to 3.2 heed it."""
