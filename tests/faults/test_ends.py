@@ -37,7 +37,7 @@ def terminate(number, frame):
     raise Terminated
 
 signal.signal(signal.SIGTERM, terminate)
-CONFIG: dict[str, Any] = {"read_timeout": 600, "retries": {"total_max_attempts": 1}}
+CONFIG = {"read_timeout": 600, "retries": {"total_max_attempts": 1}}
 """
 TRIGGERER = """
 import asyncio, signal, sys
@@ -45,7 +45,7 @@ from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 from airflow_ml_provider.waiting import Wait
 
-CONFIG: dict[str, Any] = {"read_timeout": 600}
+CONFIG = {"read_timeout": 600}
 
 async def fire(number):
     now = CLOCK.now()
