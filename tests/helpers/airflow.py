@@ -118,10 +118,10 @@ class Run:
     def states(self) -> Counter[str]:
         return Counter(instance["state"] for instance in self.creates)
 
-    def mark(self, state: str, task_id: str = "create") -> None:
-        """Mark the task, of a mapped one its first instance, as failed or success, as a user does."""
+    def mark(self, state: str, task_id: str = "create", map_index: int = 0) -> None:
+        """Mark the task, of a mapped one this instance, as failed or success, as a user does."""
         body = {"new_state": state} | ({"dry_run": False} if ON_AIRFLOW_2 else {})
-        place = "/0" if self.of(task_id)[0]["map_index"] >= 0 else ""
+        place = f"/{map_index}" if self.of(task_id)[0]["map_index"] >= 0 else ""
         try:
             self.airflow.call("PATCH", f"{self.path}/taskInstances/{task_id}{place}", body)
         except urllib.error.HTTPError as error:

@@ -138,8 +138,9 @@ class Matrix:
     def end_restarting(create: str, run: Run) -> None:
         """Mark a task as failed that was cleared while it ran, as a user of 3.0 has to: it would never run again."""
         time.sleep(15)
-        if any(one["state"] == "restarting" for one in run.of(create)):
-            run.mark("failed", create)
+        for one in run.of(create):
+            if one["state"] == "restarting":
+                run.mark("failed", create, one["map_index"])
 
     def made(self, model: str) -> bool:
         """Return whether the endpoint is there, of a model that the Dag may yet have to train."""
