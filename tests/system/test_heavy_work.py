@@ -129,7 +129,7 @@ def test_data_larger_than_the_memory_fail_with_a_reason_and_the_service_goes_on(
     make_service: Callable[..., AmazonMLLocal],
 ) -> None:
     """The process may take so much and no more; the entity says so, and other work is done."""
-    service = make_service(1_000, rows=100_000)
+    service = make_service(1_000, rows=400_000)
     client = service.client()
     service.state.jobs.work.processes.memory = 150 * 2**20
     create_data_source(client)
