@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from amazon_ml_local.protocol import Response
 from amazon_ml_local.serving import serve
 from amazon_ml_local.serving import server as server_module
 from tests.helpers.clients import client_at
@@ -267,3 +268,17 @@ def test_a_get_that_waits_for_a_training_blocks_no_other(
     release.set()
     waiting.join(30)
     assert answers == ["COMPLETED"]
+
+
+def test_it_stops_where_no_connection_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process that has no file left to open: the wait for the next connection ends by itself."""
+    server = server_module.Server(lambda request: Response(200, {}, b""))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("Too many open files")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    stopping = threading.Thread(target=server.close, daemon=True)
+    stopping.start()
+    stopping.join(20)
+    assert not stopping.is_alive()

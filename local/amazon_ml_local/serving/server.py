@@ -129,6 +129,8 @@ class _HTTPServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = MOST_CONNECTIONS
 
+    timeout = 1.0  # seconds; so a closed server ends also if no last connection can be made, as without a free file
+
     def __init__(self, address: tuple[str, int], answer: Callable[[Request], Response]) -> None:
         self.answer = answer
         self.silent: dict[socket.socket, None] = {}
