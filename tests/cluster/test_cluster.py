@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cluster.cluster import AIRFLOW, STORES, TRIGGERERS, until_working
+from tests.helpers.airflow import is_over
 
 if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
@@ -27,7 +28,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 MODELS = 150
 ROWS = 2000
-ENDED = {"success", "failed"}
 TASK_ENDED = {"success", "skipped"}
 INTERVAL = 5  # the Dag's waiter_delay in seconds
 
@@ -37,10 +37,6 @@ Report = Callable[[str], None]
 
 def states(run: Run) -> Counter[tuple[str, str]]:
     return Counter((one["task_id"], str(one["state"])) for one in run.instances)
-
-
-def is_over(run: Run) -> bool:
-    return run.state in ENDED
 
 
 def ends_well(run: Run, seconds: float) -> int:

@@ -78,6 +78,11 @@ class Airflow:
         return Run(self, dag_id, answer["dag_run_id"])
 
 
+def is_over(run: Run) -> bool:
+    """Return whether a run has ended, well or not."""
+    return run.state in {"success", "failed"}
+
+
 class Run:
     """One run of a Dag."""
 

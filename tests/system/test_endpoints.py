@@ -26,7 +26,7 @@ from airflow import __version__ as airflow_version
 from amazon_ml_local.fixture import served
 from scripts.processes import ROOT, Processes, airflow_environment, free_port
 from tests.helpers import training
-from tests.helpers.airflow import COMPONENTS, HEALTH, ON_AIRFLOW_2, WEB, Airflow, Run, prepare, settings
+from tests.helpers.airflow import COMPONENTS, HEALTH, ON_AIRFLOW_2, WEB, Airflow, Run, is_over, prepare, settings
 from tests.helpers.polling import until
 from tests.helpers.postgres import postgres_server
 from tests.system.endpoints.cases import BY_USERS, CORE, FAILS, PLAIN, TWO, Case, cases
@@ -47,14 +47,9 @@ PARSED_ONCE = {  # one file holds all Dags
 }
 RECORDS = "id,x\n" + "".join(f"{x},{x}\n" for x in range(40))
 FOLDER = Path(__file__).parent / "endpoints"
-ENDED = {"success", "failed"}
 STAYS_RESTARTING = airflow_version.startswith("3.0.")  # https://github.com/apache/airflow/issues/55045
 PAUSE = 3.0  # seconds between two looks at a run: answering many more would take half a core
 AT_ONCE = int(os.environ.get("MATRIX_AT_ONCE", 8))
-
-
-def is_over(run: Run) -> bool:
-    return run.state in ENDED
 
 
 def params() -> list[Any]:
