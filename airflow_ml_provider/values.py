@@ -61,7 +61,8 @@ def _number(kind: type[int] | type[float]) -> Callable[[str, Shape, object], Val
             raise InvalidArgument(f"{name}: it is {_kind(value)}; it must be {kind.__name__}")
         try:
             number = kind(value)
-            if math.isfinite(number):
+            has_lost_fraction = isinstance(value, float) and number != value  # int(1.5) is 1
+            if math.isfinite(number) and not has_lost_fraction:
                 return number
         except (ValueError, OverflowError):
             pass

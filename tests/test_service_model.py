@@ -46,6 +46,7 @@ def test_mappings_become_json_text(member: str) -> None:
         ("GetMLModel", "verbose", "false", "Verbose", False),
         ("GetMLModel", "verbose", 0, "Verbose", False),
         ("DescribeMLModels", "limit", "25", "Limit", 25),
+        ("DescribeMLModels", "limit", 25.0, "Limit", 25),
         ("CreateMLModel", "parameters", {"sgd.maxPasses": 10}, "Parameters", {"sgd.maxPasses": "10"}),
         ("CreateMLModel", "parameters", {"sgd.l1RegularizationAmount": 1e-06}, "Parameters", None),
         ("AddTags", "tags", [{"Key": "größe m²", "Value": 1}], "Tags", [{"Key": "größe m²", "Value": "1"}]),
@@ -57,6 +58,13 @@ def test_values_become_what_the_member_is(operation: str, name: str, given: Any,
     required |= {"resource_id": "ml", "resource_type": "MLModel"}
     request = build_request(operation, required | {name: given})
     assert request[member] == (sent if sent is not None else {"sgd.l1RegularizationAmount": "1e-06"})
+
+
+@pytest.mark.parametrize("value", [1.5, "1.5", float("inf"), float("nan"), "many"])
+def test_what_is_no_whole_number_is_refused(value: object) -> None:
+    """An integer member takes no fraction: cut off, it would be another number than the one given."""
+    with pytest.raises(InvalidArgument, match=f"^limit: {value!r} is not a finite int$"):
+        build_request("DescribeMLModels", {"limit": value})
 
 
 def test_none_is_left_out() -> None:
