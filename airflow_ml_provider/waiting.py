@@ -121,7 +121,7 @@ def _reason(wait: Wait, answer: Mapping[str, object], state: str | None) -> str:
     return str(answer.get("Message") or "the service gave no reason")
 
 
-def unchanged(wait: Wait, item: Mapping[str, object]) -> bool:
+def is_unchanged(wait: Wait, item: Mapping[str, object]) -> bool:
     """Return whether an item of a list shows the same status as the last poll, and the wait goes on with it."""
     status = str(describe(wait.resource, item).get(wait.resource.status) or "")
     return status == wait.status and _acceptor_state(wait.waiter, item) == "retry"

@@ -56,7 +56,7 @@ class BulkPoller:
             if query.operation in self._refused_operations:
                 continue
             try:
-                need_no_get = await self._unchanged(query, group, patience)
+                need_no_get = await self._find_unchanged(query, group, patience)
             except Exception as error:
                 need_no_get = self._judge_error(query, group, error)
                 if not errors.is_answer(error):
@@ -64,8 +64,8 @@ class BulkPoller:
             done.update(map(id, need_no_get))
         return done, not_answered
 
-    async def _unchanged(self, query: Query, group: list[Wait], patience: float) -> list[Wait]:
-        call = partial(unchanged, await self._hook.get(), query, group, CLOCK.now() + patience)
+    async def _find_unchanged(self, query: Query, group: list[Wait], patience: float) -> list[Wait]:
+        call = partial(unchanged_waits, await self._hook.get(), query, group, CLOCK.now() + patience)
         found = await asyncio.wait_for(in_thread(call), 2 * patience)
         for wait in found:
             wait.calls += 1
@@ -100,7 +100,7 @@ def queries(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
     return {query: group for query, group in groups.items() if len(group) >= MIN_WAITS_FOR_LIST}
 
 
-def unchanged(hook: MachineLearningClientHook, query: Query, waits: list[Wait], deadline: float) -> list[Wait]:
+def unchanged_waits(hook: MachineLearningClientHook, query: Query, waits: list[Wait], deadline: float) -> list[Wait]:
     """Return those of the waits whose resource the query lists with the same status as before.
 
     :param deadline: for all pages together.
@@ -108,7 +108,7 @@ def unchanged(hook: MachineLearningClientHook, query: Query, waits: list[Wait], 
     """
     items = _items(hook, query, waits, deadline)
     return [
-        wait for wait in waits if (item := items.get(wait.resource_id)) is not None and waiting.unchanged(wait, item)
+        wait for wait in waits if (item := items.get(wait.resource_id)) is not None and waiting.is_unchanged(wait, item)
     ]
 
 
