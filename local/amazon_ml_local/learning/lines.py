@@ -69,7 +69,8 @@ class LineReader:
         header = self.has_header
         for start, piece in _pieces(self.file):
             self.size = start + len(piece)
-            body = piece if b"\r" not in piece else piece.replace(b"\r", b"\n")
+            body = piece if piece.endswith((b"\n", b"\r")) else piece + b"\n"
+            body = body if b"\r" not in body else body.replace(b"\r", b"\n")
             self._check_text(start, body)
             if header:
                 body, header = _without_header(body)
@@ -130,7 +131,7 @@ class LineReader:
 
 
 def _pieces(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield whole lines of a file, some megabytes at a time, with their offset; the last line gets a line end too."""
+    """Yield whole lines of a file, some megabytes at a time, with their offset; only the last line may lack its end."""
     start, rest = 0, b""
     while block := file.read(PIECE_BYTES):
         if start == 0 and not rest and block.startswith(BYTE_ORDER_MARK):
@@ -143,7 +144,7 @@ def _pieces(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         else:
             rest += block
     if rest:
-        yield start, rest + b"\n"
+        yield start, rest
 
 
 def _without_header(body: bytes) -> tuple[bytes, bool]:

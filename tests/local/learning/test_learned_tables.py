@@ -183,6 +183,12 @@ def test_a_folder_is_read_file_by_file() -> None:
         assert (read.number_of_files, read.size_in_bytes) == (2, 10)
 
 
+def test_a_file_without_a_last_line_end_has_the_size_of_its_bytes() -> None:
+    """The line end that is added for reading is not counted, so the next file's offsets are right too."""
+    read = table("1\n2", {"a": "NUMERIC"})
+    assert (cells(read), read.size_in_bytes) == ([["1"], ["2"]], 3)
+
+
 def test_missing_data_and_missing_schema_are_told_apart() -> None:
     """The message names the object that is not there."""
     with pytest.raises(LearningError, match="No data file at s3://b/nothing"):
