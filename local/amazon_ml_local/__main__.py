@@ -45,18 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print(f"warning: {options.host} lets others in, and this service checks no signature", sys.stderr)
     if not _is_unspecified(options.host):
         options.allowed_host.append(options.host)
-    _return_memory()
+    _return_freed_memory()
     try:
         _serve(options)
     except (OSError, SeedError, StorageError) as error:
         parser.exit(1, f"amazon-ml-local: error: {error}\n")
-    except KeyboardInterrupt:  # before SIGINT has its handler, while the seed is planted
+    except KeyboardInterrupt:  # SIGINT before it has its handler, while a seed is created
         return 130
     return 0
 
 
-def _return_memory() -> None:
-    """Set glibc to return the memory of large objects to the system as soon as they are freed."""
+def _return_freed_memory() -> None:
+    """Set glibc to return freed large objects to the system, and to few arenas, since each keeps what threads free."""
     with suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in ((M_ARENA_MAX, 2), (M_MMAP_THRESHOLD, 2**20), (M_TRIM_THRESHOLD, 2**20)):
@@ -68,7 +68,7 @@ def _serve(options: argparse.Namespace) -> None:
     seed = read_seed(options.seed) if options.seed else None
     buckets, objects = list(options.bucket), {uri: _content(uri, file) for uri, file in options.load}
     if seed:
-        buckets, objects = [*buckets, *seed.buckets], {**seed.files, **objects}
+        buckets, objects = [*buckets, *seed.buckets], {**seed.files, **objects}  # --load comes before the seed
     other_services = OtherServices(options.s3_endpoint_url, buckets, objects, folder)
     service = AmazonMLLocal(
         S3Storage(other_services.s3_client),
@@ -195,6 +195,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_unspecified(host: str) -> bool:
+    """Return whether a host means all addresses of this machine, as 0.0.0.0 does; no client calls it by that."""
     return not host or (_is_address(host) and ipaddress.ip_address(host).is_unspecified)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LATEST_DATE = 253402300799.0  # the last second of the year 9999, after which a time has no text
+
 
 class Clock:
     """A clock that follows real time until it is frozen, advanced or sped up. Safe to use from any thread."""

@@ -67,12 +67,12 @@ class AmazonMLLocalFixture:
         """
         from amazon_ml_local.seeding import make_seed, read_seed
 
-        found = make_seed(seed, Path()) if isinstance(seed, Mapping) else read_seed(Path(seed))
-        for uri, body in found.files.items():
+        checked = make_seed(seed, Path()) if isinstance(seed, Mapping) else read_seed(Path(seed))
+        for uri, body in checked.files.items():
             self.storage.write(uri, body)
-        if found.buckets:
-            self.storage.other_services.put({}, found.buckets)
-        found.create(self.service)
+        if checked.buckets:
+            self.storage.other_services.put({}, checked.buckets)
+        checked.create(self.service)
 
     @overload
     def client(self, name: Literal["machinelearning"] = ..., **settings: Any) -> MachineLearningClient: ...
@@ -128,7 +128,7 @@ class FixtureStorage(MemoryStorage):
 
 
 class _ServiceStorage:
-    """The storage of the service: the test's buckets in memory until S3 is loaded, and S3 for everything else."""
+    """The storage of the service: the test's buckets in memory until moto is loaded, and moto's S3 for all else."""
 
     def __init__(self, objects: FixtureStorage) -> None:
         self._objects = objects
@@ -146,9 +146,8 @@ class _ServiceStorage:
         return self._storage_of(uri).list(uri)
 
     def _storage_of(self, uri: str) -> Storage:
-        loaded = self._objects.other_services.loaded
-        is_here = not loaded and self._objects.list(f"s3://{split(uri)[0]}/")
-        return self._objects if is_here else self._objects.s3
+        in_s3 = self._objects.other_services.loaded or not self._objects.list(f"s3://{split(uri)[0]}/")
+        return self._objects.s3 if in_s3 else self._objects
 
 
 @contextmanager

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SECTIONS: dict[str, type] = {
     "Region": str, "Buckets": list, "Files": dict, "DataSources": list, "MLModels": list, "RealtimeEndpoints": list
 }  # fmt: skip
-WORDS: dict[Any, str] = {str: "a text", list: "a list", dict: "a mapping"}
+TYPE_NAMES: dict[Any, str] = {str: "a text", list: "a list", dict: "a mapping"}
 # Members that are JSON text in the API; a seed may have a mapping instead.
 JSON_TEXTS = ("DataSchema", "DataRearrangement", "Recipe")
 
@@ -31,7 +31,14 @@ class SeedError(ValueError):
 
 @dataclass(frozen=True)
 class Seed:
-    """A seed that was read and checked, as far as that is possible without a service."""
+    """A seed that was read and checked, as far as that is possible without a service.
+
+    :ivar name: what messages call it
+    :ivar files: the bytes of objects by their s3:// URIs
+    :ivar data_sources: the parameters of their Creates
+    :ivar ml_models: the parameters of their Creates
+    :ivar realtime_endpoints: the ids of their models
+    """
 
     name: str
     region: str
@@ -61,6 +68,7 @@ class Seed:
                 self._wait(service, kind, entity_id)
 
     def _calls(self, client: Any) -> Iterator[tuple[str, str, Any, Parameters]]:
+        """Yield kind, id, method of the client and its parameters, inputs before what is made of them."""
         for parameters in self.data_sources:
             yield "DataSource", parameters["DataSourceId"], client.create_data_source_from_s3, parameters
         for parameters in self.ml_models:
@@ -69,7 +77,7 @@ class Seed:
             yield "RealtimeEndpoint", model, client.create_realtime_endpoint, {"MLModelId": model}
 
     def _wait(self, service: AmazonMLLocal, kind: str, entity_id: str) -> None:
-        if kind == "RealtimeEndpoint":
+        if kind == "RealtimeEndpoint":  # which has no job, and is READY at once
             return
         entity = service.state.region(self.region).get(kind, entity_id)
         error = entity.job.exception()
@@ -87,35 +95,37 @@ def read_seed(path: Path) -> Seed:
 
     try:
         text = path.read_text(encoding="utf-8")
-        found = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
         raise SeedError(f"the seed {path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise SeedError(f"the seed {path} cannot be understood: {error}") from error
-    return make_seed(found, path.parent, str(path))
+    return make_seed(content, path.parent, str(path))
 
 
-def make_seed(found: object, folder: Path, name: str = "the seed") -> Seed:
+def make_seed(content: object, folder: Path, name: str = "the seed") -> Seed:
     """Return the seed for the content of a seed file.
 
+    :param content: a mapping with the names in SECTIONS; anything else is refused.
     :param folder: the folder that relative paths start from.
     :raises SeedError: when it is not a valid seed.
     """
-    if not isinstance(found, Mapping):
+    if not isinstance(content, Mapping):
         raise SeedError(f"{name}: it must be a mapping with some of {', '.join(SECTIONS)}")
-    for kind, value in found.items():
+    for kind, value in content.items():
         if kind not in SECTIONS:
             raise SeedError(f"{name}: there is no kind {kind!r}; there are {', '.join(SECTIONS)}")
         if not isinstance(value, SECTIONS[kind]):
-            raise SeedError(f"{name}: {kind} must be {WORDS[SECTIONS[kind]]}, not {value!r}")
+            raise SeedError(f"{name}: {kind} must be {TYPE_NAMES[SECTIONS[kind]]}, not {value!r}")
+    models = content.get("RealtimeEndpoints", [])
     return Seed(
         name=name,
-        region=found.get("Region", "us-east-1"),
-        buckets=[_bucket(bucket, name) for bucket in found.get("Buckets", [])],
-        files={uri: _file(uri, path, folder, name) for uri, path in found.get("Files", {}).items()},
-        data_sources=_entities(found, "DataSource", name),
-        ml_models=_entities(found, "MLModel", name),
-        realtime_endpoints=[_text(model, f"{name}: RealtimeEndpoints") for model in found.get("RealtimeEndpoints", [])],
+        region=content.get("Region", "us-east-1"),
+        buckets=[_bucket(bucket, name) for bucket in content.get("Buckets", [])],
+        files={uri: _file(uri, path, folder, name) for uri, path in content.get("Files", {}).items()},
+        data_sources=_entities(content, "DataSource", name),
+        ml_models=_entities(content, "MLModel", name),
+        realtime_endpoints=[_text(model, f"{name}: RealtimeEndpoints") for model in models],
     )
 
 
@@ -134,8 +144,8 @@ def _file(uri: object, path: object, folder: Path, name: str) -> bytes:
         raise SeedError(f"{name}: Files: {uri}: {path} cannot be read: {error.strerror}") from error
 
 
-def _entities(found: Mapping[str, Any], kind: str, name: str) -> list[Parameters]:
-    entities, where = found.get(f"{kind}s", []), f"{name}: {kind}s"
+def _entities(content: Mapping[str, Any], kind: str, name: str) -> list[Parameters]:
+    entities, where = content.get(f"{kind}s", []), f"{name}: {kind}s"
     for number, entity in enumerate(entities, 1):
         if not isinstance(entity, Mapping):
             raise SeedError(f"{where}: number {number} must be a mapping, not {entity!r}")
@@ -164,7 +174,7 @@ def _with_texts(value: Any) -> Any:
 
 @contextmanager
 def _at_once(service: AmazonMLLocal) -> Iterator[None]:
-    """End what the block creates as soon as its job is done, whatever the levers say, and log no request."""
+    """End what the block creates as soon as its job is done, whatever durations are set, and log no request."""
     state, requests = service.state, service.requests
     durations, polls = dict(vars(state.durations)), state.polls_needed
     state.durations.set(**dict.fromkeys(durations, 0.0))
@@ -177,5 +187,6 @@ def _at_once(service: AmazonMLLocal) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
+    """Return AWS's message of an error, else the error's text, on one line."""
     response = getattr(error, "response", None)
     return " ".join(str(response["Error"]["Message"] if response else error).split())

@@ -8,6 +8,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from amazon_ml_local import protocol
+from amazon_ml_local.clock import LATEST_DATE
 from amazon_ml_local.data_folder import DataFolderError
 from amazon_ml_local.entity_store import EntityStore
 from amazon_ml_local.errors import ServiceError
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from amazon_ml_local.protocol import Credential, Parameters, Request, Response
     from amazon_ml_local.state import FailingKind
     from amazon_ml_local.storage import Storage
-
-LATEST_DATE = 253402300799.0  # the last second of the year 9999, after which a date has no text
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ class AmazonMLLocal:
         if self._store:
             self.state.jobs.store = self._store
             self._store.load()
-            self._store.save()
+            self._store.save()  # also so that a folder which cannot be written stops the start, not a later request
 
     def handle(self, request: Request) -> Response:
         """Return the response to a request."""
@@ -169,7 +168,11 @@ class AmazonMLLocal:
     def _attempt(
         self, operation: OperationModel, given: Parameters, parameters: Parameters, region: str, request: Request
     ) -> Response:
-        """Run an operation between the faults before and after it, and store its changes before the answer."""
+        """Run an operation between the faults before and after it, and store its changes before the answer.
+
+        :param given: the members as they were sent, which are validated
+        :param parameters: those that the operation has, with sensitive ones masked, which it uses
+        """
         lag = self._apply_faults(operation.name, "before")
         validate(protocol.input_of(operation), given)
         url = self.endpoint_url or f"{request.scheme}://{request.header('host') or 'localhost'}"

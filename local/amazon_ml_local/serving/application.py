@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from amazon_ml_local.serving.other_services import OtherServices
 
 DUMMY_KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-BROWSER = "AWS4-HMAC-SHA256 Credential=browser/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00"
-CORS = "access-control-"
+SIGNATURE = "AWS4-HMAC-SHA256 Credential=browser/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00"
+CORS_PREFIX = "access-control-"
 FORM = "application/x-www-form-urlencoded"  # what query services such as STS send
 
 
@@ -40,7 +40,7 @@ class Application:
     def handle(self, request: Request) -> Response:
         """Return the response to a request, without headers that let web pages of other origins read it."""
         response = self._guard.check(request) or self._answer(request)
-        headers = {name: value for name, value in response.headers.items() if not name.lower().startswith(CORS)}
+        headers = {name: value for name, value in response.headers.items() if not name.lower().startswith(CORS_PREFIX)}
         return replace(response, headers=headers)
 
     def _answer(self, request: Request) -> Response:
@@ -50,7 +50,7 @@ class Application:
             return self.control.handle(request)
         if _is_amazon_ml(request):
             return self.service.handle(request)
-        response = self.other_services.handle(_with_keys(request) if opens_object(request) else request)
+        response = self.other_services.handle(_signed(request) if opens_object(request) else request)
         # A stored page is of this service's origin: without this its scripts could use the service.
         return replace(response, headers={**response.headers, "Content-Security-Policy": "sandbox"})
 
@@ -58,7 +58,7 @@ class Application:
 def environment(url: str, s3_endpoint_url: str | None = None) -> dict[str, str]:
     """Return the environment variables that point AWS clients to ``url``, and those of S3 elsewhere if given.
 
-    Where S3 is elsewhere the user's keys may be needed there, so no dummy ones are among them.
+    With S3 elsewhere there are no dummy keys among them, since the user's own may be needed there.
     """
     variables = {"AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "us-east-1"}
     if s3_endpoint_url:
@@ -66,9 +66,9 @@ def environment(url: str, s3_endpoint_url: str | None = None) -> dict[str, str]:
     return {**variables, **DUMMY_KEYS}
 
 
-def _with_keys(request: Request) -> Request:
-    """Return a browser's request with keys, which it has none of, and without which moto shows public objects alone."""
-    return replace(request, headers={**request.headers, "Authorization": BROWSER})
+def _signed(request: Request) -> Request:
+    """Sign a browser's request, which is unsigned: moto shows only public objects without a signature."""
+    return replace(request, headers={**request.headers, "Authorization": SIGNATURE})
 
 
 def _is_amazon_ml(request: Request) -> bool:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from amazon_ml_local.protocol import Request
 
 PIECE_BYTES = 64 * 1024 * 1024  # a value in SQLite has at most 1 GB
-Objects = dict[str, tuple[Any, dict[str, str]]]  # by key: moto's object and its metadata
+# By key: moto's object, which every write replaces, and a copy of its metadata, which moto also changes in place.
+Objects = dict[str, tuple[Any, dict[str, str]]]
 DELETE_OBJECT = ("delete from object where bucket = ? and key = ?", "delete from piece where bucket = ? and key = ?")
 DELETE_BUCKET = (
     "delete from bucket where name = ?",
@@ -29,7 +30,8 @@ DELETE_BUCKET = (
 class BucketStore:
     """Store the buckets and objects of moto's S3.
 
-    A write is committed before it is answered; then all objects of its bucket are compared with those committed.
+    A write is committed before it is answered. All objects of its bucket are then compared with those committed, since
+    only moto knows which of them a request changes.
     """
 
     def __init__(self, folder: DataFolder) -> None:
@@ -65,6 +67,7 @@ class BucketStore:
         if path == "moto-api/reset":
             self.clear()
         buckets = _moto().buckets
+        # S3 clients put the bucket first in the path, or before the host.
         for name in {path.partition("/")[0], request.header("host").partition(".")[0]}:
             if name in buckets or name in self._committed:
                 self._save_bucket(name, buckets.get(name))
@@ -117,8 +120,9 @@ def _write(database: sqlite3.Connection, bucket: str, key: str, found: Any, meta
 
 def _objects(bucket: Any) -> Objects:
     """Return the latest version of each object by key, without deleted ones."""
-    found = ((key, bucket.keys.get(key)) for key in list(bucket.keys))
-    return {key: (one, dict(one.metadata)) for key, one in found if hasattr(one, "metadata")}
+    latest = ((key, bucket.keys.get(key)) for key in list(bucket.keys))
+    # The marker of a deleted object has no metadata.
+    return {key: (found, dict(found.metadata)) for key, found in latest if hasattr(found, "metadata")}
 
 
 def _moto() -> Any:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.service import AmazonMLLocal
 
 NUMBER = (int, float)
+# The members that bodies may have, and the types of their values.
 CLOCK = {"frozen": (bool,), "speed": NUMBER, "advance": NUMBER}
 FAULT = {
     "kind": (str,), "operation": (str, type(None)), "count": (int, type(None)), "probability": NUMBER,
@@ -68,7 +69,7 @@ class Control:
             return _json(error.status, {"error": str(error)})
         except DataFolderError as error:
             return _json(HTTPStatus.INSUFFICIENT_STORAGE, {"error": str(error)})
-        except (ValueError, OverflowError) as error:
+        except (ValueError, OverflowError) as error:  # what a lever refuses; an integer that no float can hold
             return _json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
         return _json(HTTPStatus.OK, state_of(self.service) if result is None else result)
 

@@ -45,6 +45,7 @@ class OtherServices:
     :param buckets: S3 buckets that are there from the start
     :param objects: S3 objects that are there from the start, by their URIs
     :param data_folder: where buckets and objects are stored; those that are there already are loaded
+    :ivar loading: the lock that is held while moto is loaded and filled
     """
 
     def __init__(
@@ -59,13 +60,13 @@ class OtherServices:
         self._buckets, self._objects = buckets, {} if objects is None else objects
         self.loading = threading.RLock()
         self._app: Any = None
-        if s3_endpoint_url:
+        if s3_endpoint_url:  # at once, as no request for it comes here
             self._fill()
 
     def handle(self, request: Request) -> Response:
         """Return the response to a request."""
         credential = request.credential
-        name = credential.service if credential else "?"
+        name = credential.service if credential else "?"  # an unsigned request, which may be one for S3
         if self._elsewhere and name == "s3":
             return _not_implemented(request, f"S3 is at {self._elsewhere}: set AWS_ENDPOINT_URL_S3 to it.")
         if unquote(urlsplit(request.path).path).rstrip("/") in MOTO_PAGES:
@@ -133,7 +134,7 @@ class OtherServices:
         return self._app is not None
 
     def put(self, objects: Mapping[str, bytes], buckets: Sequence[str] = ()) -> None:
-        """Put objects into S3, and create their buckets and others.
+        """Put objects into S3, and create their buckets and the given ones.
 
         :raises StorageError: when S3 refuses one
         """
@@ -145,13 +146,15 @@ class OtherServices:
             storage.write(uri, body)
 
     def _load(self) -> Any:
+        """Return moto's application, loaded and filled by the first call."""
         with self.loading:
             if self._app is None:
-                self._app = _moto()
+                self._app = _moto()  # before it is filled, by requests that come here again
                 self._fill_or_unload()
             return self._app
 
     def _fill_or_unload(self) -> None:
+        """Fill moto with what is there from the start; if that fails, the next request loads and fills it again."""
         try:
             if self._store:
                 self._store.load()
@@ -179,14 +182,14 @@ def _make_bucket(client: Any, name: str) -> None:
 
 @cache
 def _moto() -> Any:
-    """Return moto's application, one for the process, as its state is: it compiles the routes of each service anew."""
+    """Return moto's application: one for the process, as its state is, since each compiles all routes anew."""
     from moto.server import DomainDispatcherApplication  # type: ignore[attr-defined] # as below
 
     return DomainDispatcherApplication(_backend_app)
 
 
 def _backend_app(service: Any) -> Any:
-    """Return moto's application of a service, without Flask's debug mode, which keeps each body in a cycle for long."""
+    """Return moto's application of a service, without Flask's debug mode, which keeps bodies in reference cycles."""
     from moto.server import create_backend_app  # type: ignore[attr-defined] # it imports it without naming it in __all__
 
     app = create_backend_app(service)

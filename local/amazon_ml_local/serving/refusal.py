@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def refusal(request: Request, error: ServiceError) -> Response:
-    """Return the response for an error: JSON for requests with a target or to the control API, else S3's XML."""
+    """Return the response for an error.
+
+    JSON for requests with a target or to the control API, S3's XML for unsigned requests and S3, and for other services
+    such as STS their XML, which has one element around it.
+    """
     if request.header("x-amz-target") or request.path.startswith("/_local"):
         return error_answer(error)
     body = f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 SILENCE_SECONDS = 60.0
 MOST_CONNECTIONS = 500
 MOST_BYTES = 256 * 1024 * 1024
+LINE_BYTES = 64  # the most that is read of the line with a chunk's size
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds
 # Where two of these disagree, what checks one would not see the other.
 ONCE = ("Host", "Origin", "Sec-Fetch-Site", "Content-Length", "Transfer-Encoding")
@@ -44,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         super().handle_one_request()
 
     def finish(self) -> None:
-        """Close the connection."""
+        """Close the connection, which then counts as silent no more."""
         self.server.silent.pop(self.connection, None)
         super().finish()
 
@@ -89,11 +90,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _chunks(self) -> Iterator[bytes]:
         left = MOST_BYTES
-        while chunk := self._read(int(self.rfile.readline(64).split(b";")[0], 16), left):
+        while chunk := self._read(int(self.rfile.readline(LINE_BYTES).split(b";")[0], 16), left):
             left -= len(chunk)
-            self.rfile.readline(64)
+            self.rfile.readline(LINE_BYTES)  # the end of the chunk's line
             yield chunk
-        self.rfile.readline(64)
+        self.rfile.readline(LINE_BYTES)
 
     def _read(self, size: int, most: int) -> bytes:
         if not 0 <= size <= most:
@@ -102,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _write(self, response: Response) -> None:
         """Send head and body in one write: in two, delayed acknowledgement would cost the client 40 ms."""
-        has_body = getattr(self, "command", None) != "HEAD"
+        has_body = getattr(self, "command", None) != "HEAD"  # it is not set when a refused request has no method
         lines = [f"HTTP/1.1 {response.status} {self.responses.get(response.status, ('',))[0]}"]
         lines += [f"{name}: {value}" for name, value in response.headers.items() if name.lower() not in HOP_BY_HOP]
         lines += [f"Content-Length: {self._length(response)}"]

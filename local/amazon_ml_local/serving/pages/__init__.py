@@ -78,11 +78,12 @@ class Pages:
                 return _response(chart, "image/svg+xml", SVG_POLICY)
         return None
 
-    def _entity(self, kind: str, entity_id: str, wanted: str | None) -> tuple[str, Entity]:
+    def _entity(self, kind: str, entity_id: str, wanted_region: str | None) -> tuple[str, Entity]:
+        """Return the entity of that id, with the name of its region: the wanted one, or the first that has the id."""
         for name, region in self.service.state.regions():
-            if wanted in (None, name) and (entity := region.find(kind, entity_id)):
+            if wanted_region in (None, name) and (entity := region.find(kind, entity_id)):
                 return name, entity
-        where = f" in the region {wanted}" if wanted else ""
+        where = f" in the region {wanted_region}" if wanted_region else ""
         raise PageError(f"There is no {kind} with the id {entity_id}{where}.")
 
     def _draw_chart(self, sequence: int, threshold: float) -> bytes:
@@ -91,7 +92,8 @@ class Pages:
         if not (entity and found and found.counts) or entity.inputs[0].parameters["MLModelType"] not in DRAWN:
             raise PageError("This evaluation has nothing to draw.")
         try:
-            chart: bytes = self._drawing.run(object(), "draw", (found.counts, threshold), silent)
+            owner = object()  # nobody kills a drawing
+            chart: bytes = self._drawing.run(owner, "draw", (found.counts, threshold), silent)
         except (LearningError, ModuleNotFoundError) as error:
             raise PageError(str(error), HTTPStatus.SERVICE_UNAVAILABLE) from error
         return chart

@@ -72,8 +72,9 @@ def entity_page(service: AmazonMLLocal, region: str, entity: Entity, url: str, t
 
 
 def _fact(name: str, value: Any, region: str) -> Child:
+    """Return a member's value as the page shows it: links for ids of entities and the log, times as dates."""
     kind = name.removesuffix("Id")
-    kind = "DataSource" if kind.endswith("DataSource") else kind
+    kind = "DataSource" if kind.endswith("DataSource") else kind  # as in TrainingDataSourceId
     if name.endswith("Id") and kind in KINDS:
         return link(kind, value, region)
     if name in TIMES:
@@ -84,7 +85,7 @@ def _fact(name: str, value: Any, region: str) -> Child:
 def _value(value: Any) -> Element:
     """Return a member that has a section of its own: an object as names with values, JSON text indented."""
     if isinstance(value, dict):
-        nested = value.get("Properties", value)
+        nested = value.get("Properties", value)  # which PerformanceMetrics have around their names
         return facts({name: time_text(each) if name in TIMES else _text(each) for name, each in nested.items()})
     return element("pre", _indented(value), tabindex="0")
 
@@ -101,6 +102,7 @@ def _indented(text: str) -> str:
 
 
 def _users(service: AmazonMLLocal, region: str, entity: Entity, now: float) -> Element:
+    """Return a table of the entities that have this one as an input."""
     entities = service.state.region(region)
     users = [user for kind in KINDS for user in entities.all(kind) if entity in user.inputs]
     rows: list[list[Child]] = [

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 CHART = "/chart.svg"
 Part = tuple[str, "Element"]  # its heading and what it shows
 DRAWN = ("BINARY", "REGRESSION")  # a confusion matrix is a table
-OTHERS = [step / 10 for step in range(1, 10)]
-SHADES = 10
+OTHER_THRESHOLDS = [tenth / 10 for tenth in range(1, 10)]
+SHADES = 10  # of a cell's colour, .shade-1 to .shade-10 in page.css
 NO_MATPLOTLIB = "The chart needs matplotlib: pip install 'amazon-ml-local[pages]'."
 NO_COUNTS = "An earlier version evaluated this and kept no more than the metric. Evaluate anew to see more."
 
@@ -34,8 +34,8 @@ def evaluation_sections(entity: Entity, region: str, found: Evaluated, threshold
 
 def shown_threshold(entity: Entity, threshold: float | None) -> float:
     """Return the score threshold to show an evaluation with, in whole thousandths; if it is None, the model's."""
-    of_model = entity.inputs[0].score_threshold
-    return round(threshold if threshold is not None else 0.5 if of_model is None else of_model, 3)
+    model = entity.inputs[0]
+    return round(next(each for each in (threshold, model.score_threshold, 0.5) if each is not None), 3)
 
 
 def _binary(counts: Scores, entity: Entity, region: str, threshold: float) -> list[Part]:
@@ -69,7 +69,7 @@ def _multiclass(counts: Confusion, entity: Entity, region: str, threshold: float
     rows: list[list[Child]] = [
         [label, *_cells(row, place), _f1(counts, place)]
         for place, (label, row) in enumerate(zip(named, counts.rows, strict=True))
-        if place < len(counts.labels) or any(row)
+        if place < len(counts.labels) or any(row)  # the row of other labels only if there are any
     ]
     headings = ["true label", *(f"answer {label}" for label in counts.labels), "F1"]
     return [("Confusion matrix", table("Confusion matrix", headings, rows, class_="matrix"))]
@@ -111,15 +111,16 @@ def _chart(entity: Entity, region: str, threshold: float, words: str) -> Element
 
 def _other_thresholds(counts: Scores, entity: Entity, region: str) -> Element:
     here = address(entity.kind.name, entity.id, region)
-    found = {threshold: counts.at(threshold).measures for threshold in OTHERS}
+    measures = {threshold: counts.at(threshold).measures for threshold in OTHER_THRESHOLDS}
     rows: list[list[Child]] = [
-        [element("a", f"{threshold:g}", href=f"{here}&threshold={threshold:g}"), *map(_number, measures.values())]
-        for threshold, measures in found.items()
+        [element("a", f"{threshold:g}", href=f"{here}&threshold={threshold:g}"), *map(_number, values.values())]
+        for threshold, values in measures.items()
     ]
-    return table("At other thresholds", ["Threshold", *next(iter(found.values()))], rows)
+    return table("At other thresholds", ["Threshold", *measures[OTHER_THRESHOLDS[0]]], rows)
 
 
 def _cells(row: list[int], right: int) -> list[Child]:
+    """Return the counts of a true label, shaded by their share of its records; the answer at ``right`` is right."""
     shades = [round(SHADES * count / max(sum(row), 1)) for count in row]
     classes = ["right" if place == right else "wrong" for place in range(len(row))]
     return [
@@ -129,6 +130,7 @@ def _cells(row: list[int], right: int) -> list[Child]:
 
 
 def _f1(counts: Confusion, place: int) -> str:
+    """Return the F1 of the label in a row; the row of other labels has none."""
     if place == len(counts.labels):
         return "–"
     right = counts.rows[place][place]

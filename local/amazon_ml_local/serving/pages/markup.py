@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, tostring
 
+from amazon_ml_local.clock import LATEST_DATE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 Child: TypeAlias = Element | str
 STYLESHEET = "/_local/page.css"
-LATEST = 253402300799.0  # the last second of the year 9999, after which a date has no text
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -22,7 +23,7 @@ def element(tag: str, *children: Child, **attributes: str) -> Element:
     for child in children:
         if not isinstance(child, str):
             made.append(child)
-        elif len(made):
+        elif len(made):  # ElementTree keeps a text that follows a child as that child's tail
             made[-1].tail = (made[-1].tail or "") + child
         else:
             made.text = (made.text or "") + child
@@ -89,7 +90,7 @@ def status(text: str) -> Element:
 
 def time_text(seconds: float) -> str:
     """Return a time of the service as text."""
-    return f"{datetime.fromtimestamp(min(seconds, LATEST), UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{datetime.fromtimestamp(min(seconds, LATEST_DATE), UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def age(seconds: float) -> str:
