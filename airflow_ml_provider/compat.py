@@ -182,13 +182,20 @@ def is_resumed(context: Context) -> bool:
     return bool(getattr(state, "next_method", None))
 
 
-def task_states(context: Context, task_ids: list[str]) -> list[str | None]:
-    """Return the states of all instances of tasks in the context's run; None of an instance that has not begun."""
+def task_states(context: Context, task_id: str, map_index: int | None = None) -> list[str | None]:
+    """Return the states of a task's instances in the context's run; None of an instance that has not begun.
+
+    :param map_index: of the one instance that is meant; None means all of them.
+    """
     ti: Any = context["ti"]  # its class differs between the versions
     if AIRFLOW_3:
-        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=task_ids, run_ids=[ti.run_id])
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id], map_index=map_index)
         return list(states.get(ti.run_id, {}).values())
-    return [instance.state for instance in ti.get_dagrun().get_task_instances() if instance.task_id in task_ids]
+    return [
+        instance.state
+        for instance in ti.get_dagrun().get_task_instances()
+        if instance.task_id == task_id and map_index in (None, instance.map_index)
+    ]
 
 
 def is_run_active(context: Context, dag_id: str, run_id: str) -> bool:

@@ -83,9 +83,25 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
         That happens to a create task that was cleared alone, and on Airflow 2, which may report one killed try more
         than once: the later reports make it run a task again that has succeeded meanwhile.
         """
-        states = task_states(context, self.delete_tasks) if self.delete_tasks else []
+        states = [state for task_id in self.delete_tasks for state in self.delete_states(context, task_id)]
         if states and all(state == "success" for state in states):
             raise AirflowFailException(
                 f"{wait}: not created, since {', '.join(self.delete_tasks)} has already run in this Dag run and would "
                 f"not delete it. Clear {self.task_id} with its downstream tasks"
             )
+
+    def delete_states(self, context: Context, task_id: str) -> list[str | None]:
+        """Return the states of those instances of a delete task that may delete this task's endpoint.
+
+        If both tasks are mapped alike, that is the one with this task's map index; any instance otherwise.
+        """
+        is_mapped_alike = _mapping(self.dag.get_task(task_id)) == _mapping(self.dag.get_task(self.task_id))
+        return task_states(context, task_id, context["ti"].map_index if is_mapped_alike else None)
+
+
+def _mapping(task: Any) -> tuple[object, object]:
+    """Return what a task's map indexes count: its mapped task group, and the arguments that it is expanded over."""
+    group = task.get_closest_mapped_task_group()
+    expanded = getattr(getattr(task, "expand_input", None), "value", None)
+    # The order of the arguments decides which map index their combinations get.
+    return group and group.group_id, list(expanded.items()) if isinstance(expanded, dict) else expanded

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_ml_provider import ownership
-from airflow_ml_provider.compat import DAG, AirflowException, AirflowFailException
+from airflow_ml_provider.compat import DAG, AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.realtime_endpoint import (
     MachineLearningCreateRealtimeEndpointOperator,
@@ -49,7 +49,6 @@ class Run:
     ) -> None:
         self.run_id = run_id
         self.xcoms: dict[tuple[str, int, str], Any] = {}
-        self.states: dict[str, str | None] = {}
         with DAG("dag", schedule=None):
             self.create = MachineLearningCreateRealtimeEndpointOperator(
                 task_id="create", ml_model_id=ml_model_id, **arguments
@@ -60,7 +59,7 @@ class Run:
 
     def execute(self, task_id: str, map_index: int = -1) -> Any:
         return getattr(self, task_id).execute(
-            {"ti": TaskInstance(task_id, run_id=self.run_id, map_index=map_index, xcoms=self.xcoms, states=self.states)}
+            {"ti": TaskInstance(task_id, run_id=self.run_id, map_index=map_index, xcoms=self.xcoms)}
         )
 
 
@@ -245,24 +244,6 @@ class TestCreate:
         assert called(service) == ["DescribeTags", "AddTags", "CreateRealtimeEndpoint", "AddTags"]
         (claim,) = claims(service)
         assert (claim.dag_id, claim.task_id, claim.run_id, claim.state) == ("dag", "create", "run", "created")
-
-    def test_after_its_delete_task_it_creates_nothing(self, service: AmazonMLLocalFixture) -> None:
-        """Nothing would delete the endpoint; that is so for a create task that was cleared alone."""
-        run = Run(wait_for_completion=False)
-        run.states["delete"] = "success"
-        with pytest.raises(AirflowFailException, match="since delete has already run .* Clear create with"):
-            run.execute("create")
-        assert called(service) == []
-
-    @pytest.mark.parametrize("state", ["skipped", "failed", "scheduled", None])
-    def test_a_delete_task_that_has_deleted_nothing_hinders_nothing(
-        self, service: AmazonMLLocalFixture, state: str | None
-    ) -> None:
-        """It was not needed, it runs again when it is cleared, or it is yet to run."""
-        run = Run(wait_for_completion=False)
-        run.states["delete"] = state
-        run.execute("create")
-        assert status(service) == "UPDATING"
 
     def test_the_claim_stands_before_create(
         self, service: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
