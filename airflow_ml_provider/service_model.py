@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.values import Value, convert
@@ -28,6 +28,14 @@ ALTERNATIVES = {
     ("recipe", "recipe_uri"): False,
 }
 REGULARIZATIONS = ("sgd.l1RegularizationAmount", "sgd.l2RegularizationAmount")
+
+
+class Argument(NamedTuple):
+    """One argument of an operation: the path of its member in the request, its shape, and whether it is required."""
+
+    path: tuple[str, ...]
+    shape: Shape
+    is_required: bool
 
 
 @cache
@@ -52,21 +60,23 @@ def argument_name(member: str) -> str:
     return str(xform_name(member))
 
 
-def _members(shape: StructureShape, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Shape, bool]]:
-    """Yield the path, the shape and whether it is required of each member, of those in flattened members too."""
+def _arguments(shape: StructureShape, path: tuple[str, ...] = ()) -> Iterator[Argument]:
+    """Yield an argument for each member of a structure; a flattened member yields those of its own members."""
     for member, member_shape in shape.members.items():
         if member in FLATTENED:
-            yield from _members(cast("StructureShape", member_shape), (*path, member))
+            yield from _arguments(cast("StructureShape", member_shape), (*path, member))
         else:
-            yield (*path, member), member_shape, member in shape.required_members
+            yield Argument((*path, member), member_shape, member in shape.required_members)
 
 
 @cache
-def arguments(operation: str) -> dict[str, tuple[tuple[str, ...], Shape, bool]]:
-    """Return an operation's arguments: name → (path of its member in the request, shape, whether it is required)."""
-    members = _members(cast("StructureShape", operation_model(operation).input_shape))
-    named = ((path[-1], (path, shape, is_required)) for path, shape, is_required in members)
-    return {RENAMED.get(member) or argument_name(member): found for member, found in named}
+def arguments(operation: str) -> dict[str, Argument]:
+    """Return an operation's arguments by their names."""
+    found = {}
+    for argument in _arguments(cast("StructureShape", operation_model(operation).input_shape)):
+        member = argument.path[-1]
+        found[RENAMED.get(member) or argument_name(member)] = argument
+    return found
 
 
 def build_request(operation: str, values: Mapping[str, object]) -> Request:
@@ -80,30 +90,33 @@ def build_request(operation: str, values: Mapping[str, object]) -> Request:
     """
     request: Request = {}
     _check_alternatives(operation, values)
-    for name, (path, shape, required) in arguments(operation).items():
+    for name, (path, shape, is_required) in arguments(operation).items():
         value = values.get(name)
         if value is None:
-            if required:
+            if is_required:
                 raise InvalidArgument(f"{name}: {operation} requires it, and it is None")
             continue
-        place = request
-        for step in path[:-1]:
-            place = cast("Request", place.setdefault(step, {}))
-        place[path[-1]] = convert(name, path[-1], shape, value)
+        *parents, member = path
+        structure = request
+        for parent in parents:
+            structure = cast("Request", structure.setdefault(parent, {}))
+        structure[member] = convert(name, member, shape, value)
     _check_regularization(request.get("Parameters") or {})
     return request
 
 
 def _check_alternatives(operation: str, values: Mapping[str, object]) -> None:
-    for pair, needed in ALTERNATIVES.items():
+    for pair, is_one_required in ALTERNATIVES.items():
         if not arguments(operation).keys() >= set(pair):
             continue
         given = [name for name in pair if values.get(name) is not None]
-        if len(given) == 2 or (needed and not given):
-            raise InvalidArgument(f"{', '.join(pair)}: {'exactly' if needed else 'at most'} one of them must be given")
+        if len(given) == 2 or (is_one_required and not given):
+            how_many = "exactly" if is_one_required else "at most"
+            raise InvalidArgument(f"{', '.join(pair)}: {how_many} one of them must be given")
 
 
 def _check_regularization(parameters: Value) -> None:
+    """Raise InvalidArgument when a model's training parameters ask for both regularizations, which AWS refuses."""
     amounts = [str(cast("Mapping[str, Value]", parameters).get(name, 0)) for name in REGULARIZATIONS]
     try:
         contradictory = all(float(amount) > 0 for amount in amounts)

@@ -24,6 +24,7 @@ JSON_TEXT = frozenset({"DataSchema", "DataRearrangement", "Recipe"})
 def convert(name: str, member: str, shape: Shape, value: object) -> Value:
     """Return an argument's value as its member takes it.
 
+    :param name: of the argument, for errors.
     :param member: the member's name; empty for an item of a list or a map, which has none.
     :raises InvalidArgument: naming the argument and what is allowed.
     """
@@ -61,12 +62,12 @@ def _number(kind: type[int] | type[float]) -> Callable[[str, Shape, object], Val
             raise InvalidArgument(f"{name}: it is {_kind(value)}; it must be {kind.__name__}")
         try:
             number = kind(value)
-            has_lost_fraction = isinstance(value, float) and number != value  # int(1.5) is 1
-            if math.isfinite(number) and not has_lost_fraction:
-                return number
         except (ValueError, OverflowError):
-            pass
-        raise InvalidArgument(f"{name}: {_shown(value)} is not a finite {kind.__name__}")
+            number = math.nan
+        has_lost_fraction = isinstance(value, float) and number != value  # int(1.5) is 1
+        if not math.isfinite(number) or has_lost_fraction:
+            raise InvalidArgument(f"{name}: {_shown(value)} is not a finite {kind.__name__}")
+        return number
 
     return converted
 
@@ -115,6 +116,7 @@ _CONVERSIONS: dict[str, Callable[[str, Any, object], Value]] = {
 
 
 def _check(name: str, shape: Shape, value: Value) -> None:
+    """Raise InvalidArgument when a converted value breaks the member's constraints: length, enum, pattern."""
     allowed = shape.metadata
     if isinstance(value, str | list):
         least, most = allowed.get("min", 0), allowed.get("max")
@@ -134,7 +136,7 @@ def _check_text(name: str, value: str, enum: list[str] | None, pattern: str | No
         raise InvalidArgument(f"{name}: {_shown(value)} does not match {pattern}")
 
 
-# Classes of characters in the service's patterns that Python's regular expressions lack → a set that holds them.
+# The service's patterns are Java's. A class of characters that Python lacks → a set that contains its characters.
 _UNICODE_CLASSES = {
     r"\p{L}": r"\w",
     r"\p{N}": r"\w",
@@ -144,8 +146,8 @@ _UNICODE_CLASSES = {
 
 @cache
 def _regex(pattern: str) -> re.Pattern[str]:
-    for java, python in _UNICODE_CLASSES.items():
-        pattern = pattern.replace(java, python)
+    for java_class, python_class in _UNICODE_CLASSES.items():
+        pattern = pattern.replace(java_class, python_class)
     return re.compile(pattern, re.DOTALL)
 
 
