@@ -51,8 +51,9 @@ def metric(evaluation: Mapping[str, object]) -> Metric:
 
 
 def shortfalls(found: Metric, at_least: float | None, at_most: float | None, deployed: Metric | None) -> Iterator[str]:
-    """Yield a sentence for each bar that the metric does not pass.
+    """Yield a sentence for each bar that the metric does not pass; a bar that is None is passed.
 
+    :param deployed: the metric of the deployed model, which must be beaten.
     :raises InvalidArgument: when a bar does not fit the metric.
     """
     if found.more_is_better and at_most is not None:
@@ -67,8 +68,10 @@ def shortfalls(found: Metric, at_least: float | None, at_most: float | None, dep
         yield f"{found.name} {found.value} is no better than the deployed model's {deployed.value}"
 
 
-def comparable(evaluations: Iterable[Mapping[str, object]], data_source_id: object) -> Mapping[str, object] | None:
-    """Return the deployed model's evaluation to compare with: its latest on the data source, else its latest on any.
+def evaluation_to_compare(
+    evaluations: Iterable[Mapping[str, object]], data_source_id: object
+) -> Mapping[str, object] | None:
+    """Return the deployed model's latest COMPLETED evaluation on the data source, else its latest on any.
 
     :param evaluations: all evaluations of the deployed model, the latest first.
     :param data_source_id: the data source on which the new model was evaluated.

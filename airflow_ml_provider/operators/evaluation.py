@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_ml_provider.compat import AirflowException, BaseBranchOperator
 from airflow_ml_provider.errors import InvalidArgument
-from airflow_ml_provider.evaluating import Metric, comparable, metric, shortfalls
+from airflow_ml_provider.evaluating import Metric, evaluation_to_compare, metric, shortfalls
 from airflow_ml_provider.links import ResourceLink
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
 from airflow_ml_provider.operators.lifecycle import (
@@ -197,7 +197,7 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
             FilterVariable="MLModelId", EQ=ml_model_id, SortOrder="dsc"
         )
         data_source_id = evaluation["EvaluationDataSourceId"]
-        other = comparable((one for page in pages for one in page["Results"]), data_source_id)
+        other = evaluation_to_compare((one for page in pages for one in page["Results"]), data_source_id)
         if other is None:
             raise AirflowException(
                 f"MLModel {ml_model_id} in {self.hook.conn_region_name} has no COMPLETED evaluation to compare with: "

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import InvalidArgument
-from airflow_ml_provider.evaluating import METRICS, Metric, comparable, metric, shortfalls
+from airflow_ml_provider.evaluating import METRICS, Metric, evaluation_to_compare, metric, shortfalls
 from airflow_ml_provider.operators.evaluation import MachineLearningEvaluationGateOperator
 
 if TYPE_CHECKING:
@@ -165,14 +165,14 @@ def test_the_latest_evaluation_on_the_same_data_is_compared() -> None:
 
     evaluations = [one("e5", "ds-1", "FAILED"), one("e4", "ds-2"), one("e3", "ds-1"), one("e2", "ds-1")]
     on_the_same_data, on_other_data = (
-        comparable(evaluations, "ds-1"),
-        comparable(evaluations, "ds-9"),
+        evaluation_to_compare(evaluations, "ds-1"),
+        evaluation_to_compare(evaluations, "ds-9"),
     )
     assert on_the_same_data
     assert on_the_same_data["EvaluationId"] == "e3"
     assert on_other_data
     assert on_other_data["EvaluationId"] == "e4"
-    assert comparable(evaluations[:1], "ds-1") is None
+    assert evaluation_to_compare(evaluations[:1], "ds-1") is None
 
 
 def test_metrics_are_those_of_the_service_model() -> None:
