@@ -86,12 +86,12 @@ VERSION = tuple(int(number) for number in re.findall(r"\d+", __version__)[:2])
 AIRFLOW_3 = VERSION >= (3, 0)
 AIRFLOW_3_3 = VERSION >= (3, 3)
 
-if sys.version_info < (3, 11):  # noqa: UP036 - python_requires says so too, unless pip was bypassed
+if sys.version_info < (3, 11):  # noqa: UP036 - also for an installation that ignored python_requires
     raise ImportError(f"airflow-ml-provider needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
 if VERSION < (2, 11):
     raise ImportError(f"airflow-ml-provider needs Apache Airflow 2.11 or newer; this is {__version__}.")
 
-# Airflow version → the module that has the name since then; after a colon, the name's own name there.
+# Airflow version → the module that has the name since then; after a colon, what the name is called there.
 _Places = dict[tuple[int, int], str]
 _EXCEPTIONS: _Places = {(2, 11): "airflow.exceptions", (3, 2): "airflow.sdk.exceptions"}
 _SENSORS: _Places = {(2, 11): "airflow.sensors.base", (3, 0): "airflow.sdk"}
@@ -155,7 +155,7 @@ async def get_async_connection(conn_id: str) -> Connection:
 
     Airflow before 3.1 only has a blocking lookup, and 3.0 allows that one only in asgiref's thread.
     """
-    from airflow_ml_provider.compat import BaseHook
+    from airflow_ml_provider.compat import BaseHook  # through __getattr__, which a global name would bypass
 
     if VERSION >= (3, 1):
         return await BaseHook.aget_connection(conn_id)

@@ -1,4 +1,4 @@
-"""Define the exceptions of this package, and classify AWS errors: transient, permanent."""
+"""Define the exceptions of this package, and classify AWS errors: transient or permanent."""
 
 from __future__ import annotations
 
@@ -79,7 +79,6 @@ TRANSIENT = (
     }
 )
 
-
 ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
@@ -99,7 +98,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_answer(error: BaseException) -> bool:
-    """Return whether the service itself answered with this error, and not a proxy or a broken connection."""
+    """Return whether this error is an HTTP answer, of the service or of a proxy before it, and not a lack of one."""
     return _status(error) != 0
 
 
@@ -109,6 +108,7 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def _status(error: BaseException) -> int:
+    """Return the HTTP status of the answer that raised an error; 0 if none did."""
     answer = getattr(error, "response", None) or {}
     return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
@@ -119,7 +119,7 @@ def is_permanent(error: BaseException) -> bool:
 
 
 def is_transient_at_predict(error: BaseException) -> bool:
-    """Return whether Predict may succeed later: ``is_transient``, or a READY endpoint that mounts its predictor yet."""
+    """Return whether Predict may succeed later: also at a READY endpoint that has not mounted its predictor yet."""
     return code(error) == "PredictorNotMountedException" or is_transient(error)
 
 

@@ -19,6 +19,7 @@ class Hint(NamedTuple):
     text: str
 
 
+# The first that applies is added.
 HINTS = (
     Hint(
         ACCESS_DENIED,

@@ -1,4 +1,4 @@
-"""Encode records for Predict, which takes text by name, and check to which host they are sent."""
+"""Encode records for Predict, which takes every value as text, and check to which host they are sent."""
 
 from __future__ import annotations
 
@@ -73,9 +73,11 @@ def check_destination(url: str, control_url: str) -> str:
         raise InvalidArgument(
             f"endpoint_url: {url!r} is no URL with a scheme, as https://… from EndpointInfo.EndpointUrl"
         )
-    known = re.fullmatch(REALTIME_HOST, host) or host == control.hostname
-    ambiguous = set(to.netloc) & set("@\\")  # of https://one\@other, urlsplit reads the host other, urllib3 one
-    if ambiguous or not known or (to.scheme == "http" and (control.scheme, control.hostname) != ("http", host)):
+    is_override = host == control.hostname
+    is_known = is_override or re.fullmatch(REALTIME_HOST, host)
+    is_safe = to.scheme == "https" or (is_override and control.scheme == "http")
+    is_ambiguous = set(to.netloc) & set("@\\")  # of https://one\@other, urlsplit reads the host other, urllib3 one
+    if not is_known or not is_safe or is_ambiguous:
         raise InvalidArgument(
             f"endpoint_url: {url!r} is neither https://realtime.machinelearning.<region>.amazonaws.com nor the host of "
             f"the configured endpoint override; records are sent nowhere else"
