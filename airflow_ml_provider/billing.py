@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.claim_tag import parse
 from airflow_ml_provider.prices import PRICE_PER_10_MB, hourly_price
-from airflow_ml_provider.resources import endpoint_info
+from airflow_ml_provider.resources import answered_at, endpoint_info
 
 if TYPE_CHECKING:
     from airflow_ml_provider.claim_tag import ClaimTag
@@ -22,25 +21,19 @@ def realtime_endpoints(
     hook: MachineLearningClientHook, price_per_10_mb: float = PRICE_PER_10_MB
 ) -> list[BilledEndpoint]:
     """Return every endpoint that is not NONE, the oldest first; ``MachineLearningHook`` documents the result."""
-    found = [_billed_endpoint(hook, model, now, price_per_10_mb) for model, now in _models(hook)]
+    found = [_billed_endpoint(hook, model, now, price_per_10_mb) for model, now in _models_with_endpoint(hook)]
     return sorted(found, key=lambda one: one.get("CreatedAt", ""))
 
 
-def _models(hook: MachineLearningClientHook) -> Iterator[tuple[Mapping[str, object], datetime]]:
-    """Yield each model that has an endpoint, and the time of AWS's answer by AWS's own clock."""
+def _models_with_endpoint(hook: MachineLearningClientHook) -> Iterator[tuple[Mapping[str, object], datetime]]:
+    """Yield each model that has an endpoint, and the time of the answer that lists it, if possible by AWS's clock."""
     pages = hook.conn.get_paginator("describe_ml_models").paginate(FilterVariable="RealtimeEndpointStatus", NE="NONE")
     for page in pages:
-        now = _answered_at(cast("Mapping[str, object]", page))
+        now = answered_at(cast("Mapping[str, object]", page)) or datetime.now(UTC)
         for model in page["Results"]:
+            # The list may be filtered by an older state than it shows.
             if model.get("EndpointInfo", {}).get("EndpointStatus", "NONE") != "NONE":
                 yield cast("Mapping[str, object]", model), now
-
-
-def _answered_at(answer: Mapping[str, object]) -> datetime:
-    """Return the ``Date`` of an answer, or this machine's time if a proxy has removed it."""
-    metadata = cast("Mapping[str, Mapping[str, str]]", answer.get("ResponseMetadata", {}))
-    date = metadata.get("HTTPHeaders", {}).get("date")
-    return parsedate_to_datetime(date) if date else datetime.now(UTC)
 
 
 def _billed_endpoint(
@@ -73,7 +66,7 @@ def _hours(endpoint: RealtimeEndpoint, now: datetime) -> float:
 
 
 def _creators_claim(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint) -> ClaimTag | None:
-    """Return the claim of the task that created the endpoint; None if no tag names it or tags may not be read."""
+    """Return the claim of the task that created the endpoint, else of one that uses it; None if no tag can be read."""
     from botocore.exceptions import ClientError
 
     try:
@@ -85,4 +78,5 @@ def _creators_claim(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint)
         return None
     tags = [parse(cast("Mapping[str, str]", tag)) for tag in answer["Tags"]]
     claims = [claim for claim in tags if claim and claim.covers(endpoint)]
-    return min(claims, key=lambda claim: claim.state != "created", default=None)
+    created = (claim for claim in claims if claim.state == "created")
+    return next(created, next(iter(claims), None))

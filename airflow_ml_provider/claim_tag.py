@@ -1,4 +1,7 @@
-"""One task's claim on an endpoint, as it is written into a tag of the MLModel."""
+"""One task's claim on an endpoint, as it is written into a tag of the MLModel.
+
+A claim says that a task creates, has created or uses the endpoint, so that no other task deletes it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Literal, get_args
 from airflow_ml_provider.payloads import RealtimeEndpoint
 
 KEY = "airflow-endpoint"
-NAMES_LENGTH = 155  # characters of the names of Dag, task and run together; a tag's value has 256 at most
+NAMES_LENGTH = 155  # characters for Dag, task and run together; the rest of a tag's 256 is for the other pairs
 LONGEST_CALL = 60.0  # seconds after which a Create whose answer was lost has created its endpoint, or never will
 
 State = Literal["creating", "created", "using"]
@@ -49,6 +52,8 @@ class ClaimTag:
     def covers(self, endpoint: RealtimeEndpoint, within: float = LONGEST_CALL) -> bool:
         """Return whether the claim is on this endpoint, and not on an earlier or later one of the same model.
 
+        While ``creating``, a claim without ``at`` covers every endpoint.
+
         :param within: while ``creating``, the seconds after ``at`` in which the endpoint may have been created.
         """
         created_at = endpoint.get("CreatedAt")
@@ -62,14 +67,12 @@ class ClaimTag:
         """Return the seconds from ``at`` to a time of the service; 0 if one of them is unknown."""
         return _seconds(self.at, time) if self.at and time else 0.0
 
-    def is_over(self, time: str) -> bool:
-        """Return whether at this time no Create that the claim announced can still be running."""
-        return self.state != "creating" or bool(
-            self.at and time and _seconds(self.at, time) > LONGEST_CALL + self.again
-        )
+    def is_create_over(self, time: str) -> bool:
+        """Return whether at this time of the service no Create that the claim announced can still be running."""
+        return self.state != "creating" or self.seconds_until(time) > LONGEST_CALL + self.again
 
     def to_tag(self) -> dict[str, str]:
-        """Return the claim as a tag, ``{"Key": …, "Value": …}``."""
+        """Return the claim as a tag, with a value such as ``created=2026-11-30T09:00:00+00:00 dag=d task=t run=r``."""
         pairs = {self.state: self.at, "dag": self.dag_id, "task": self.task_id, "run": self.run_id}
         if self.map_index >= 0:
             pairs["map"] = str(self.map_index)
@@ -107,15 +110,15 @@ def parse(tag: Mapping[str, str]) -> ClaimTag | None:
 def new_claim_tag(dag_id: str, task_id: str, run_id: str, map_index: int = -1) -> ClaimTag:
     """Return a new claim of a task instance."""
     key = key_of(dag_id, task_id, run_id) + (f":{map_index}" if map_index >= 0 else "")
-    names = [_allowed(name) for name in (dag_id, task_id, run_id)]
+    names = [_as_tag_text(name) for name in (dag_id, task_id, run_id)]
     while sum(map(len, names)) > NAMES_LENGTH:
-        longest = max(range(len(names)), key=lambda place: len(names[place]))
+        longest = names.index(max(names, key=len))
         names[longest] = names[longest][:-1]
     return ClaimTag(key, names[0], names[1], names[2], map_index)
 
 
 def key_of(dag_id: str, task_id: str, run_id: str) -> str:
-    """Return the key of a task's tag in a run; for a mapped task, a colon and the map index follow it."""
+    """Return the key of a task's tag in a run; the key of a mapped task has a colon and the map index after it."""
     digest = hashlib.sha256(json.dumps([dag_id, task_id, run_id]).encode()).hexdigest()
     return f"{KEY}:{digest[:16]}"
 
@@ -140,5 +143,6 @@ def _is_time(text: str) -> bool:
         return False
 
 
-def _allowed(name: str) -> str:
+def _as_tag_text(name: str) -> str:
+    """Return a name with a dash for each character that a tag may not hold, or that separates the pairs."""
     return "".join(letter if letter.isalnum() or letter in "_.:/+-@" else "-" for letter in name)

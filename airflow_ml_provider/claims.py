@@ -10,14 +10,13 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from airflow_ml_provider import errors, retrying
 from airflow_ml_provider.claim_tag import KEY, ClaimTag, in_utc, key_of, parse
 from airflow_ml_provider.clock import CLOCK
-from airflow_ml_provider.resources import endpoint_info
+from airflow_ml_provider.resources import answered_at, endpoint_info
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -50,7 +49,7 @@ class Store(Protocol):
 
 
 class Register:
-    """Read and write the claims on the endpoint of one model.
+    """Read and write the claims on the endpoint of one model; get and delete the endpoint.
 
     ``service_time`` is the service's own time at the last call on tags; empty when its answer had none.
 
@@ -63,7 +62,8 @@ class Register:
         self.task_instance = cast("TaskInstance | None", (context or {}).get("ti"))
         self.service_time = ""
         self._store = cast("Store | None", (context or {}).get("task_state_store"))
-        self._denied = context is not None and self.task_instance is None
+        is_outside_of_run = context is not None and self.task_instance is None
+        self._without_tags = is_outside_of_run
 
     def with_deadline(self, deadline: float) -> Register:
         """Return a copy whose calls are retried every second until another deadline."""
@@ -72,7 +72,7 @@ class Register:
         return other
 
     def read(self, task_id: str | None = None) -> list[ClaimTag]:
-        """Return all claims; if access to tags is denied, only those that Airflow stores for one task.
+        """Return the claims in tags, if access to them is not denied, and those that Airflow stores for one task.
 
         :param task_id: the task whose claims are read from Airflow too; default is the running one.
         """
@@ -113,7 +113,7 @@ class Register:
 
     def _call_on_tags(self, operation: str, **request: object) -> Mapping[str, object] | None:
         """Call an operation on the model's tags; return None if the service refuses it, now or earlier."""
-        if self._denied:
+        if self._without_tags:
             return None
         try:
             answer = self._call(operation, ResourceId=self.wait.resource_id, ResourceType="MLModel", **request)
@@ -121,9 +121,9 @@ class Register:
             if not errors.is_refusal(error):
                 raise
             log.info("%s: its creator is stored in Airflow, since %s is refused: %s", self.wait, operation, error)
-            self._denied, answer = True, getattr(error, "response", {})
-        self.service_time = _date_of(answer)
-        return None if self._denied else answer
+            self._without_tags, answer = True, getattr(error, "response", {})
+        self.service_time = _earliest_time(answer)
+        return None if self._without_tags else answer
 
     @property
     def _airflow_key(self) -> str:
@@ -146,11 +146,10 @@ class Register:
         return [cast("Mapping[str, str]", tag) for tag in found if isinstance(tag, Mapping)]
 
 
-def _date_of(answer: Mapping[str, object]) -> str:
-    """Return the ``Date`` of an answer less a second; empty if it has none.
+def _earliest_time(answer: Mapping[str, object]) -> str:
+    """Return the earliest time at which the service may have answered, a second before ``answered_at``; or empty.
 
     The second allows for the missing fractions, and for ``CreatedAt`` coming from another host's clock.
     """
-    metadata = cast("Mapping[str, Mapping[str, str]]", answer.get("ResponseMetadata") or {})
-    date = metadata.get("HTTPHeaders", {}).get("date")
-    return in_utc(parsedate_to_datetime(date).isoformat(), after=-1) if date else ""
+    time = answered_at(answer)
+    return in_utc(time.isoformat(), after=-1) if time else ""

@@ -23,7 +23,6 @@ from airflow_ml_provider.service_model import argument_name
 
 if TYPE_CHECKING:
     import boto3
-    import botocore.session
     from mypy_boto3_machinelearning.client import MachineLearningClient
     from mypy_boto3_s3.client import S3Client
 
@@ -35,15 +34,12 @@ FOR_STS = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts
 FOR_ONE_ATTEMPT = Config(retries={"total_max_attempts": 1})
 
 
-def _botocore(session: boto3.session.Session) -> botocore.session.Session:
-    return session._session  # boto3 has no public name for its botocore session
-
-
 @contextmanager
-def connection_exists(conn_id: str) -> Iterator[None]:
-    """Raise AirflowException when the block does not find a named connection.
+def connection_required(conn_id: str) -> Iterator[None]:
+    """Raise AirflowException when the block does not find the connection, but AirflowNotFoundException for aws_default.
 
-    The amazon provider would go on without the connection, with whatever credentials boto3 finds.
+    After AirflowNotFoundException the amazon provider goes on without a connection, with whatever credentials boto3
+    finds. That is wanted for ``aws_default`` alone, which is used where nobody has named a connection.
     """
     try:
         yield
@@ -88,7 +84,7 @@ class MachineLearningClientHook(AwsBaseHook):
 
         :raises AirflowException: when a connection other than ``aws_default`` does not exist.
         """
-        with connection_exists(conn_id):
+        with connection_required(conn_id):
             return super().get_connection(conn_id)
 
     @cached_property
@@ -109,7 +105,8 @@ class MachineLearningClientHook(AwsBaseHook):
         factory = base_aws.SessionFactory(conn=self.conn_config, region_name=region_name, config=config)
         basic_session = transport.bound(factory.basic_session)
         session = transport.bound(factory.create_session())
-        _botocore(session).register_component("data_loader", _botocore(basic_session).get_component("data_loader"))
+        data_loader = transport.botocore_session(basic_session).get_component("data_loader")
+        transport.botocore_session(session).register_component("data_loader", data_loader)
         return session
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> boto3.session.Session:
@@ -151,10 +148,12 @@ class MachineLearningClientHook(AwsBaseHook):
         return client
 
     def _check_region(self, client: MachineLearningClient) -> None:
+        """Raise InvalidArgument for a region without the service; with an endpoint override every region is allowed."""
         region = client.meta.region_name
         host = urlsplit(client.meta.endpoint_url).hostname or ""
         regions = self.get_session().get_available_regions("machinelearning")
-        if host == f"machinelearning.{region.lower()}.amazonaws.com" and region not in regions:
+        is_amazons = host == f"machinelearning.{region.lower()}.amazonaws.com"
+        if is_amazons and region not in regions:
             raise errors.InvalidArgument(
                 f"region_name: Amazon Machine Learning does not exist in {region}; it does in "
                 f"{', '.join(sorted(regions))}."
@@ -167,7 +166,7 @@ class MachineLearningClientHook(AwsBaseHook):
 
     @property
     def conn_region_name(self) -> str:
-        """The region, as a client knows it that is there already: ``conn`` is not created for it alone."""
+        """The region, from a client that exists already where there is one."""
         client = self.__dict__.get("conn") or self.one_attempt_client
         return str(client.meta.region_name)
 
@@ -192,7 +191,7 @@ class MachineLearningClientHook(AwsBaseHook):
         If the credentials have expired, the next call reads them again.
 
         :param operation: AWS's name of the operation, as ``GetMLModel``.
-        :param deadline: in seconds of ``CLOCK.now``; the attempt ends then, or a second from now if that is later.
+        :param deadline: in seconds of ``CLOCK.now``; the attempt ends then, or in a second if that is later.
         :param request: the members of the request, under AWS's names.
         :raises ResponseParserError: when the answer does not come from the service, but from a proxy for instance.
         """
@@ -212,7 +211,7 @@ class MachineLearningClientHook(AwsBaseHook):
     def check_endpoint_url(self, url: str) -> str:
         """Return the URL of an endpoint if records may be sent there.
 
-        :raises ValueError: when it is neither Amazon's realtime host nor the configured endpoint override.
+        :raises InvalidArgument: when it is neither Amazon's realtime host nor the configured endpoint override.
         """
         return check_destination(url, self.one_attempt_client.meta.endpoint_url)
 

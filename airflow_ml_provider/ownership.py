@@ -21,7 +21,7 @@ from airflow_ml_provider.clock import CLOCK
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.compat import Context
-    from airflow_ml_provider.payloads import JSON, RealtimeEndpoint
+    from airflow_ml_provider.payloads import JSON, JSONObject, RealtimeEndpoint
     from airflow_ml_provider.waiting import Wait
 
 __all__ = ["DELETE_SECONDS", "Claim", "ClaimTag", "Register", "parse", "reason_to_keep"]
@@ -42,17 +42,17 @@ def reason_to_keep(register: Register, claims: Sequence[ClaimTag]) -> str:
     own = {claim.key for claim in claims}
     others = [other for other in register.read() if other.key not in own and not other.leaving]
     try:
-        now = register.endpoint()
+        endpoint = register.endpoint()
     except Exception as error:
         if not errors.is_refusal(error):
             raise
         log.warning("%s: deleting it without knowing whether it was replaced by another: %s", register.wait, error)
         return ""
-    if now["EndpointStatus"] == "NONE":
+    if endpoint["EndpointStatus"] == "NONE":
         return "it has been deleted already"
-    if not any(claim.covers(now) for claim in claims):
-        return f"it is another one, created at {now.get('CreatedAt')}"
-    return next((f"{other} uses it" for other in others if other.covers(now)), "")
+    if not any(claim.covers(endpoint) for claim in claims):
+        return f"it is another one, created at {endpoint.get('CreatedAt')}"
+    return next((f"{other} uses it" for other in others if other.covers(endpoint)), "")
 
 
 class Claim:
@@ -83,7 +83,7 @@ class Claim:
         tag = ClaimTag(**cast("dict[str, Any]", carried["tag"]))
         return cls(register, tag, held=bool(carried["held"]), inherited=bool(carried["inherited"]))
 
-    def to_json(self) -> dict[str, JSON]:
+    def to_json(self) -> JSONObject:
         """Return the claim in plain JSON types, for a trigger."""
         return {"tag": asdict(self.tag), "held": self.held, "inherited": self.inherited}
 
@@ -98,9 +98,9 @@ class Claim:
         if earlier:
             self.tag, self.held, self.inherited = earlier, True, True
         created_at = before.get("CreatedAt") if before else None
-        # Later than the existing endpoint, so that the claim does not cover it.
-        past = in_utc(created_at, after=0.001) if created_at else ""
-        self._asked_at = max(self.register.service_time, past)
+        # Later than the existing endpoint, so that the claim does not cover it. Texts in UTC sort by time.
+        after_existing = in_utc(created_at, after=0.001) if created_at else ""
+        self._asked_at = max(self.register.service_time, after_existing)
         return self.held
 
     def announce(self) -> None:
@@ -109,12 +109,13 @@ class Claim:
         if not self.held:
             self._write(state="creating", at=self._asked_at)
         elif self.tag.leaving:
-            self._write()
+            self._write()  # which takes ``leaving`` back
 
     def announce_again(self) -> None:
         """Announce Create again, as if there had been no endpoint: the task that created it has deleted it."""
         self.register.read()  # for the service's time
-        self.held, self.inherited, self._asked_at, self._first_attempt = False, False, self.register.service_time, 0.0
+        self._asked_at, self._first_attempt = self.register.service_time, 0.0
+        self.held = self.inherited = False
         self.announce()
 
     @contextmanager
@@ -126,7 +127,7 @@ class Claim:
         self._first_attempt = self._first_attempt or CLOCK.now()
         seconds = ceil(self.tag.seconds_until(self._asked_at) + CLOCK.now() - self._first_attempt)
         if seconds > 0 and self.held and self.tag.state == "creating":
-            self._write(again=seconds + 1)  # one more, as the service's times are whole seconds
+            self._write(again=seconds + 1)  # one more, since the service's times are whole seconds
         all_refused, self.refused = self.refused, False  # a kill in the block counts as an attempt that succeeded
         try:
             yield
@@ -137,15 +138,17 @@ class Claim:
     def record_creator(self, info: RealtimeEndpoint) -> None:
         """Store who created the endpoint in Create's answer.
 
-        It is this task if ``CreatedAt`` is not before its first attempt. Otherwise another task may have a claim on it,
-        which this one then shares; without any claim it belongs to somebody else, and this task gives its own up.
+        It is this task if ``CreatedAt`` is not before its first attempt, or if an earlier try's claim covers it.
+        Otherwise another task may have a claim on it, which this one then shares; without any claim it belongs to
+        somebody else, and this task gives its own up.
         """
-        # The claim as this try announced it: it covers every endpoint since the first attempt, however late.
-        asked = replace(self.tag, state="creating", at=self._asked_at)
-        if self.inherited and self.tag.state != "creating" and self.tag.covers(info):
-            return
-        if asked.covers(info, within=inf) or (self.inherited and self.tag.covers(info)):
-            if not asked.at:
+        is_covered_by_earlier_try = self.inherited and self.tag.covers(info)
+        if is_covered_by_earlier_try and self.tag.state != "creating":
+            return  # it is stored already
+        # The claim as this try announced it. It covers every endpoint since the first attempt, however late.
+        announced = replace(self.tag, state="creating", at=self._asked_at)
+        if announced.covers(info, within=inf) or is_covered_by_earlier_try:
+            if not announced.at:
                 log.warning(
                     "%s: counts as created by this task, since the service did not send its time", self.register.wait
                 )
@@ -166,12 +169,13 @@ class Claim:
             self.register.delete(self.tag)
 
     def _delete_outdated_claims(self, info: RealtimeEndpoint) -> None:
-        """Delete the claims on earlier endpoints of the model: the number of tags is limited."""
+        """Delete the claims of others on earlier endpoints of the model: the number of tags is limited."""
         others = (tag for tag in self._found if tag.key != self.tag.key)
-        if gone := [tag for tag in others if not tag.covers(info) and tag.is_over(self._asked_at)]:
-            self.register.delete(*gone)
+        if outdated := [tag for tag in others if not tag.covers(info) and tag.is_create_over(self._asked_at)]:
+            self.register.delete(*outdated)
 
     def _write(self, **changes: Any) -> None:
+        """Store the claim with these changes, and hold it; it is no longer ``leaving``."""
         self.tag, self.held = replace(self.tag, leaving=False, **changes), True
         self.register.write(self.tag)
 
@@ -206,6 +210,7 @@ class Claim:
             log.exception("%s: it could not be deleted, and costs money until somebody deletes it", wait)
 
     def _reason_to_keep(self, deadline: float) -> str:
+        """Return why the endpoint must not be deleted; empty also if that cannot be found out until the deadline."""
         try:
             return reason_to_keep(self.register.with_deadline(deadline), [self.tag])
         except Exception as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
-Description: TypeAlias = dict[str, JSON]
+JSONObject: TypeAlias = dict[str, JSON]
+Description: TypeAlias = JSONObject  # of a resource, under AWS's names
 Format = Literal["CSV", "JSON_LINES"]  # of a file of records or predictions
 
 TRIGGER_FAILED = "__fail__"  # the method name with which Airflow resumes a task whose trigger failed or timed out
@@ -60,7 +61,7 @@ class UnreachedRegion(TypedDict):
 
 
 class EndpointsReport(TypedDict):
-    """The endpoints that cost money at ``ReportedAt``, over all connections and regions."""
+    """The endpoints that cost money at ``ReportedAt``, over all connections and regions, and the sums over them all."""
 
     ReportedAt: str
     Endpoints: list[ReportedEndpoint]
@@ -84,14 +85,15 @@ class AwsSettings(TypedDict):
     aws_conn_id: str | None
     region_name: str | None
     verify: bool | str | None
-    botocore_config: dict[str, JSON] | None
+    botocore_config: JSONObject | None
 
 
 class Outcome(TypedDict):
     """How a wait ended: the result of a synchronous wait, and a part of a trigger's event.
 
-    ``description`` is the resource's description by the last Get, in plain JSON types. ``permanent`` is whether the
-    service has refused the Get for good, so that a retry would fail too.
+    ``kind`` is ``failure`` when the resource has reached a state that excludes the one waited for, ``error`` when the
+    Get failed. ``description`` is the resource's description by the last Get. ``permanent`` is whether the service has
+    refused the Get for good, so that a retry would fail too.
     """
 
     kind: Literal["success", "failure", "timeout", "error"]
@@ -103,9 +105,10 @@ class Outcome(TypedDict):
 class Event(TypedDict):
     """The event with which a trigger resumes the task when a deferred wait has ended.
 
-    ``wait`` is the wait as it ended, ``carried`` what the task passed to the trigger when it deferred.
+    ``wait`` is the wait as it ended (``Wait.to_json``), ``carried`` what the task passed to the trigger when it
+    deferred.
     """
 
     outcome: Outcome
-    wait: Description
-    carried: dict[str, JSON]
+    wait: JSONObject
+    carried: JSONObject

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 if TYPE_CHECKING:
@@ -21,17 +22,17 @@ WaiterName = Literal[
 
 
 class Resource(NamedTuple):
-    """One kind of resource: AWS's names of it and its operations, and which member holds its status.
+    """One kind of resource: AWS's names of it, of its operations, and of the members that hold its id and status.
 
-    ``member`` is the part of the Get's answer that describes the resource; empty when the whole answer does.
+    ``info_member`` is the part of the Get's answer that describes the resource; empty when the whole answer does.
     """
 
     name: ResourceKind
     id_member: str
     get: str
     describe: str
-    status: str = "Status"
-    member: str = ""
+    status_member: str = "Status"
+    info_member: str = ""
 
 
 RESOURCES: dict[ResourceKind, Resource] = {
@@ -46,8 +47,8 @@ RESOURCES: dict[ResourceKind, Resource] = {
             "MLModelId",
             "GetMLModel",
             "DescribeMLModels",
-            "EndpointStatus",
-            "EndpointInfo",
+            status_member="EndpointStatus",
+            info_member="EndpointInfo",
         ),
     )
 }
@@ -62,7 +63,8 @@ WAITERS: dict[WaiterName, Resource] = {
 }
 
 
-# LogUri is a presigned URL with which anybody can read the log; a database's user is a secret too.
+# LogUri is a presigned URL with which anybody can read the log; a database's user is secret too. ResponseMetadata says
+# nothing about the resource.
 LEFT_OUT = frozenset({"ResponseMetadata", "LogUri", "DatabaseUserName"})
 
 
@@ -80,14 +82,21 @@ def to_json(value: object) -> JSON:
 def describe(resource: Resource, answer: Mapping[str, object]) -> Description:
     """Return the description of a resource in a Get's answer or an item of a Describe, without secrets."""
     whole = cast("Description", to_json(answer))
-    if not resource.member:
+    if not resource.info_member:
         return whole
-    info = whole.get(resource.member) or {}
+    info = whole.get(resource.info_member) or {}
     return {resource.id_member: whole.get(resource.id_member), **cast("Description", info)}
 
 
+def answered_at(answer: Mapping[str, object]) -> datetime | None:
+    """Return the time of an answer by the service's clock, in whole seconds; None if a proxy has removed it."""
+    metadata = cast("Mapping[str, Mapping[str, str]]", answer.get("ResponseMetadata") or {})
+    date = metadata.get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date) if date else None
+
+
 def highlight(description: Description) -> str:
-    """Return what a log line shows of a resource at the end of a wait: an endpoint's URL, an evaluation's metrics."""
+    """Return what the log shows of a resource at the end of a wait: an endpoint's URL or an evaluation's metrics."""
     if url := description.get("EndpointUrl"):
         return str(url)
     performance = cast("Mapping[str, Mapping[str, str]]", description.get("PerformanceMetrics") or {})

@@ -16,7 +16,12 @@ LONGEST_PAUSE = 300.0  # seconds
 
 
 class Attempts(Protocol):
-    """What is repeated until a deadline: the polls of a ``Wait``, or the attempts at one call (``Retries``)."""
+    """What is repeated until a deadline: the polls of a ``Wait``, or the attempts at one call (``Retries``).
+
+    ``deadline`` and ``started`` are moments of ``CLOCK.now``, ``delay`` is the pause after an attempt in seconds.
+    ``calls`` counts all attempts, ``failures`` those that have failed since the last answer, of which ``error`` is the
+    last error.
+    """
 
     deadline: float
     started: float
@@ -28,7 +33,7 @@ class Attempts(Protocol):
 
 @dataclass
 class Retries:
-    """Attempts at one call; ``what`` names the call in errors, the rest is as in ``Wait``."""
+    """Attempts at one call; ``what`` names the call in errors."""
 
     what: str
     deadline: float
@@ -71,7 +76,7 @@ def backoff(attempts: Attempts) -> float:
     """
     if not attempts.failures:
         return attempts.delay
-    doubled = max(attempts.delay, 1.0) * 2 ** min(attempts.failures, 20)  # more would overflow in the end
+    doubled = max(attempts.delay, 1.0) * 2 ** min(attempts.failures, 20)  # without a bound it would overflow
     longest = min(doubled, max(LONGEST_PAUSE, attempts.delay))
     return random.uniform(longest / 2, longest)
 

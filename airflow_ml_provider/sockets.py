@@ -31,7 +31,7 @@ class Attempt:
         self._bytes_left = self.most_bytes = most_bytes
 
     @property
-    def is_too_large(self) -> bool:
+    def is_answer_too_large(self) -> bool:
         return self._bytes_left < 0
 
     def seconds_left(self) -> float:
@@ -44,13 +44,13 @@ class Attempt:
             raise TimeoutError("timed out")
         return seconds
 
-    def received(self, count: int) -> None:
+    def count_received(self, count: int) -> None:
         """Count bytes of the answer, its head included.
 
         :raises OSError: when there are too many.
         """
         self._bytes_left -= count
-        if self.is_too_large:
+        if self.is_answer_too_large:
             raise OSError("the answer is too large")
 
 
@@ -60,7 +60,7 @@ current_attempt: ContextVar[Attempt] = ContextVar("current_attempt")
 class BoundedSocket(socket.socket):
     """A socket that ends every operation at the deadline of its attempt, and counts the bytes that it receives."""
 
-    attempt: Attempt | None = None  # TLS makes a new socket of a connected one, for the same attempt
+    attempt: Attempt | None = None  # until the first operation; so also on the socket that TLS makes of a connected one
 
     def _set_time_limit(self) -> Attempt:
         """Bound the next operation by the time that the attempt has left, and return the attempt."""
@@ -71,13 +71,13 @@ class BoundedSocket(socket.socket):
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         attempt = self._set_time_limit()
         count = super().recv_into(*args, **kwargs)
-        attempt.received(count)
+        attempt.count_received(count)
         return count
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
         attempt = self._set_time_limit()
         data = super().recv(*args, **kwargs)
-        attempt.received(len(data))
+        attempt.count_received(len(data))
         return data
 
     def send(self, *args: Any, **kwargs: Any) -> int:
@@ -145,19 +145,21 @@ class BoundedConnection(awsrequest.AWSHTTPConnection):
         answer = HTTPResponse(cast("socket.socket", self.sock), method="POST")
         answer.begin()
         body = answer.read(attempt.most_bytes)
-        if answer.will_close or not answer.isclosed():
+        is_read_to_its_end = answer.isclosed()
+        if answer.will_close or not is_read_to_its_end:
             self.close()
         return answer, body
 
     def _pass_to_attempt(self) -> Attempt:
-        """Pass the open socket to the current attempt, which is returned."""
+        """Pass the open socket to the current attempt, and return the attempt."""
         attempt = current_attempt.get()
+        # An SSLTransport is TLS inside the TLS of a proxy.
         bounded_socket = self.sock.socket if isinstance(self.sock, SSLTransport) else self.sock
         cast("BoundedSocket", bounded_socket).attempt = attempt
         return attempt
 
 
-class BoundedTLSConnection(BoundedConnection, awsrequest.AWSHTTPSConnection):  # type: ignore[misc]  # botocore's own
+class BoundedTLSConnection(BoundedConnection, awsrequest.AWSHTTPSConnection):  # type: ignore[misc]  # whose bases disagree
     """The same, with TLS."""
 
     def connect(self) -> None:

@@ -18,12 +18,13 @@ from airflow_ml_provider.sockets import Attempt, Pool, TLSPool, current_attempt
 
 if TYPE_CHECKING:
     import boto3
+    import botocore.session
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
     from botocore.client import BaseClient
 
 SECONDS = 60.0  # for one attempt, where botocore's config has no read_timeout
-LEAST_SECONDS = 1.0  # for an attempt, even at the deadline itself, when the last one begins
-MOST_BYTES = {"s3": 64 * 1024 * 1024}  # of an answer
+LEAST_SECONDS = 1.0  # for an attempt: the last one begins at the deadline itself
+MOST_BYTES = {"s3": 64 * 1024 * 1024}  # of an answer, by service
 MOST_BYTES_ELSEWHERE = 16 * 1024 * 1024
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
@@ -78,7 +79,7 @@ class BoundedSession:
         try:
             yield
         except HTTPClientError as error:
-            if attempt.is_too_large:
+            if attempt.is_answer_too_large:
                 raise AnswerTooLarge(endpoint_url=url, most_bytes=self._most_bytes) from error
             raise
         finally:
@@ -97,7 +98,7 @@ class BoundedSession:
 
 
 class _BoundedClient:
-    """The first base of all clients of a bounded session."""
+    """The first base of all clients of a session that ``bound`` has changed: it replaces their HTTP session."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -112,13 +113,18 @@ def session_of(client: BaseClient) -> BoundedSession:
     return cast("BoundedSession", cast("Any", client)._endpoint.http_session)
 
 
-def _bound_client(**event: Any) -> None:
+def _add_base(**event: Any) -> None:
     event["base_classes"].insert(0, _BoundedClient)
 
 
 def bound(session: boto3.session.Session) -> boto3.session.Session:
     """Bound all calls of all clients that a session creates from now on, and return the session."""
-    core = session._session  # boto3 has no public name for its botocore session
-    core.register("creating-client-class", _bound_client, unique_id="airflow-ml-provider")
+    core = botocore_session(session)
+    core.register("creating-client-class", _add_base, unique_id="airflow-ml-provider")
     core.register_component("response_parser_factory", ParserFactory())
     return session
+
+
+def botocore_session(session: boto3.session.Session) -> botocore.session.Session:
+    """Return the botocore session of a boto3 session, which has no public name for it."""
+    return session._session

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.clock import CLOCK
-from airflow_ml_provider.payloads import Description, Outcome
+from airflow_ml_provider.payloads import Description, JSONObject, Outcome
 from airflow_ml_provider.resources import WAITERS, Resource, WaiterName, describe, highlight
 from airflow_ml_provider.retrying import deadline_message, next_pause, record_failed_poll, time_and_calls
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from botocore.waiter import AcceptorConfig, SingleWaiterConfig
 
 WAITERS_FILE = Path(__file__).parent / "waiters" / "machinelearning.json"
-MOMENTS = ("deadline", "started")
+MOMENTS = ("deadline", "started")  # the fields of a ``Wait`` that another process must convert
 
 
 class Hook(Protocol):
@@ -38,6 +38,7 @@ class Wait:
     ``deadline`` and ``started`` are moments of ``CLOCK.now``, so that setting the machine's clock neither shortens nor
     prolongs the wait. ``delay`` is the pause between two polls in seconds. ``created_at`` is the ``CreatedAt`` of an
     endpoint in the answer to the task's own Create; with it, NONE means that somebody has deleted the endpoint since.
+    ``status`` is that of the last poll; for ``calls``, ``failures`` and ``error`` see ``Attempts``.
     """
 
     waiter: WaiterName
@@ -52,13 +53,13 @@ class Wait:
     failures: int = 0
     error: str = ""
 
-    def to_json(self) -> Description:
+    def to_json(self) -> JSONObject:
         """Return the wait in plain JSON types for another process, its moments in seconds since the epoch."""
         moments = {name: CLOCK.to_wall(getattr(self, name)) for name in MOMENTS}
         return asdict(self) | moments
 
     @classmethod
-    def from_json(cls, state: Description) -> Wait:
+    def from_json(cls, state: JSONObject) -> Wait:
         """Return the wait that ``to_json`` returned."""
         wait = cls(**cast("dict[str, Any]", state))
         for name in MOMENTS:
@@ -90,13 +91,14 @@ def acceptors(waiter: WaiterName) -> list[AcceptorConfig]:
 
 
 def _acceptor_state(waiter: WaiterName, answer: Mapping[str, object]) -> str | None:
+    """Return what an answer means for a waiter: ``success``, ``failure``, ``retry``; None if no acceptor matches."""
     return next((acceptor.state for acceptor in acceptors(waiter) if acceptor.matcher_func(answer)), None)
 
 
 def judge(wait: Wait, answer: Mapping[str, object]) -> Outcome | None:
     """Return how the wait ends with this answer to a Get, or None if it goes on."""
     description = describe(wait.resource, answer)
-    status = str(description.get(wait.resource.status) or "")
+    status = str(description.get(wait.resource.status_member) or "")
     if not status:  # a proxy's page or half an answer, which botocore reads as an empty one
         record_failed_poll(wait, "an answer without a status")
         return None
@@ -109,21 +111,20 @@ def judge(wait: Wait, answer: Mapping[str, object]) -> Outcome | None:
         return None
     if state == "success":
         return _outcome("success", wait, description, highlight(description))
-    return _outcome("failure", wait, description, _reason(wait, answer, state))
+    return _outcome("failure", wait, description, _failure_reason(wait, answer, state))
 
 
-def _reason(wait: Wait, answer: Mapping[str, object], state: str | None) -> str:
+def _failure_reason(wait: Wait, answer: Mapping[str, object], state: str | None) -> str:
     if state is None:
         return "the service does not document this status"
-    model_status = answer.get("Status")
-    if wait.resource.member and model_status in ("DELETED", "FAILED"):
-        return f"its MLModel is {model_status}. {answer.get('Message') or ''}".strip()
+    if wait.resource.name == "RealtimeEndpoint" and answer.get("Status") in ("DELETED", "FAILED"):
+        return f"its MLModel is {answer.get('Status')}. {answer.get('Message') or ''}".strip()
     return str(answer.get("Message") or "the service gave no reason")
 
 
 def is_unchanged(wait: Wait, item: Mapping[str, object]) -> bool:
-    """Return whether an item of a list shows the same status as the last poll, and the wait goes on with it."""
-    status = str(describe(wait.resource, item).get(wait.resource.status) or "")
+    """Return whether an item of a Describe shows the same status as the last poll, and the wait goes on with it."""
+    status = str(describe(wait.resource, item).get(wait.resource.status_member) or "")
     return status == wait.status and _acceptor_state(wait.waiter, item) == "retry"
 
 
@@ -132,7 +133,7 @@ def judge_error(wait: Wait, error: Exception) -> Outcome | None:
     answer: Mapping[str, object] = getattr(error, "response", {})
     state = _acceptor_state(wait.waiter, answer) if answer else None
     if state == "success":
-        return _outcome("success", wait, _gone(wait), "")
+        return _outcome("success", wait, _description_of_deleted(wait), "")
     if state is None and errors.is_transient(error):
         record_failed_poll(wait, error)
         return None
@@ -141,8 +142,9 @@ def judge_error(wait: Wait, error: Exception) -> Outcome | None:
     return {**outcome, "permanent": errors.is_permanent(error)}
 
 
-def _gone(wait: Wait) -> Description:
-    return {wait.resource.id_member: wait.resource_id, wait.resource.status: "NONE"}
+def _description_of_deleted(wait: Wait) -> Description:
+    """Return the description of an endpoint whose model the service does not find, so that the endpoint is gone too."""
+    return {wait.resource.id_member: wait.resource_id, wait.resource.status_member: "NONE"}
 
 
 def _outcome(
@@ -164,11 +166,11 @@ def poll(wait: Wait, hook: Hook) -> Outcome | None:
         outcome = judge_error(wait, error)
     else:
         outcome = judge(wait, answer)
-    return outcome or timed_out(wait)
+    return outcome or timeout_outcome(wait)
 
 
-def timed_out(wait: Wait) -> Outcome | None:
-    """Return the timeout of the wait, or None before its deadline."""
+def timeout_outcome(wait: Wait) -> Outcome | None:
+    """Return the outcome of a wait at its deadline, or None before it."""
     if CLOCK.now() < wait.deadline:
         return None
     return _outcome("timeout", wait, {}, deadline_message(wait))

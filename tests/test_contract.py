@@ -249,7 +249,7 @@ def test_acceptors_name_values_of_the_enum_and_cover_it(name: Any) -> None:
             expected.setdefault(acceptor["argument"], set()).add(acceptor["expected"])
     for path, values in expected.items():
         assert values <= enum_at(waiter["operation"], path), path
-    status = ".".join(part for part in (resource.member, resource.status) if part)
+    status = ".".join(part for part in (resource.info_member, resource.status_member) if part)
     assert expected[status] == enum_at(waiter["operation"], status)
 
 
@@ -271,7 +271,7 @@ def test_resources_name_what_the_service_has(resource: Any) -> None:
     get, describe = operation_model(resource.get), operation_model(resource.describe)
     assert resource.id_member in members(get.input_shape)
     found = members(get.output_shape)
-    assert resource.status in (members(found[resource.member]) if resource.member else found)
+    assert resource.status_member in (members(found[resource.info_member]) if resource.info_member else found)
     results = members(describe.output_shape)["Results"]
     assert isinstance(results, ListShape)
     assert resource.id_member in members(results.member)

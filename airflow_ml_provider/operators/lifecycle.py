@@ -132,7 +132,9 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         """Push each member of the description under its own key, and return the id."""
         description = self.raise_unless_success(outcome) if outcome else {}
         self.push_members(context, {wait.resource.id_member: wait.resource_id, **description})
-        self.remember({wait.resource.id_member: wait.resource_id, wait.resource.status: wait.status, **description})
+        self.remember(
+            {wait.resource.id_member: wait.resource_id, wait.resource.status_member: wait.status, **description}
+        )
         return wait.resource_id
 
     def raise_unless_success(self, outcome: Outcome) -> Description:

@@ -96,7 +96,7 @@ def queries(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
     groups: dict[Query, list[Wait]] = defaultdict(list)
     for wait in waits:
         if wait.deadline > now:
-            groups[Query(wait.resource.describe, FILTERS[wait.resource.status], wait.status)].append(wait)
+            groups[Query(wait.resource.describe, FILTERS[wait.resource.status_member], wait.status)].append(wait)
     return {query: group for query, group in groups.items() if len(group) >= MIN_WAITS_FOR_LIST}
 
 

@@ -44,7 +44,7 @@ async def connected_hook(settings: AwsSettings) -> MachineLearningClientHook:
     conn_id, connection = settings["aws_conn_id"], None
     if conn_id:
         try:
-            with client.connection_exists(conn_id):
+            with client.connection_required(conn_id):
                 connection = await get_async_connection(conn_id)
         except AirflowNotFoundException:
             conn_id = None

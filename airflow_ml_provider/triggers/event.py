@@ -113,7 +113,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
         outcome = await shared_poller.poll(wait)
         if outcome and outcome["kind"] == "success":
             description = outcome["description"]
-            return f"{description.get(wait.resource.status)} {description.get('CreatedAt') or ''}", description
+            return f"{description.get(wait.resource.status_member)} {description.get('CreatedAt') or ''}", description
         if outcome and outcome["kind"] == "error":
             retrying.record_failed_poll(wait, wait.error)
             log.warning("%s", outcome["message"])

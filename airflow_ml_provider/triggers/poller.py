@@ -165,7 +165,7 @@ class Poller:
                 await self._poll_by_get(pending, patience)
             else:
                 retrying.record_failed_poll(wait, error)
-                pending.end(waiting.timed_out(wait))
+                pending.end(waiting.timeout_outcome(wait))
             has_failed = wait.failures or pending.is_hung
             errors_in_a_row, error = (errors_in_a_row + 1, wait.error or error) if has_failed else (0, "")
         self._schedule(started, [pending for pending in due if not pending.is_hung])
@@ -209,7 +209,7 @@ class Poller:
         try:
             hook = await self._hook.get()
         except Exception as error:
-            return waiting.judge_error(wait, error) or waiting.timed_out(wait)
+            return waiting.judge_error(wait, error) or waiting.timeout_outcome(wait)
         outcome = await in_thread(partial(waiting.poll, wait, hook))
         self._hook.forget_expired(wait.error.partition(":")[0])
         return outcome

@@ -268,7 +268,7 @@ class TestCreate:
         self, theirs: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Then the delete task deletes it, and the log says that it could not be told."""
-        monkeypatch.setattr("airflow_ml_provider.claims._date_of", lambda answer: "")
+        monkeypatch.setattr("airflow_ml_provider.claims._earliest_time", lambda answer: "")
         run = Run(wait_for_completion=False)
         run.execute("create")
         assert "counts as created by this task, since the service did not send its time" in caplog.text
