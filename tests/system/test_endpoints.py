@@ -1,7 +1,7 @@
 """No endpoint left, and none that is somebody else's deleted: every form, by real processes, many cases side by side.
 
 Forms are the Dags of ``dags/`` that README shows, waiting in the worker and deferred. ``make test-endpoints`` runs all
-cases and prints the table of docs/reliability.md.
+cases and prints how many have passed; docs/reliability.md describes them.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ def test_no_endpoint_is_left_and_none_of_theirs_deleted(matrix: Matrix, case: An
 
 
 def record(case: Case) -> None:
-    """Write down that a case has passed, for the table of docs/reliability.md."""
+    """Write down that a case has passed, for the table that the command prints."""
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("a") as results:
         print(json.dumps({"airflow": airflow_version, **asdict(case)}), file=results)

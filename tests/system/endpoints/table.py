@@ -1,4 +1,4 @@
-"""Print the table of docs/reliability.md: how many cases have passed, of how many there are.
+"""Print how many cases have passed, of how many there are, for each Dag and Airflow.
 
 ``make test-endpoints`` runs it: each case that passes is a line of ``build/endpoints.jsonl``.
 """
