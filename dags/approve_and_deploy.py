@@ -7,6 +7,7 @@ Dag). If the person rejects, or does not answer within a day, nothing is deploye
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from inspect import cleandoc
 
 from airflow_ml_provider.compat import DAG, VERSION, Param
 from airflow_ml_provider.operators.evaluation import (
@@ -51,16 +52,16 @@ if VERSION >= (3, 1):
         approve = ApprovalOperator(
             task_id="approve",
             subject="Deploy {{ ti.xcom_pull('train') }}?",
-            body="""
-{% set new = ti.xcom_pull('evaluate', key='PerformanceMetrics').Properties.BinaryAUC | float %}
-{% set deployed = ti.xcom_pull('evaluate_deployed', key='PerformanceMetrics').Properties.BinaryAUC | float %}
+            body=cleandoc("""
+                {% set new = ti.xcom_pull('evaluate', key='PerformanceMetrics').Properties.BinaryAUC | float %}
+                {% set old = ti.xcom_pull('evaluate_deployed', key='PerformanceMetrics').Properties.BinaryAUC | float %}
 
-| model | BinaryAUC |
-|---|---|
-| new: {{ ti.xcom_pull('train') }} | {{ '%.4f' % new }} |
-| deployed: {{ params.deployed_ml_model_id }} | {{ '%.4f' % deployed }} |
-| difference | {{ '%+.4f' % (new - deployed) }} |
-""",
+                | model | BinaryAUC |
+                |---|---|
+                | new: {{ ti.xcom_pull('train') }} | {{ '%.4f' % new }} |
+                | deployed: {{ params.deployed_ml_model_id }} | {{ '%.4f' % old }} |
+                | difference | {{ '%+.4f' % (new - old) }} |
+            """),
             defaults="Reject",
             response_timeout=timedelta(days=1),
         )
