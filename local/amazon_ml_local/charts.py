@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from amazon_ml_local.learning.distributions import STEPS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.axes import Axes
 
     from amazon_ml_local.learning import Counts, Residuals, Scores
@@ -38,7 +39,6 @@ SETTINGS: dict[Any, Any] = {  # matplotlib has a type of its own for the names
     "ytick.color": INK,
     "legend.frameon": False,
 }
-Drawing = Callable[["Axes"], None]
 
 
 def draw(counts: Counts, threshold: float, log: Log) -> bytes:
@@ -52,44 +52,39 @@ def draw(counts: Counts, threshold: float, log: Log) -> bytes:
 
     with rc_context(SETTINGS):
         figure = Figure(figsize=(7, 3.4), layout="constrained")
-        DRAWINGS[type(counts).__name__](counts, threshold)(figure.subplots())
+        DRAWINGS[type(counts).__name__](figure.subplots(), counts, threshold)
         out = io.StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     return _in_colours(out.getvalue()).encode()
 
 
 def _in_colours(svg: str) -> str:
+    """Return the SVG element alone, with variables in place of the placeholder colours, and their style."""
     for colour, name in VARIABLES.items():
         svg = svg.replace(colour, f"var(--{name})")
     return re.sub(r"(<svg[^>]*>)", rf"\1{STYLE}", svg[svg.index("<svg") :], count=1)
 
 
-def _scores(counts: Scores, threshold: float) -> Drawing:
+def _draw_scores(axes: Axes, counts: Scores, threshold: float) -> None:
+    edges = [bar / BARS for bar in range(BARS + 1)]
+    axes.stairs(_bars(counts.zeros), edges, fill=True, color=ZERO, alpha=0.55, label="true label 0")
+    axes.stairs(_bars(counts.ones), edges, fill=True, color=ONE, alpha=0.55, label="true label 1")
+    axes.axvline(threshold, color=MARK, label=f"threshold {threshold:g}")
+    axes.set(xlabel="score", ylabel="records", xlim=(0, 1))
+    axes.legend()
+
+
+def _bars(counts: list[int]) -> list[int]:
+    """Return the sums of the counts of scores for each bar; the last bar includes the score 1.0."""
     width = STEPS // BARS
-
-    def bars(of: list[int]) -> list[int]:
-        """Return the counts of the bars; the last bar includes the score 1.0."""
-        sums = [sum(of[first : first + width]) for first in range(0, STEPS, width)]
-        return [*sums[:-1], sums[-1] + of[STEPS]]
-
-    def on(axes: Axes) -> None:
-        edges = [bar / BARS for bar in range(BARS + 1)]
-        axes.stairs(bars(counts.zeros), edges, fill=True, color=ZERO, alpha=0.55, label="true label 0")
-        axes.stairs(bars(counts.ones), edges, fill=True, color=ONE, alpha=0.55, label="true label 1")
-        axes.axvline(threshold, color=MARK, label=f"threshold {threshold:g}")
-        axes.set(xlabel="score", ylabel="records", xlim=(0, 1))
-        axes.legend()
-
-    return on
+    sums = [sum(counts[first : first + width]) for first in range(0, STEPS, width)]
+    return [*sums[:-1], sums[-1] + counts[STEPS]]
 
 
-def _residuals(counts: Residuals, threshold: float) -> Drawing:
-    def on(axes: Axes) -> None:
-        axes.stairs(counts.counts, counts.edges, fill=True, color=ONE, alpha=0.7)
-        axes.axvline(0, color=MARK)
-        axes.set(xlabel="true value − predicted value", ylabel="records")
-
-    return on
+def _draw_residuals(axes: Axes, counts: Residuals, threshold: float) -> None:
+    axes.stairs(counts.counts, counts.edges, fill=True, color=ONE, alpha=0.7)
+    axes.axvline(0, color=MARK)
+    axes.set(xlabel="true value − predicted value", ylabel="records")
 
 
-DRAWINGS: dict[str, Callable[[Any, float], Drawing]] = {"Scores": _scores, "Residuals": _residuals}
+DRAWINGS: dict[str, Callable[[Axes, Any, float], None]] = {"Scores": _draw_scores, "Residuals": _draw_residuals}

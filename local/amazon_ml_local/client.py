@@ -60,15 +60,15 @@ def _bytes(body: Any) -> bytes:
     return content.encode() if isinstance(content, str) else bytes(content)
 
 
-def _endpoint_host(host: str) -> str:
-    """Return the host for realtime endpoints: as on AWS, it differs from that of the other operations."""
+def _realtime_host(host: str) -> str:
+    """Return the host from which the service makes the ``EndpointUrl``: as on AWS, not that of other operations."""
     return f"realtime.{host}" if host.startswith("machinelearning.") else host
 
 
 def _answer(handle: Callable[[Request], Response], request: AWSPreparedRequest) -> AWSResponse:
     url = urlsplit(request.url)
     headers = {key: value if isinstance(value, str) else value.decode() for key, value in request.headers.items()}
-    headers["Host"] = _endpoint_host(url.netloc)
+    headers["Host"] = _realtime_host(url.netloc)
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     response = handle(Request(request.method, path, headers, _bytes(request.body), url.scheme))
     if response.reset:

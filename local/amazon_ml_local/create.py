@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.protocol import Parameters
     from amazon_ml_local.state import OperationCall
 
-FORBIDDEN_IN_OUTPUT = (":", "//", "/./", "/../")
+FORBIDDEN_IN_OUTPUT = (":", "//", "/./", "/../")  # by the API's documentation of OutputUri
 T = TypeVar("T")
 
 
@@ -23,7 +23,7 @@ def create(kind: Kind, call: OperationCall) -> Parameters:
     :raises ServiceError: InvalidInputException, IdempotentParameterMismatchException
     """
     entity_id = call.parameters[kind.id_member]
-    for member, name in kind.inputs:
+    for member, name in kind.inputs:  # outside the lock, since on a frozen clock this may wait for their jobs
         if entity := call.find(name, call.parameters[member]):
             entity.advance_to_now(call.state.clock)
     with call.state.changing:
@@ -78,6 +78,7 @@ def _input(call: OperationCall, member: str, kind: str) -> Entity:
 
 
 def _check(call: OperationCall) -> None:
+    """Raise InvalidInputException with all that is wrong with the parameters beyond the service model."""
     if problems := list(CHECKS[call.operation](call.parameters)):
         raise invalid_input("; ".join(problems))
 
@@ -130,6 +131,7 @@ def _complaints(validate: Callable[[T], None], value: T | None) -> Iterator[str]
         yield str(error)
 
 
+# Operation → the function that yields what is wrong with its parameters.
 CHECKS: dict[str, Callable[[Parameters], Iterator[str]]] = {
     "CreateDataSourceFromS3": _s3,
     "CreateDataSourceFromRedshift": _redshift,

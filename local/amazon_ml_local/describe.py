@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 Value = str | float
 Key = Callable[["Entity", float], Value]
 
-# FilterVariable → the value of an entity that it compares; the service model says which of them a kind has.
+# FilterVariable → the value of an entity that it compares; the service model says which of them a kind has. The last
+# input of every kind that has any is its data source.
 FILTERS: dict[str, Key] = {
     "CreatedAt": lambda entity, now: entity.lifecycle.created_at,
     "LastUpdatedAt": lambda entity, now: entity.last_updated_at(now),
@@ -126,6 +127,6 @@ def _read_token(query: Query, token: str) -> tuple[Value, int]:
         asked, (value, sequence) = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError):
         raise invalid_input("NextToken is none that this service gave") from None
-    if asked != json.loads(json.dumps(query)):
+    if asked != json.loads(json.dumps(query)):  # JSON made lists of the tuples
         raise invalid_input("NextToken belongs to a request with another filter or order")
     return value, sequence

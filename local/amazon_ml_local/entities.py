@@ -57,7 +57,10 @@ KINDS = {
 
 @dataclass(eq=False)
 class Endpoint:
-    """One realtime endpoint of a model, from its Create to its Delete."""
+    """One realtime endpoint of a model, from its Create to its Delete.
+
+    :ivar admitted: the times of the predictions in the last second
+    """
 
     lifecycle: Lifecycle
     peak_requests_per_second: int
@@ -76,6 +79,10 @@ class Endpoint:
             return "FAILED" if self.lifecycle.failure else "READY"
         return "NONE" if state == "DELETED" else "UPDATING"
 
+    def is_mounted(self, now: float, mount_seconds: float) -> bool:
+        """Return whether it can predict at the time ``now``: it has been READY for as long as mounting takes."""
+        return self.status(now) == "READY" and now >= self.lifecycle.finished_at + mount_seconds
+
     def admit(self, clock: Clock, rate: int) -> bool:
         """Count one more prediction, unless there were ``rate`` in the last second; return whether it was counted."""
         with self.admitting:
@@ -90,7 +97,13 @@ class Endpoint:
 
 @dataclass(eq=False)
 class Entity:
-    """One entity of any kind; ``parameters`` are the members of its Create request, without secrets."""
+    """One entity of any kind.
+
+    :ivar sequence: its place in the order in which all entities of the service were created, from 1
+    :ivar operation: the operation that created it, and ``parameters`` its members, with secrets masked
+    :ivar job: the result of the work behind it, or the JobError with which that failed
+    :ivar endpoints: a model's realtime endpoints, of which only the last can exist
+    """
 
     kind: Kind
     id: str
@@ -112,8 +125,9 @@ class Entity:
     def advance_to_now(self, clock: Clock, wait: bool = True) -> None:
         """Bring the lifecycle up to now.
 
-        On a frozen clock a job that is due by its schedule is waited for, however long it takes; with ``wait`` False
-        the lifecycle stays as it is until the job is done.
+        On a frozen clock, or if it ends at a certain Get, a job that is due is waited for, however long it takes: what
+        tests see must not depend on how fast the machine is. With ``wait`` False the lifecycle stays as it is until the
+        job is done.
         """
         if self.lifecycle.finished_at != NEVER:
             return
@@ -124,21 +138,21 @@ class Entity:
         if now >= self.lifecycle.due_at and (clock.frozen or self.lifecycle.polls_needed is not None):
             if not (wait or self.job.done()):
                 return
-            self.job.exception()
+            self.job.exception()  # waits for its end, and does not raise
         self.lifecycle.advance_to(now, self.job.done())
 
     @property
     def is_settled(self) -> bool:
-        """Return whether only a request can change it: its job is done, and no end of it or its endpoint is due."""
-        endpoints = [min(each.lifecycle.finished_at, each.lifecycle.deleted_at) for each in self.endpoints[-1:]]
-        return self.job.done() and NEVER not in (self.lifecycle.finished_at, *endpoints)
+        """Return whether only a request can change it: its job is done, and it and its endpoint have ended."""
+        ends = [min(each.lifecycle.finished_at, each.lifecycle.deleted_at) for each in self.endpoints[-1:]]
+        return self.job.done() and NEVER not in (self.lifecycle.finished_at, *ends)
 
     def poll(self, clock: Clock) -> None:
         """Count a Get of this entity, and of its endpoint."""
         now = clock.now()
-        if self.lifecycle.poll(now):  # so the inputs end too: the work begins when they are finished
+        if self.lifecycle.poll(now):  # then the inputs end too, since the work begins when they are finished
             for entity in self.inputs:
-                entity.lifecycle.end(now)
+                entity.lifecycle.make_due(now)
         if self.endpoints:
             self.endpoints[-1].lifecycle.poll(now)
 

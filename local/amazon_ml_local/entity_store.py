@@ -25,14 +25,14 @@ logger = logging.getLogger(__name__)
 UPSERT = (
     "insert into entity (sequence, record) values (?, ?) on conflict (sequence) do update set record = excluded.record"
 )
-RESULT = "update entity set result = ?, error = ? where sequence = ?"
+UPDATE_RESULT = "update entity set result = ?, error = ? where sequence = ?"
 
 
 class EntityStore:
     """Store the entities of a state in a folder.
 
-    Every save compares the entities that are not settled with what is stored, and settled ones only if they were
-    touched.
+    Every save compares the entities that are not settled (``Entity.is_settled``) with what is stored, and settled ones
+    only if they were touched.
     """
 
     def __init__(self, folder: DataFolder, state: State) -> None:
@@ -77,7 +77,7 @@ class EntityStore:
         """
         if self.closed:
             return
-        self.save([entity])
+        self.save([entity])  # so that there is a row to update
         path = self.folder.columns_of(entity.sequence)
         if isinstance(result, DataSourceResult):
             from amazon_ml_local.learning.saving import save_columns
@@ -85,7 +85,7 @@ class EntityStore:
             with replace_file(path) as file:
                 save_columns(result.table, file)
         with self.folder.transaction() as database:
-            updated = database.execute(RESULT, (_result_text(result), error, entity.sequence)).rowcount
+            updated = database.execute(UPDATE_RESULT, (_result_text(result), error, entity.sequence)).rowcount
         if not updated:  # a reset has removed the entity
             path.unlink(missing_ok=True)
 
@@ -95,7 +95,7 @@ class EntityStore:
             return
         try:
             with self.folder.transaction() as database:
-                database.execute(RESULT, (_result_text(entity.job.result()), None, entity.sequence))
+                database.execute(UPDATE_RESULT, (_result_text(entity.job.result()), None, entity.sequence))
             self.folder.columns_of(entity.sequence).unlink(missing_ok=True)
         except DataFolderError as error:
             logger.warning("%s %s is deleted, but its content is still stored: %s", entity.kind.name, entity.id, error)
@@ -125,6 +125,7 @@ class EntityStore:
         self._start_unfinished_jobs(list(entities.values()))
 
     def _start_unfinished_jobs(self, entities: list[Entity]) -> None:
+        # Those of deleted entities too: they end at once unless another job needs them.
         for entity in entities:
             if not entity.job.done():
                 self.state.jobs.start(entity)
@@ -200,6 +201,7 @@ def _record(entity: Entity) -> dict[str, Any]:
 
 
 def _entity(sequence: int, record: dict[str, Any], known: dict[int, Entity]) -> Entity:
+    """Return the entity of a record; its inputs are among the ``known`` ones."""
     kind, log = KINDS[record.pop("kind")], record.pop("log")
     inputs = tuple(known[each] for each in record.pop("inputs"))
     lifecycle = Lifecycle(**record.pop("lifecycle"))

@@ -36,7 +36,7 @@ ERRORS: dict[str, tuple[str, str, int]] = {
         403,
     ),
 }
-NEEDS_SECONDS = {"slow", "lag"}
+NEEDS_SECONDS = {"slow", "lag"}  # which delay or date the answer, and leave it to the operation or another fault
 
 
 @dataclass(eq=False)
@@ -123,7 +123,7 @@ class Faults:
             return iter(list(self._faults))
 
     def draw(self, operation: str, when: When) -> list[Fault]:
-        """Return the faults that apply to one request, and count them; the first one that answers it is the last."""
+        """Return the faults that apply to one request, up to the first that answers it, and count it for them."""
         drawn: list[Fault] = []
         if not self._faults:
             return drawn
@@ -139,10 +139,11 @@ class Faults:
 
     @staticmethod
     def _applies_to(fault: Fault, operation: str, when: When) -> bool:
-        concerns = fault.when == when and fault.operation in (None, operation)
+        if fault.when != when or fault.operation not in (None, operation):
+            return False
         if fault.kind == "lag" and not operation.startswith("Describe"):
             return False
-        return concerns and fault.random.random() < fault.probability
+        return fault.random.random() < fault.probability
 
     @staticmethod
     def _check(

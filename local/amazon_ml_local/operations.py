@@ -66,7 +66,7 @@ def _delete(kind: Kind, call: OperationCall) -> Parameters:
         now = call.state.clock.now()
         if kind is MODEL and entity.endpoint_status(now) in ("UPDATING", "READY"):
             raise invalid_input(f"MLModel {entity.id} has a real-time endpoint; delete that first")
-        entity.lifecycle.deleted_at = min(entity.lifecycle.deleted_at, now)
+        entity.lifecycle.deleted_at = min(entity.lifecycle.deleted_at, now)  # a second Delete changes nothing
         entity.updated_at = max(entity.updated_at, entity.lifecycle.deleted_at)
         call.state.jobs.discard(entity)
     return {kind.id_member: entity.id}
@@ -99,8 +99,7 @@ def _predict(call: OperationCall) -> Parameters:
     model, state = call.entity(MODEL), call.state
     now = state.clock.now()
     endpoint = model.endpoint(now)
-    is_ready = endpoint is not None and endpoint.status(now) == "READY"
-    if not endpoint or not is_ready or now < endpoint.lifecycle.finished_at + state.durations.mount:
+    if not endpoint or not endpoint.is_mounted(now, state.durations.mount):
         raise ServiceError("PredictorNotMountedException", f"MLModel {model.id} has no mounted predictor")
     rate = state.peak_requests_per_second
     if not endpoint.admit(state.clock, rate):

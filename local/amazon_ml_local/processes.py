@@ -56,7 +56,7 @@ class Processes:
         :raises RuntimeError: on a defect, with its traceback.
         """
         with self._slots:
-            memory = self.memory or _free_memory()
+            memory = self.memory or _memory_limit()
             body = BytesIO()
             pickler = Pickler(body)
             pickler.dump(Work(name, arguments, memory))
@@ -111,7 +111,7 @@ def _answer(process: subprocess.Popen[bytes], body: memoryview, memory: int | No
         try:
             kind, value = pickle.load(process.stdout)
         except (EOFError, pickle.UnpicklingError):
-            raise LearningError(_death(process.wait())) from None
+            raise LearningError(_death_message(process.wait())) from None
         match kind:
             case "log":
                 log(value)
@@ -132,7 +132,7 @@ def lack_of_memory(memory: int | None = None) -> str:
     )
 
 
-def _death(code: int) -> str:
+def _death_message(code: int) -> str:
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
     return (
         f"The process that did this work ended with {how} before it was done; if that was for lack of memory, take a "
@@ -140,11 +140,10 @@ def _death(code: int) -> str:
     )
 
 
-def _free_memory() -> int | None:
+def _memory_limit() -> int | None:
     """Return 90 % of the free memory of the machine or the container; None if the system does not say."""
-    found = [_available("/proc/meminfo"), _cgroup_room(Path("/sys/fs/cgroup"))]
-    known = [memory for memory in found if memory]
-    return int(min(known) * MEMORY_SHARE) if known else None
+    free = [memory for memory in (_available("/proc/meminfo"), _cgroup_room(Path("/sys/fs/cgroup"))) if memory]
+    return int(min(free) * MEMORY_SHARE) if free else None
 
 
 def _available(path: str) -> int | None:

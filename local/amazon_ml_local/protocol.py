@@ -21,6 +21,7 @@ Parameters = dict[str, Any]  # the members of a request or an answer, as the ser
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MOST_BYTES = 1024 * 1024
+MOST_CHARACTERS = 2048  # of an error's message, by the service model
 CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 
 
@@ -160,8 +161,8 @@ def without_secrets(shape: Shape, value: Any) -> Any:
 
 def serialise(shape: Shape, value: Any) -> Any:
     """Return ``value`` as JSON types, without members that ``shape`` does not have or that are None."""
-    by_type = SERIALISED.get(shape.type_name, _as_it_is)
-    return SERIALISED.get(shape.name, by_type)(shape, value)
+    of_type = SERIALISED.get(shape.type_name, _as_it_is)
+    return SERIALISED.get(shape.name, of_type)(shape, value)
 
 
 def _structure(shape: StructureShape, value: Parameters) -> Parameters:
@@ -179,7 +180,7 @@ def _map(shape: MapShape, value: Parameters) -> Parameters:
 
 def _shortest_float32(shape: Shape, value: float) -> float:
     """Return the float with the fewest digits that rounds to the same 32-bit number."""
-    wanted = struct.pack("f", value)
+    wanted = struct.pack("f", value)  # which 9 digits always tell apart from all others
     candidates = (float(f"{value:.{digits}g}") for digits in range(6, 9))
     return next((c for c in candidates if struct.pack("f", c) == wanted), float(f"{value:.9g}"))
 
@@ -198,6 +199,7 @@ def _as_it_is(shape: Any, value: Any) -> Any:
     return value
 
 
+# By the name of a shape, or else by its type.
 SERIALISED: dict[str, Callable[[Any, Any], Any]] = {
     "structure": _structure,
     "list": _list,
@@ -222,4 +224,4 @@ def raw_answer(status: int, body: bytes, reset: bool = False) -> Response:
 
 def error_answer(error: ServiceError) -> Response:
     """Return the response for ``error``."""
-    return answer(error.status, {"__type": error.code, "message": error.message[:2048]})
+    return answer(error.status, {"__type": error.code, "message": error.message[:MOST_CHARACTERS]})

@@ -45,7 +45,10 @@ REALISTIC = Durations(
 class Lifecycle:
     """The lifecycle of an entity or an endpoint, from creation to deletion, in the service's time.
 
-    Its work ends after its duration, or with ``polls_needed`` at the Get of that number.
+    Its work ends after its duration, or with ``polls_needed`` at the Get of that number. Until a time is known, it is
+    NEVER.
+
+    :ivar late: whether the job was not done yet when its end was due
     """
 
     created_at: float
@@ -60,7 +63,10 @@ class Lifecycle:
     late: bool = False
 
     def plan(self, ready_at: float) -> None:
-        """Schedule start and end once it is known when the inputs were finished."""
+        """Schedule start and end once it is known when the inputs were finished, unless a Get decides.
+
+        :param ready_at: when they were; NEVER while that is not known
+        """
         if self.polls_needed is None and self.due_at == NEVER and ready_at != NEVER:
             self.started_at = ready_at + self.duration * PENDING_SHARE
             self.due_at = ready_at + self.duration
@@ -74,10 +80,10 @@ class Lifecycle:
             self.started_at = now
         if self.polls != self.polls_needed:
             return False
-        self.end(now)
+        self.make_due(now)
         return True
 
-    def end(self, now: float) -> None:
+    def make_due(self, now: float) -> None:
         """Make the work due at ``now``, unless it is due earlier."""
         self.started_at, self.due_at = min(self.started_at, now), min(self.due_at, now)
 

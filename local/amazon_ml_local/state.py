@@ -28,10 +28,12 @@ class State:
 
     :param jobs: runs the jobs of new entities
     :param durations: seconds that entities and endpoints take
+    :ivar changing: the lock that is held while an entity changes
+    :ivar polls_needed: the Get at which what is created from now on ends; None for by time
     """
 
     def __init__(self, jobs: Jobs, durations: Durations) -> None:
-        self.jobs, self.durations, self._durations = jobs, durations, dict(vars(durations))
+        self.jobs, self.durations, self._initial_durations = jobs, durations, dict(vars(durations))
         self.clock = Clock()
         self.changing = threading.RLock()
         self.polls_needed: int | None = None
@@ -93,7 +95,7 @@ class State:
         with self.changing:
             regions, self._regions = list(self._regions.values()), {}
             self._failures, self._rate, self.polls_needed = {}, DEFAULT_RATE, None
-            self.durations.set(**self._durations)
+            self.durations.set(**self._initial_durations)
             self.clock.reset()
         # Jobs before those whose results they need, so that each can end at once.
         for region in regions:
@@ -121,6 +123,7 @@ class State:
         return next(self._numbers)
 
     def _lifecycles(self, kind: str, entity_id: str) -> Iterator[Lifecycle]:
+        """Yield the lifecycles of the entities of that id, or of the latest endpoints of the models, in all regions."""
         for region in list(self._regions.values()):
             entity = region.find("MLModel" if kind == "RealtimeEndpoint" else kind, entity_id)
             if entity and kind != "RealtimeEndpoint":

@@ -49,8 +49,9 @@ def _message(entity: Entity, now: float) -> str | None:
     if entity.status(now) == "FAILED":
         return (entity.failure or "")[:MOST_CHARACTERS]
     endpoint = entity.endpoint(now)
-    failed = endpoint is not None and endpoint.status(now) == "FAILED"
-    return (endpoint.lifecycle.failure or "")[:MOST_CHARACTERS] if endpoint and failed else None
+    if endpoint and endpoint.status(now) == "FAILED":
+        return (endpoint.lifecycle.failure or "")[:MOST_CHARACTERS]
+    return None
 
 
 def endpoint_info(entity: Entity, now: float, url: str) -> Parameters:
@@ -74,11 +75,6 @@ def result(entity: Entity, now: float) -> Any:
 def _data_source(entity: Entity, now: float, data: DataSourceResult | None, verbose: bool) -> Parameters:
     spec = data_spec(entity)
     statistics = bool(entity.parameters.get("ComputeStatistics"))
-    metadata = {
-        "DatabaseUserName": spec.get("DatabaseCredentials", {}).get("Username"),
-        "SelectSqlQuery": spec.get("SelectSqlQuery") if verbose else None,
-    }
-    database = spec.get("DatabaseInformation")
     return {
         "DataLocationS3": data_location(entity),
         "DataRearrangement": spec.get("DataRearrangement"),
@@ -87,15 +83,24 @@ def _data_source(entity: Entity, now: float, data: DataSourceResult | None, verb
         "RoleARN": entity.parameters.get("RoleARN"),
         "ComputeStatistics": statistics,
         "DataSourceSchema": _schema(spec, data) if verbose else None,
-        METADATA.get(entity.operation, ""): {
-            **metadata,
-            "RedshiftDatabase": database,
-            "Database": database,
-            "ResourceRole": spec.get("ResourceRole"),
-            "ServiceRole": spec.get("ServiceRole"),
-        },
-        **({} if statistics else {"ComputeTime": None}),
+        **_database_metadata(entity, spec, verbose),
+        **({} if statistics else {"ComputeTime": None}),  # in place of the one of every entity
     }
+
+
+def _database_metadata(entity: Entity, spec: Parameters, verbose: bool) -> Parameters:
+    """Return RedshiftMetadata or RDSMetadata; nothing for files in S3."""
+    if entity.operation not in METADATA:
+        return {}
+    metadata = {  # of both: answers have only the members that the service model knows
+        "DatabaseUserName": spec["DatabaseCredentials"]["Username"],
+        "SelectSqlQuery": spec["SelectSqlQuery"] if verbose else None,
+        "RedshiftDatabase": spec["DatabaseInformation"],
+        "Database": spec["DatabaseInformation"],
+        "ResourceRole": spec.get("ResourceRole"),
+        "ServiceRole": spec.get("ServiceRole"),
+    }
+    return {METADATA[entity.operation]: metadata}
 
 
 def _schema(spec: Parameters, data: DataSourceResult | None) -> str | None:

@@ -27,7 +27,11 @@ HEAVY_BYTES = 8 * 1024 * 1024
 
 
 class Training:
-    """One training, shared by all entities with the same data, recipe and parameters."""
+    """One training, shared by all entities with the same data, recipe and parameters.
+
+    :ivar lock: held while it runs
+    :ivar model: returns the model; None before it is trained and after its last entity was deleted
+    """
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -151,7 +155,7 @@ class EntityWork:
         return self._run(entity, data.table, evaluate, (model, data.table, entity.inputs[0].score_threshold))
 
     def batch_predict(self, entity: Entity, model: Model, data: DataSourceResult) -> BatchCounts:
-        """Write the predictions for the rows of a data source, and return their number."""
+        """Write the predictions for the rows of a data source, and return how many records it has."""
         from amazon_ml_local.learning import predict_rows
 
         arguments = model, data.table, entity.inputs[0].score_threshold, entity.id, entity.parameters["OutputUri"]
@@ -162,7 +166,7 @@ class EntityWork:
     def _run(self, entity: Entity, table: Table, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         """Run a function of ``learning``: on a large table in a process of its own, else here."""
         if self._is_heavy(table):
-            made: T = self.processes.run(entity, work.__name__, arguments, entity.log)
+            made: T = self.processes.run(entity, work.__name__, arguments, entity.log)  # which finds it by its name
             return made
         return work(*arguments, entity.log)
 
