@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+from measuring.data import schema_text
 from measuring.memory import peak_mb
 
 ROWS, REPEATS, CLASSES = 1_000_000, 3, 10
@@ -43,15 +44,8 @@ def serve() -> None:
         service.clock.freeze()
         for type, kind in KINDS.items():
             service.storage.write(f"s3://data/{type}.csv", "".join(f"{x},{int(x >= 20)}\n" for x in range(40)).encode())
-            schema = {
-                "targetAttributeName": "y",
-                "dataFormat": "CSV",
-                "attributes": [
-                    {"attributeName": "x", "attributeType": "NUMERIC"},
-                    {"attributeName": "y", "attributeType": kind},
-                ],
-            }
-            data: Any = {"DataLocationS3": f"s3://data/{type}.csv", "DataSchema": json.dumps(schema)}
+            schema = schema_text({"x": "NUMERIC", "y": kind})
+            data: Any = {"DataLocationS3": f"s3://data/{type}.csv", "DataSchema": schema}
             client.create_data_source_from_s3(DataSourceId=f"ds-{type}", DataSpec=data, ComputeStatistics=True)
             client.create_ml_model(MLModelId=type, MLModelType=type, TrainingDataSourceId=f"ds-{type}")
         service.clock.advance(3600)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from measuring.data import schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,23 +34,9 @@ TURN_SECONDS = 1.0
 MODELS = 2_000
 ROWS = 41_000
 KEYS: dict[str, Any] = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
-SCHEMA = {
-    "version": "1.0",
-    "targetAttributeName": "y",
-    "dataFormat": "CSV",
-    "attributes": [
-        {"attributeName": "x", "attributeType": "NUMERIC"},
-        {"attributeName": "y", "attributeType": "BINARY"},
-    ],
-}
+SCHEMA = schema_text({"x": "NUMERIC", "y": "BINARY"})
 COLUMNS = [f"x{number}" for number in range(20)]
-LARGE_SCHEMA = {
-    **SCHEMA,
-    "attributes": [
-        *({"attributeName": name, "attributeType": "NUMERIC"} for name in COLUMNS),
-        {"attributeName": "y", "attributeType": "BINARY"},
-    ],
-}
+LARGE_SCHEMA = schema_text({**dict.fromkeys(COLUMNS, "NUMERIC"), "y": "BINARY"})
 SIGNED = "AWS4-HMAC-SHA256 Credential=local/20261123/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
 
 
@@ -151,7 +138,7 @@ def start_up() -> tuple[float, float]:
 def fill(url: str) -> str:
     """Make many models of one data source, COMPLETED, one of them with an endpoint; return the endpoint's URL."""
     client = boto3.client("machinelearning", endpoint_url=url, **KEYS)
-    spec: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchema": json.dumps(SCHEMA)}
+    spec: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchema": SCHEMA}
     client.create_data_source_from_s3(DataSourceId="ds", DataSpec=spec, ComputeStatistics=True)
     for number in range(MODELS):
         client.create_ml_model(MLModelId=f"ml-{number}", MLModelType="BINARY", TrainingDataSourceId="ds")
@@ -166,7 +153,7 @@ def fill(url: str) -> str:
 def while_training(url: str) -> tuple[float, float]:
     """Train a large model, and meanwhile ask for another: the median and the slowest answer in milliseconds."""
     client = boto3.client("machinelearning", endpoint_url=url, **KEYS)
-    spec: Any = {"DataLocationS3": "s3://data/large.csv", "DataSchema": json.dumps(LARGE_SCHEMA)}
+    spec: Any = {"DataLocationS3": "s3://data/large.csv", "DataSchema": LARGE_SCHEMA}
     client.create_data_source_from_s3(DataSourceId="large", DataSpec=spec, ComputeStatistics=True)
     client.create_ml_model(MLModelId="large", MLModelType="BINARY", TrainingDataSourceId="large")
     call, milliseconds, status = ml_call(url, "GetMLModel", MLModelId="large"), [], ""

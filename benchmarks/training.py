@@ -10,7 +10,6 @@ resident memory of the service and of its processes added up, 50 times a second,
 from __future__ import annotations
 
 import gzip
-import json
 import re
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import numpy as np
 import pandas as pd
 import psutil
 from botocore.config import Config
+from measuring.data import schema_text
 from sklearn.linear_model import SGDClassifier
 
 from amazon_ml_local.learning import make_table, predict_rows, train
@@ -53,9 +53,8 @@ def made_up(rows: int, categorical: int = 0) -> tuple[bytes, str]:
         frame[name] = "c" + (frame[name] * 3).astype(int).astype(str)
     frame["y"] = target.astype(int)
     kinds = ["CATEGORICAL"] * categorical + ["NUMERIC"] * (COLUMNS - categorical) + ["BINARY"]
-    attributes = [{"attributeName": n, "attributeType": k} for n, k in zip(frame.columns, kinds, strict=True)]
-    schema = {"version": "1.0", "dataFormat": "CSV", "targetAttributeName": "y", "attributes": attributes}
-    return frame.to_csv(header=False, index=False).encode(), json.dumps(schema)
+    schema = schema_text(dict(zip(frame.columns, kinds, strict=True)))
+    return frame.to_csv(header=False, index=False).encode(), schema
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -8,17 +8,10 @@ import sys
 import urllib.request
 from typing import Any
 
+from measuring.data import schema_text
+
 MODEL = "ml-1"
-SCHEMA = {
-    "version": "1.0",
-    "targetAttributeName": "y",
-    "dataFormat": "CSV",
-    "dataFileContainsHeader": True,
-    "attributes": [
-        *({"attributeName": f"x{number}", "attributeType": "NUMERIC"} for number in range(5)),
-        {"attributeName": "y", "attributeType": "BINARY"},
-    ],
-}
+SCHEMA = schema_text({f"x{number}": "NUMERIC" for number in range(5)} | {"y": "BINARY"}, has_header=True)
 TRAINING = "x0,x1,x2,x3,x4,y\n" + "".join(f"{x},{-x},0.5,{x % 7},1,{int(x >= 20)}\n" for x in range(40))
 
 
@@ -30,7 +23,7 @@ def serve() -> None:
     with serving.serve(service) as server:
         client = service.client("machinelearning", region_name="us-east-1")
         service.clock.freeze()
-        data: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchema": json.dumps(SCHEMA)}
+        data: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchema": SCHEMA}
         client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=data, ComputeStatistics=True)
         client.create_ml_model(MLModelId=MODEL, MLModelType="BINARY", TrainingDataSourceId="ds-1")
         service.clock.advance(3600)

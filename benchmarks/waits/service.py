@@ -7,21 +7,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from measuring.data import schema_text
+
 if TYPE_CHECKING:
     from amazon_ml_local import AmazonMLLocal
 
 CHANGED, OTHERS = 1000.0, 100_000.0  # seconds of the service's time that the endpoints take
 MOST_CHANGED = 100
-SCHEMA = {
-    "version": "1.0",
-    "targetAttributeName": "y",
-    "dataFormat": "CSV",
-    "dataFileContainsHeader": True,
-    "attributes": [
-        {"attributeName": "x", "attributeType": "NUMERIC"},
-        {"attributeName": "y", "attributeType": "BINARY"},
-    ],
-}
+SCHEMA = schema_text({"x": "NUMERIC", "y": "BINARY"}, has_header=True)
 
 
 def serve(count: int) -> None:
@@ -59,7 +52,7 @@ def serve(count: int) -> None:
 
 def make_endpoints(service: AmazonMLLocal, count: int) -> None:
     client = service.client()
-    location: Any = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": json.dumps(SCHEMA)}
+    location: Any = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": SCHEMA}
     client.create_data_source_from_s3(DataSourceId="ds", DataSpec=location, ComputeStatistics=True)
     service.clock.freeze()
     for number in range(count):

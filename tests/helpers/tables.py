@@ -15,20 +15,15 @@ from amazon_ml_local.learning import DataSource, Table, read_table
 from amazon_ml_local.learning.model import ModelType
 from amazon_ml_local.learning.schema import Kind
 from amazon_ml_local.storage import MemoryStorage
+from tests.helpers.schemas import schema_text
 
 URI = "s3://bucket/in/data.csv"
 TARGET_KINDS: dict[ModelType, Kind] = {"BINARY": "BINARY", "MULTICLASS": "CATEGORICAL", "REGRESSION": "NUMERIC"}
 
 
-def schema(attributes: Mapping[str, str], **members: object) -> str:
-    """Return a schema's JSON."""
-    listed = [{"attributeName": name, "attributeType": kind} for name, kind in attributes.items()]
-    return json.dumps({"version": "1.0", "dataFormat": "CSV", "attributes": listed, **members})
-
-
 def table(text: str, attributes: Mapping[str, str], split: dict[str, Any] | None = None, **members: object) -> Table:
     """Return the table that a CSV text holds."""
-    source: DataSource = {"location_s3": URI, "schema": schema(attributes, **members)}
+    source: DataSource = {"location_s3": URI, "schema": schema_text(attributes, **members)}
     if split:
         source["rearrangement"] = json.dumps({"splitting": split})
     return read_table(source, MemoryStorage({URI: text.encode()}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from tests.helpers.schemas import schema_text
 
 KINDS = {"x": "NUMERIC", "sign": "BINARY", "double": "NUMERIC", "third": "CATEGORICAL"}
 TARGETS = {"BINARY": "sign", "REGRESSION": "double", "MULTICLASS": "third"}
@@ -15,15 +15,5 @@ HOUR = 3600
 
 def schema(target: str) -> str:
     """Return the schema of ROWS with one of its targets, as JSON."""
-    attributes = [{"attributeName": name, "attributeType": kind} for name, kind in KINDS.items()]
     others = [name for name in TARGETS.values() if name != target]
-    return json.dumps(
-        {
-            "version": "1.0",
-            "targetAttributeName": target,
-            "dataFormat": "CSV",
-            "dataFileContainsHeader": True,
-            "attributes": attributes,
-            "excludedAttributeNames": others,
-        }
-    )
+    return schema_text(KINDS, targetAttributeName=target, dataFileContainsHeader=True, excludedAttributeNames=others)

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tests.helpers.schemas import data_schema
 
 if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 URI = "s3://training/train.csv"
-SCHEMA: dict[str, Any] = {
-    "version": "1.0",
-    "targetAttributeName": "y",
-    "dataFormat": "CSV",
-    "dataFileContainsHeader": True,
-    "attributes": [
-        {"attributeName": "x", "attributeType": "NUMERIC"},
-        {"attributeName": "y", "attributeType": "BINARY"},
-    ],
-}
+SCHEMA = data_schema({"x": "NUMERIC", "y": "BINARY"}, targetAttributeName="y", dataFileContainsHeader=True)
 ROWS = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
 
 

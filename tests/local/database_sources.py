@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from tests.helpers.schemas import schema_text
+
 PASSWORD = "hunter2-and-more"
-SCHEMA = json.dumps(
-    {
-        "version": "1.0",
-        "targetAttributeName": "y",
-        "dataFormat": "CSV",
-        "dataFileContainsHeader": False,
-        "attributes": [
-            {"attributeName": "x", "attributeType": "NUMERIC"},
-            {"attributeName": "y", "attributeType": "BINARY"},
-        ],
-    }
-)
 COMMON: Any = {
     "SelectSqlQuery": "select x, y from samples where x is not null",
     "DatabaseCredentials": {"Username": "reader", "Password": PASSWORD},
     "S3StagingLocation": "s3://bucket/staging/",
-    "DataSchema": SCHEMA,
+    "DataSchema": schema_text({"x": "NUMERIC", "y": "BINARY"}, targetAttributeName="y"),
 }
 ROLE = "arn:aws:iam::123456789012:role/reader"
 REDSHIFT: Any = {**COMMON, "DatabaseInformation": {"DatabaseName": "shop", "ClusterIdentifier": "cluster"}}

@@ -20,6 +20,7 @@ import pytest
 
 from amazon_ml_local.__main__ import main
 from amazon_ml_local.schedule import REALISTIC
+from tests.helpers.schemas import data_schema
 from tests.local.database_sources import REDSHIFT, ROLE
 
 COMMAND = [sys.executable, "-m", "amazon_ml_local"]
@@ -67,8 +68,7 @@ def test_buckets_and_files_are_there_from_the_start(tmp_path: Path) -> None:
 
 def test_a_seed_is_there_from_the_start_and_after_a_restart(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("1,0\n2,1\n" * 20)
-    attributes = [{"attributeName": "x", "attributeType": "NUMERIC"}, {"attributeName": "y", "attributeType": "BINARY"}]
-    schema = {"version": "1.0", "targetAttributeName": "y", "dataFormat": "CSV", "attributes": attributes}
+    schema = data_schema({"x": "NUMERIC", "y": "BINARY"}, targetAttributeName="y")
     spec: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchema": schema}
     seed = {
         "Files": {"s3://data/train.csv": "train.csv"},

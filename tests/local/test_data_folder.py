@@ -19,6 +19,7 @@ from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError, rep
 from amazon_ml_local.serving.application import Application
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.storage import StorageError
+from tests.helpers.schemas import schema_text
 from tests.helpers.three_targets import DATA, HOUR, ROWS, TARGETS, schema
 
 
@@ -73,10 +74,7 @@ def test_entities_and_predictions_are_the_same_to_the_bit_after_a_restart(tmp_pa
 
 
 def test_a_kept_model_with_every_function_of_recipes_scores_as_before(tmp_path: Path) -> None:
-    attributes = [
-        {"attributeName": n, "attributeType": k} for n, k in (("x", "NUMERIC"), ("t", "TEXT"), ("y", "BINARY"))
-    ]
-    text = {"version": "1.0", "targetAttributeName": "y", "dataFormat": "CSV", "attributes": attributes}
+    columns = schema_text({"x": "NUMERIC", "t": "TEXT", "y": "BINARY"}, targetAttributeName="y")
     rows = "".join(f"{x},Word {x % 7}. of the text!,{int(x % 7 > 3)}\n" for x in range(100))
     recipe = {
         "groups": {},
@@ -87,7 +85,7 @@ def test_a_kept_model_with_every_function_of_recipes_scores_as_before(tmp_path: 
     with kept(tmp_path, MemoryStorage({DATA: rows.encode()})) as service:
         client: Any = service.client()
         service.clock.freeze()
-        spec: Any = {"DataLocationS3": DATA, "DataSchema": json.dumps(text)}
+        spec: Any = {"DataLocationS3": DATA, "DataSchema": columns}
         client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
         made = {"MLModelId": "ml-1", "MLModelType": "BINARY", "TrainingDataSourceId": "ds-1"}
         client.create_ml_model(Recipe=json.dumps(recipe), **made)

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from amazon_ml_local.serving import serve
 from tests.helpers.clients import client_at
+from tests.helpers.three_targets import schema
 
 ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -119,12 +120,9 @@ def test_a_fault_comes_before_or_after_the_effect(
     service.faults.add("server_error", operation="CreateDataSourceFromS3", count=1, when=when)
     with pytest.raises(ClientError, match="InternalServerException"):
         service.client(config=ONCE).create_data_source_from_s3(
-            DataSourceId="ds-1", DataSpec={"DataLocationS3": "s3://bucket/train.csv", "DataSchema": SCHEMA}
+            DataSourceId="ds-1", DataSpec={"DataLocationS3": "s3://bucket/train.csv", "DataSchema": schema("sign")}
         )
     assert len(client.describe_data_sources()["Results"]) == made
-
-
-SCHEMA = '{"version": "1.0", "dataFormat": "CSV", "attributes": [{"attributeName": "x", "attributeType": "NUMERIC"}]}'
 
 
 @pytest.mark.parametrize(

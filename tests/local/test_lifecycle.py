@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from typing import Any
 from unittest.mock import Mock
@@ -11,6 +10,7 @@ import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.learning import training
+from tests.helpers.schemas import schema_text
 from tests.helpers.three_targets import DATA, schema
 
 
@@ -125,7 +125,7 @@ def test_a_running_clock_shows_work_as_inprogress_until_it_is_done() -> None:
     storage = HeldStorage()
     service = AmazonMLLocal(storage)
     client = service.client()
-    spec: Any = {"DataLocationS3": DATA, "DataSchema": json.dumps(ONE_COLUMN)}
+    spec: Any = {"DataLocationS3": DATA, "DataSchema": schema_text({"x": "NUMERIC"})}
     client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
     service.clock.advance(3600)
     assert client.get_data_source(DataSourceId="ds-1")["Status"] == "INPROGRESS"
@@ -135,14 +135,6 @@ def test_a_running_clock_shows_work_as_inprogress_until_it_is_done() -> None:
     found = client.get_data_source(DataSourceId="ds-1")
     assert found["Status"] == "COMPLETED"
     assert (found["FinishedAt"] - found["CreatedAt"]).total_seconds() >= 3601
-
-
-ONE_COLUMN = {
-    "version": "1.0",
-    "dataFormat": "CSV",
-    "dataFileContainsHeader": False,
-    "attributes": [{"attributeName": "x", "attributeType": "NUMERIC"}],
-}
 
 
 def test_what_was_begun_with_a_data_source_goes_on_when_that_is_deleted(client: Any, service: Any, model: Any) -> None:

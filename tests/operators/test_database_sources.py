@@ -16,6 +16,7 @@ from airflow_ml_provider.operators.data_source import (
     MachineLearningGetDataSourceOperator,
 )
 from tests.helpers.deferred import resume
+from tests.helpers.schemas import data_schema
 
 if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
@@ -29,11 +30,7 @@ COMMON: dict[str, Any] = {
     "database_conn_id": "my_database",
     "s3_staging_location": "s3://bucket/staging/",
     "role_arn": "arn:aws:iam::123456789012:role/ml",
-    "data_schema": {
-        "version": "1.0",
-        "dataFormat": "CSV",
-        "attributes": [{"attributeName": "x", "attributeType": "TEXT"}],
-    },
+    "data_schema": data_schema({"x": "TEXT"}),
 }
 REDSHIFT = (
     MachineLearningCreateDataSourceFromRedshiftOperator,

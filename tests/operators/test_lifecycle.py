@@ -36,6 +36,7 @@ from airflow_ml_provider.operators.ml_model import (
 )
 from airflow_ml_provider.operators.tags import MachineLearningAddTagsOperator, MachineLearningDeleteTagsOperator
 from tests.helpers.deferred import finish
+from tests.helpers.schemas import data_schema
 from tests.helpers.task_instances import TaskInstance, context_of
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
-VARIABLES = {"x": "NUMERIC", "y": "BINARY"}
-ATTRIBUTES = [{"attributeName": name, "attributeType": kind} for name, kind in VARIABLES.items()]
-SCHEMA = {"version": "1.0", "dataFormat": "CSV", "dataFileContainsHeader": True, "attributes": ATTRIBUTES}
+SCHEMA = data_schema({"x": "NUMERIC", "y": "BINARY"}, dataFileContainsHeader=True)
 CREATES: dict[str, tuple[Any, dict[str, Any]]] = {
     "DataSource": (
         MachineLearningCreateDataSourceFromS3Operator,

@@ -21,8 +21,8 @@ from airflow_ml_provider.operators.prediction import (
     MachineLearningJoinPredictS3Operator,
     MachineLearningPlanPredictS3Operator,
 )
-from tests.helpers import training
 from tests.helpers.files import FILE, OUTPUT, ROWS, SOURCE, VALUES, expected, got, interrupted, predict
+from tests.helpers.schemas import schema_text
 
 if TYPE_CHECKING:
     from amazon_ml_local.faults import When
@@ -131,8 +131,7 @@ def typed(
     attribute_type, targets, columns = TYPES[request.param]
     lines = "".join(f"{x},{target}\n" for x, target in enumerate(targets))
     endpoint.storage.write("s3://training/typed.csv", f"x,y\n{lines}".encode())
-    attributes = [*training.SCHEMA["attributes"][:1], {"attributeName": "y", "attributeType": attribute_type}]
-    schema = json.dumps({**training.SCHEMA, "attributes": attributes})
+    schema = schema_text({"x": "NUMERIC", "y": attribute_type}, targetAttributeName="y", dataFileContainsHeader=True)
     client = endpoint.client()
     client.create_data_source_from_s3(
         DataSourceId="ds-2",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import json
 from typing import TYPE_CHECKING, Any
+
+from tests.helpers.schemas import schema_text
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -45,15 +46,8 @@ class Results:
         """Train a small model of a type."""
         rows = "x,y\n" + "".join(f"{x},{TARGETS[type][x * len(TARGETS[type]) // 30]}\n" for x in range(30))
         self._service.storage.write(f"s3://data/train-{type}.csv", rows.encode())
-        attributes = [("x", "NUMERIC"), ("y", TYPES[type])]
-        schema = {
-            "version": "1.0",
-            "targetAttributeName": "y",
-            "dataFormat": "CSV",
-            "dataFileContainsHeader": True,
-            "attributes": [{"attributeName": name, "attributeType": kind} for name, kind in attributes],
-        }
-        location: Any = {"DataLocationS3": f"s3://data/train-{type}.csv", "DataSchema": json.dumps(schema)}
+        schema = schema_text({"x": "NUMERIC", "y": TYPES[type]}, targetAttributeName="y", dataFileContainsHeader=True)
+        location: Any = {"DataLocationS3": f"s3://data/train-{type}.csv", "DataSchema": schema}
         data = f"ds-{type}"
         self._client.create_data_source_from_s3(DataSourceId=data, DataSpec=location, ComputeStatistics=True)
         self._client.create_ml_model(MLModelId=ml_model_id, MLModelType=type, TrainingDataSourceId=data)

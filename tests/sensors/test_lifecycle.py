@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from airflow_ml_provider.sensors.machine_learning import (
     MachineLearningMLModelSensor,
 )
 from tests.helpers.deferred import finish
+from tests.helpers.schemas import schema_text
 
 if TYPE_CHECKING:
     from airflow_ml_provider.resources import ResourceKind
@@ -36,8 +36,8 @@ every_way = pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "d
 def make(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> Callable[[str], Any]:
     """Create one of a kind, as somebody else would."""
     client = amazon_ml_local.client()
-    schema = {"dataFormat": "CSV", "attributes": [{"attributeName": name, "attributeType": "TEXT"} for name in "xy"]}
-    data: Any = {"DataLocationS3": "s3://training/train.csv", "DataSchema": json.dumps(schema)}
+    schema = schema_text({"x": "TEXT", "y": "TEXT"})
+    data: Any = {"DataLocationS3": "s3://training/train.csv", "DataSchema": schema}
     makers: dict[str, Callable[[], Any]] = {
         "DataSource": lambda: client.create_data_source_from_s3(DataSourceId="new", DataSpec=data),
         "MLModel": lambda: client.create_ml_model(MLModelId="new", MLModelType="BINARY", TrainingDataSourceId="ds-1"),

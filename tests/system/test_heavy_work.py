@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import signal
@@ -22,23 +21,15 @@ import pytest
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from tests.helpers import polling
 from tests.helpers.clients import client_at
+from tests.helpers.schemas import schema_text
 
 pytestmark = pytest.mark.system
 
 ROWS = 3_000
 SECONDS = 120
-SCHEMA = {
-    "version": "1.0",
-    "targetAttributeName": "y",
-    "rowId": "id",
-    "dataFormat": "CSV",
-    "attributes": [
-        {"attributeName": "id", "attributeType": "CATEGORICAL"},
-        {"attributeName": "x", "attributeType": "NUMERIC"},
-        {"attributeName": "t", "attributeType": "TEXT"},
-        {"attributeName": "y", "attributeType": "BINARY"},
-    ],
-}
+SCHEMA = schema_text(
+    {"id": "CATEGORICAL", "x": "NUMERIC", "t": "TEXT", "y": "BINARY"}, targetAttributeName="y", rowId="id"
+)
 
 
 def data(rows: int) -> bytes:
@@ -73,7 +64,7 @@ def make_service() -> Iterator[Callable[..., AmazonMLLocal]]:
 
 def create_data_source(client: Any) -> None:
     """Create the data source ds-1."""
-    spec: Any = {"DataLocationS3": "s3://bucket/d.csv", "DataSchema": json.dumps(SCHEMA)}
+    spec: Any = {"DataLocationS3": "s3://bucket/d.csv", "DataSchema": SCHEMA}
     client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
 
 

@@ -16,7 +16,8 @@ from amazon_ml_local.learning.model import Learned, ModelType
 from amazon_ml_local.learning.recipe import parse_recipe, resolve
 from amazon_ml_local.learning.steps import TableRows
 from amazon_ml_local.storage import MemoryStorage, StorageError
-from tests.helpers.tables import schema, table
+from tests.helpers.schemas import schema_text
+from tests.helpers.tables import table
 
 MANIFEST = "s3://out/deep/batch-prediction/bp-1.manifest"
 RESULT = "s3://out/deep/batch-prediction/result/bp-1-{}.gz"
@@ -81,7 +82,7 @@ def test_each_input_file_has_its_own_result() -> None:
     """The manifest maps them; files of one name in different folders do not overwrite each other."""
     files = {"s3://in/d/a/x.csv": b"1\n2\n", "s3://in/d/b/x.csv": b"3\n", "s3://in/d/y.csv": b"4\n"}
     storage = MemoryStorage(files)
-    read = read_table({"location_s3": "s3://in/d/", "schema": schema({"x": "NUMERIC"})}, storage)
+    read = read_table({"location_s3": "s3://in/d/", "schema": schema_text({"x": "NUMERIC"})}, storage)
     predict_rows(known("REGRESSION", []), read, None, "bp-1", "s3://out/deep").write(storage)
     manifest = json.loads(storage.objects[MANIFEST])
     assert manifest == dict(zip(files, map(RESULT.format, ["a-x.csv", "b-x.csv", "y.csv"]), strict=True))

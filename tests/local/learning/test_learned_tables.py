@@ -13,15 +13,16 @@ import pytest
 
 from amazon_ml_local.learning import DataSource, LearningError, read_sql_table, read_table, validate_schema
 from amazon_ml_local.storage import MemoryStorage
-from tests.helpers.tables import URI, cells, schema, table
+from tests.helpers.schemas import schema_text
+from tests.helpers.tables import URI, cells, table
 
 ATTRIBUTES = {"id": "CATEGORICAL", "age": "NUMERIC", "note": "TEXT", "y": "BINARY"}
 
 
 def test_both_spellings_of_a_schema_mean_the_same() -> None:
     """The older member names, which AWS's API documents still show, give the same schema."""
-    new = schema({"a": "NUMERIC", "b": "TEXT", "c": "BINARY", "w": "NUMERIC"}, rowId="b", rowWeight="w",
-                 targetAttributeName="c", excludedAttributeNames=["a"], dataFileContainsHeader=True)  # fmt: skip
+    new = schema_text({"a": "NUMERIC", "b": "TEXT", "c": "BINARY", "w": "NUMERIC"}, rowId="b", rowWeight="w",
+                      targetAttributeName="c", excludedAttributeNames=["a"], dataFileContainsHeader=True)  # fmt: skip
     old = (
         new.replace("rowId", "recordAnnotationFieldName")
         .replace("rowWeight", "recordWeightFieldName")
@@ -84,7 +85,7 @@ def test_a_few_unreadable_records_are_set_aside() -> None:
 def test_a_bad_file_says_where(body: bytes, message: str) -> None:
     """The message names file and line, and what is wrong there."""
     with pytest.raises(LearningError) as error:
-        read_table({"location_s3": URI, "schema": schema(ATTRIBUTES)}, MemoryStorage({URI: body}))
+        read_table({"location_s3": URI, "schema": schema_text(ATTRIBUTES)}, MemoryStorage({URI: body}))
     assert message in str(error.value)
 
 
@@ -97,13 +98,19 @@ def test_a_bad_file_says_where(body: bytes, message: str) -> None:
         ('{"attributes": {}}', "attributes in the data schema must be a list"),
         ('{"attributes": [1]}', "Attribute 1 of the data schema is not a JSON object"),
         ('{"attributes": [{"attributeType": "TEXT"}]}', "Attribute 1 of the data schema has no attributeName"),
-        (schema({"a": "NUMBER"}), "Attribute 'a' of the data schema has attributeType 'NUMBER'; use one of BINARY"),
-        (schema({"a": "TEXT"}, targetAttributeName="b"), "targetAttributeName in the data schema names 'b'"),
-        (schema({"a": "TEXT"}, excludedAttributeNames=["b"]), "excludedAttributeNames in the data schema names 'b'"),
-        (schema({"a": "TEXT"}, rowId=3), "rowId in the data schema must be a string"),
-        (schema({"a": "TEXT"}, dataFormat="JSON"), "only CSV is known"),
+        (
+            schema_text({"a": "NUMBER"}),
+            "Attribute 'a' of the data schema has attributeType 'NUMBER'; use one of BINARY",
+        ),
+        (schema_text({"a": "TEXT"}, targetAttributeName="b"), "targetAttributeName in the data schema names 'b'"),
+        (
+            schema_text({"a": "TEXT"}, excludedAttributeNames=["b"]),
+            "excludedAttributeNames in the data schema names 'b'",
+        ),
+        (schema_text({"a": "TEXT"}, rowId=3), "rowId in the data schema must be a string"),
+        (schema_text({"a": "TEXT"}, dataFormat="JSON"), "only CSV is known"),
         (json.dumps({"attributes": [{"attributeName": "a", "attributeType": "TEXT"}] * 2}), "'a' twice"),
-        (schema({f"a{n}": "TEXT" for n in range(1001)}), "has 1001 attributes"),
+        (schema_text({f"a{n}": "TEXT" for n in range(1001)}), "has 1001 attributes"),
     ],
 )
 def test_a_bad_schema_says_what_is_wrong(text: Any, message: str) -> None:
@@ -170,7 +177,7 @@ def test_a_folder_is_read_file_by_file() -> None:
             "s3://b/in/2.csv": b"h\n3\n",
             "s3://b/in/.schema": b"{}",
             "s3://b/inside.csv": b"h\n9\n",
-            "s3://b/s.json": schema({"a": "NUMERIC"}, dataFileContainsHeader=True).encode(),
+            "s3://b/s.json": schema_text({"a": "NUMERIC"}, dataFileContainsHeader=True).encode(),
         }
     )
     for location in ("s3://b/in/", "s3://b/in"):
@@ -192,7 +199,7 @@ def test_a_file_without_a_last_line_end_has_the_size_of_its_bytes() -> None:
 def test_missing_data_and_missing_schema_are_told_apart() -> None:
     """The message names the object that is not there."""
     with pytest.raises(LearningError, match="No data file at s3://b/nothing"):
-        read_table({"location_s3": "s3://b/nothing", "schema": schema({"a": "TEXT"})}, MemoryStorage())
+        read_table({"location_s3": "s3://b/nothing", "schema": schema_text({"a": "TEXT"})}, MemoryStorage())
     with pytest.raises(LearningError, match="data schema cannot be read. No object at s3://b/s"):
         read_table({"location_s3": URI, "schema_location_s3": "s3://b/s"}, MemoryStorage({URI: b"1"}))
 
@@ -206,7 +213,7 @@ def test_a_query_gives_the_same_rows_as_a_file(tmp_path: Path) -> None:
             "insert into t values (?, ?, ?, ?)", [(1, 30.5, 'two\nlines, "x"', 1), (2, None, "12:30 5%", 0)]
         )
     source: DataSource = {
-        "schema": schema(ATTRIBUTES, dataFileContainsHeader=True),
+        "schema": schema_text(ATTRIBUTES, dataFileContainsHeader=True),
         "database_url": f"sqlite:///{path}",
         "query": "select * from t where note not like '%:zz%' order by id",
     }
@@ -229,7 +236,8 @@ def test_a_query_that_fails_tells_no_password(url: str, message: str) -> None:
     """The message says what the database said, and never the password."""
     with pytest.raises(LearningError) as error:
         read_sql_table(
-            {"schema": schema({"a": "TEXT"}), "database_url": url, "query": "select * from t"}, MemoryStorage()
+            {"schema": schema_text({"a": "TEXT"}), "database_url": url, "query": "select * from t"},
+            MemoryStorage(),
         )
     assert message in str(error.value)
     assert "geheim" not in str(error.value)
