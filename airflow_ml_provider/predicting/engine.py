@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 Token = TypeVar("Token")
 
-MOST_IN_FLIGHT = 256
+MOST_IN_FLIGHT = 256  # calls, each in a thread of its own
 SECONDS_AHEAD = 5  # at the full rate: how far calls go on while the oldest one is retried or the caller is busy
-MOST_AHEAD = 1000
-BATCHES_AHEAD = 50
-FIRST_PAUSE = 0.1
+MOST_AHEAD = 1000  # calls
+BATCHES_AHEAD = 50  # in which the answers of the calls ahead are waited for
+FIRST_PAUSE = 0.1  # seconds before the first retry
 LONGEST_PAUSE = 10.0
 REFUSALS = frozenset({"InvalidInputException", "ValidationException", "RequestEntityTooLargeException"})
 
@@ -50,7 +50,7 @@ class Engine:
     :param predict: makes one attempt for one body.
     :param pace: gives each call its slot.
     :param patience: seconds during which transient errors are retried for one record.
-    :param still_there: called when the predictor is not mounted; raises if the endpoint no longer exists.
+    :param check_endpoint: called when the predictor is not mounted; raises if the endpoint no longer exists.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class Engine:
         pace: Pace,
         *,
         patience: float = 300.0,
-        still_there: Callable[[], None] = lambda: None,
+        check_endpoint: Callable[[], None] = lambda: None,
     ) -> None:
         self._pace = pace
         self._predict = predict
         self._patience = patience
-        self._still_there = still_there
+        self._check_endpoint = check_endpoint
         self._queue: queue.SimpleQueue[_QueuedCall | None] = queue.SimpleQueue()
         self._turn = threading.Lock()
-        self._idle = threading.Semaphore(0)
+        self._idle = threading.Semaphore(0)  # counts the threads that have made their call and wait for the turn
         self._threads: list[threading.Thread] = []
         self._most_threads = MOST_IN_FLIGHT
         self._answered = self._closing = False
@@ -173,17 +173,20 @@ class Engine:
                 with time_limit(max(deadline - self._pace.clock.now(), LEAST_SECONDS)):
                     answer = self._predict(body)
             except Exception as error:
-                self._raise_unless_retried(error, deadline)
+                self._handle_failure(error, deadline)
             else:
-                self._pace.answered(slot)
+                self._pace.record_answer(slot)
                 self._answered = True
                 return answer
             self._pace.clock.sleep(random.uniform(seconds / 2, seconds))
             seconds = min(2 * seconds, LONGEST_PAUSE)
             slot = self._pace.wait()
 
-    def _raise_unless_retried(self, error: Exception, deadline: float) -> None:
-        """Raise the error of an attempt unless it is transient and there is time for another attempt."""
+    def _handle_failure(self, error: Exception, deadline: float) -> None:
+        """Raise the error of an attempt, unless it is transient and time is left; slow down after throttling.
+
+        When the engine closes, the error that closed it is raised instead.
+        """
         code = errors.code(error)
         if code in REFUSALS:
             self._answered = True
@@ -191,9 +194,9 @@ class Engine:
         if self._closing or not errors.is_transient_at_predict(error):
             raise self._fatal or error
         if code in errors.THROTTLING:
-            self._pace.throttled()
+            self._pace.lower_rate()
         if code == "PredictorNotMountedException":
-            self._still_there()
+            self._check_endpoint()
         if self._pace.clock.now() > deadline:
             raise DeadlinePassed(f"no prediction within {self._patience:.0f} s; the last error was {code}: {error}")
 

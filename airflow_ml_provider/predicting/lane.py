@@ -39,7 +39,7 @@ class Lane:
     def __init__(self, session: BoundedSession, url: str) -> None:
         self._session, self._url = session, url
         self._pool = session.pool(url)
-        self._line = f"POST {urlsplit(url).path or '/'} HTTP/1.1\r\n"
+        self._request_line = f"POST {urlsplit(url).path or '/'} HTTP/1.1\r\n"
 
     def send(self, headers: Mapping[str, str], body: bytes) -> Answer:
         """Make one attempt, from any thread.
@@ -47,14 +47,14 @@ class Lane:
         :param headers: of the request, ``Host`` among them.
         :raises HTTPClientError: when it failed, took too long, or its answer is too large.
         """
-        connection = self._open_connection()
+        connection = self._take_open_connection()
         if connection is None:
             return self._send_by_session(headers, body)
         with self._session.attempt(self._url):
             return self._exchange(connection, self._message(headers, body))
 
-    def _open_connection(self) -> BoundedConnection | None:
-        """Return an open connection that no other thread uses; None if there is none."""
+    def _take_open_connection(self) -> BoundedConnection | None:
+        """Take a connection that is open already from the pool; return None if there is none."""
         if self._pool is None or self._pool.pool is None:
             return None
         try:
@@ -63,7 +63,7 @@ class Lane:
             return None
         if connection and not is_connection_dropped(connection):
             return cast("BoundedConnection", connection)
-        self._pool._put_conn(connection)
+        self._pool._put_conn(connection)  # None or dropped, it is a place in which the session may open one
         return None
 
     def _send_by_session(self, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -73,7 +73,7 @@ class Lane:
 
     def _message(self, headers: Mapping[str, str], body: bytes) -> bytes:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"{self._line}{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        return f"{self._request_line}{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     def _exchange(self, connection: BoundedConnection, message: bytes) -> Answer:
         """Send a message and return the answer; errors become those that botocore raises in their place."""
@@ -88,5 +88,5 @@ class Lane:
             raise
         finally:
             assert self._pool
-            self._pool._put_conn(connection)
+            self._pool._put_conn(connection)  # also if it is closed now
         return Answer(answer.status, dict(answer.headers.items()), body)

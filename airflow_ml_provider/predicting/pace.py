@@ -10,7 +10,7 @@ from airflow_ml_provider.clock import CLOCK, Clock
 from airflow_ml_provider.errors import InvalidArgument
 
 MARGIN = 0.001  # seconds by which two calls may arrive closer to each other than they were sent
-LATENCY_DECAY = 0.00002  # seconds a call: how fast the minimum latency grows, in case the network gets slower
+MIN_LATENCY_GROWTH = 0.00002  # seconds a call: how fast the minimum latency grows, in case the network gets slower
 MAX_CATCH_UP = 0.05  # seconds: the slots that a thread which woke up late may still use; older ones are lost
 LOWERED = 0.95  # of the rate, after throttling
 LOWER_AT_MOST_EVERY = 1.0  # seconds
@@ -20,7 +20,7 @@ LOWEST = 0.05  # of the limit
 
 @dataclass(slots=True)
 class Slot:
-    """The time of one call: when it may be sent, when it was, and the seconds until its answer."""
+    """The time of one call: when it may be sent, when it was sent, and the seconds until its answer."""
 
     at: float
     sent: float
@@ -79,11 +79,11 @@ class Pace:
         self._last.append(slot)
         return slot
 
-    def answered(self, slot: Slot) -> None:
+    def record_answer(self, slot: Slot) -> None:
         """Record that the call of a slot was answered; the fastest answers give the minimum latency."""
         with self._lock:
             slot.took = self.clock.now() - slot.sent
-            self._min_latency = min(slot.took, self._min_latency + LATENCY_DECAY)
+            self._min_latency = min(slot.took, self._min_latency + MIN_LATENCY_GROWTH)
 
     def _latest_arrival(self, slot: Slot) -> float:
         """Return the latest moment at which a call may have reached the service.
@@ -92,7 +92,7 @@ class Pace:
         """
         return slot.sent + min(max(slot.took - self._min_latency, 0.0), 1.0)
 
-    def throttled(self) -> None:
+    def lower_rate(self) -> None:
         """Lower the rate after a throttled call, at most once a second."""
         with self._lock:
             now = self.clock.now()

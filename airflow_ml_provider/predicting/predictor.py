@@ -42,7 +42,7 @@ class Predictor:
         self._hook = hook
         self._id = endpoint["MLModelId"]
         self._timeout = timeout
-        self._raise_if_gone(endpoint)
+        self._raise_if_unusable(endpoint)
         self._wire = Wire(hook, self._id, hook.check_endpoint_url(endpoint["EndpointUrl"]))
         peak = endpoint["PeakRequestsPerSecond"]
         self.pace = Pace(peak if max_requests_per_second is None else max_requests_per_second)
@@ -52,14 +52,14 @@ class Predictor:
         self, records: Iterable[tuple[Token, Record | RefusedRecord]]
     ) -> Generator[tuple[Token, Prediction | RefusedRecord], None, None]:
         """Yield each token with the prediction for its record, or with the reason for none, in the input's order."""
-        engine = Engine(self._wire.predict, self.pace, patience=self._timeout, still_there=self._check_endpoint)
+        engine = Engine(self._wire.predict, self.pace, patience=self._timeout, check_endpoint=self._check_endpoint)
         return engine.run((token, self._body(record)) for token, record in records)
 
     def _body(self, record: Record | RefusedRecord) -> bytes | RefusedRecord:
         return record if isinstance(record, RefusedRecord) else self._wire.body(record)
 
     def _check_endpoint(self) -> None:
-        """Get the endpoint, at most every few seconds, and raise AirflowException if it is gone."""
+        """Get the endpoint, at most every few seconds, and raise AirflowException if it is NONE or FAILED."""
         now = self.pace.clock.now()
         if now - self._checked_at < CHECK_AT_MOST_EVERY:
             return
@@ -70,9 +70,9 @@ class Predictor:
             if not errors.is_transient(error):
                 raise
         else:
-            self._raise_if_gone(endpoint)
+            self._raise_if_unusable(endpoint)
 
-    def _raise_if_gone(self, endpoint: RealtimeEndpoint) -> None:
+    def _raise_if_unusable(self, endpoint: RealtimeEndpoint) -> None:
         if endpoint["EndpointStatus"] in ("NONE", "FAILED"):
             raise AirflowException(
                 f"MLModel {self._id} in {self._hook.conn_region_name} has no realtime endpoint to predict with "

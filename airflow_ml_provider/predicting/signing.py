@@ -20,7 +20,11 @@ SERVICE = "machinelearning"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Template:
-    """What the signatures of all requests in one second with the same credentials have in common."""
+    """What the signatures of all requests in one second with the same credentials have in common.
+
+    The last line of ``canonical_request`` is missing: the digest of the body; that of ``string_to_sign``: the digest
+    of the canonical request; and from ``authorization`` the signature after the last ``=``.
+    """
 
     timestamp: str
     credentials: ReadOnlyCredentials
@@ -45,12 +49,13 @@ def _template(url: str, region: str, headers: Mapping[str, str], credentials: Re
         headers={**dict(request.headers.items()), "Host": auth.headers_to_sign(request)["host"]},
         canonical_request=canonical_request.rpartition("\n")[0],
         string_to_sign=auth.string_to_sign(request, canonical_request).rpartition("\n")[0],
-        key=_key(f"AWS4{credentials.secret_key}", auth.credential_scope(request)),
+        key=_signing_key(f"AWS4{credentials.secret_key}", auth.credential_scope(request)),
         authorization=authorization.rpartition("=")[0],
     )
 
 
-def _key(secret: str, scope: str) -> bytes:
+def _signing_key(secret: str, scope: str) -> bytes:
+    """Return the key for the signatures in a scope, ``date/region/service/aws4_request``."""
     key = secret.encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")

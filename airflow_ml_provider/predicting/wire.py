@@ -60,16 +60,18 @@ class Wire:
         self._lane = Lane(session_of(client), url)
         self._signer = Signer(url, self._region, _headers())
         self._renewing = threading.Lock()
-        self._credentials: Credentials = self._found_credentials()
+        self._credentials: Credentials = self._read_credentials()
 
     def body(self, record: Record) -> bytes | RefusedRecord:
         """Return the body of a request for the record, or the reason why the record cannot be sent."""
         try:
-            sent = encode(record)
-            check_size(sent)
-        except (ValueError, RefusedRecord) as error:
-            return error if isinstance(error, RefusedRecord) else RefusedRecord(str(error))
-        return json.dumps({"MLModelId": self._model, "Record": sent, "PredictEndpoint": self._endpoint}).encode()
+            encoded = encode(record)
+            check_size(encoded)
+        except RefusedRecord as refused:
+            return refused
+        except ValueError as error:  # InvalidArgument of ``encode``, or text that is not Unicode
+            return RefusedRecord(str(error))
+        return json.dumps({"MLModelId": self._model, "Record": encoded, "PredictEndpoint": self._endpoint}).encode()
 
     def predict(self, body: bytes) -> Prediction:
         """Make one attempt.
@@ -88,13 +90,14 @@ class Wire:
     def _send(self, body: bytes, credentials: Credentials) -> Prediction:
         status, headers, content = self._lane.send(self._signer.sign(body, credentials), body)
         if status != 200:
-            raise self._error(status, headers, content)
+            raise self._client_error(status, headers, content)
         try:
             return cast("Prediction", json.loads(content)["Prediction"])
         except (ValueError, LookupError, TypeError, RecursionError):
             raise ResponseParserError("the answer to Predict is no prediction") from None
 
-    def _error(self, status: int, headers: dict[str, str], body: bytes) -> ClientError:
+    def _client_error(self, status: int, headers: dict[str, str], body: bytes) -> ClientError:
+        """Return the error that botocore's client raises for such an answer, with our hints."""
         model = operation_model("Predict")
         answer = {"status_code": status, "headers": headers, "body": body}
         parsed = ParserFactory().create_parser("json").parse(answer, cast("StructureShape", model.output_shape))
@@ -106,9 +109,9 @@ class Wire:
         with self._renewing:
             if self._credentials is expired:
                 self._hook.forget_credentials()
-                self._credentials = self._found_credentials()
+                self._credentials = self._read_credentials()
 
-    def _found_credentials(self) -> Credentials:
+    def _read_credentials(self) -> Credentials:
         credentials = self._hook.get_session().get_credentials()
         if credentials is None:
             raise NoCredentialsError

@@ -31,7 +31,7 @@ def sent(pace: Any, calls: Any, latency: Callable[..., Any] = lambda: 0.0) -> An
     for _ in range(calls):
         slot = pace.wait()
         now, pace.clock.time = pace.clock.time, pace.clock.time + latency()
-        pace.answered(slot)
+        pace.record_answer(slot)
         pace.clock.time = now
         slots.append(slot)
     return slots
@@ -84,10 +84,10 @@ def test_throttling_lowers_the_rate_once_a_second_and_it_comes_back() -> None:
     """Ten refusals at once lower it by a twentieth, not to nothing; without refusals it returns to the limit."""
     pace = Pace(100, Clock())
     for _ in range(10):
-        pace.throttled()
+        pace.lower_rate()
     assert pace.rate == pytest.approx(95)
     pace.clock.sleep(2)
-    pace.throttled()
+    pace.lower_rate()
     assert pace.rate < 95
     sent(pace, 2000)
     assert pace.rate == 100
@@ -97,7 +97,7 @@ def test_the_rate_never_falls_to_nothing() -> None:
     """However often the service refuses, some calls go on."""
     pace = Pace(100, Clock())
     for _ in range(200):
-        pace.throttled()
+        pace.lower_rate()
         pace.clock.sleep(1)
     assert pace.rate >= 5
 
