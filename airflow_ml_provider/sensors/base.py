@@ -11,6 +11,7 @@ from airflow_ml_provider.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
@@ -97,15 +98,30 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait."""
+        outcome = event["outcome"]
+        if outcome["kind"] == "timeout":
+            self.time_out(outcome["message"])
         try:
-            return self.raise_unless_success(event["outcome"])
-        except (AirflowFailException, AirflowSensorTimeout) as error:
+            return self.raise_unless_success(outcome)
+        except AirflowFailException as error:
             self.fail_or_skip(error)
 
     def on_deferral_failed(self, context: Context, reason: str) -> NoReturn:
         """Fail as a poke would: a deferral that timed out has passed the sensor's deadline."""
-        raised = AirflowSensorTimeout if "timeout" in reason.lower() else AirflowException
-        self.fail_or_skip(raised(f"Airflow ended the deferred wait: {reason}"))
+        message = f"Airflow ended the deferred wait: {reason}"
+        if "timeout" in reason.lower():
+            self.time_out(message)
+        self.fail_or_skip(AirflowException(message))
+
+    def time_out(self, message: str) -> NoReturn:
+        """Raise the exception of the limit that ended a deferred wait: of ``execution_timeout`` or of ``timeout``.
+
+        Airflow raises AirflowTaskTimeout in a worker between two pokes, where ``soft_fail`` and ``never_fail`` do not
+        skip.
+        """
+        if self.execution_timeout and self.execution_timeout.total_seconds() < self.timeout:
+            raise AirflowTaskTimeout(message)
+        self.fail_or_skip(AirflowSensorTimeout(message))
 
     def start_wait(self, context: Context | None = None) -> Wait:
         """Return a wait that ends with the sensor's ``timeout``, counted as Airflow counts it.

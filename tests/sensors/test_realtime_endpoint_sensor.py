@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,13 @@ from airflow_ml_provider.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     TaskDeferred,
 )
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtimeEndpointSensor
+from tests.helpers.deferred import finish
 from tests.helpers.task_instances import context_of
 
 if TYPE_CHECKING:
@@ -219,6 +221,31 @@ def test_the_timeout_counts_from_the_start_of_the_task(
     with pytest.raises(AirflowSensorTimeout, match="the deadline of 95 s has passed"):
         task.execute({})
     assert service_clock.now() - started == pytest.approx(98), "the last poke is the first one after the deadline"
+
+
+@pytest.mark.parametrize("skips", [{}, {"soft_fail": True}, {"never_fail": True}], ids=str)
+def test_past_execution_timeout_a_deferred_sensor_raises_task_timeout(
+    service: AmazonMLLocalFixture, service_clock: Clock, skips: dict[str, bool]
+) -> None:
+    """As Airflow does for a sensor in a worker, so that it is retried: its ``timeout`` is not over yet."""
+    task = sensor(deferrable=True, execution_timeout=timedelta(seconds=95), **skips)
+    with pytest.raises(AirflowTaskTimeout, match="RealtimeEndpoint ml-1 in us-east-1: status NONE .* deadline of"):
+        finish(task, service_clock)
+
+
+def test_past_execution_timeout_a_lost_trigger_raises_task_timeout() -> None:
+    """A trigger that never ran can send no event, so Airflow ends the deferral."""
+    task = sensor(deferrable=True, execution_timeout=timedelta(seconds=95))
+    with pytest.raises(AirflowTaskTimeout, match="Airflow ended the deferred wait: Trigger timeout"):
+        task.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
+
+
+def test_an_execution_timeout_after_the_timeout_changes_nothing(
+    service: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
+    """The sensor's own deadline comes first."""
+    with pytest.raises(AirflowSensorTimeout, match="the deadline of 300 s has passed"):
+        finish(sensor(deferrable=True, execution_timeout=timedelta(seconds=600)), service_clock)
 
 
 def test_failed_pokes_come_later(service: AmazonMLLocalFixture) -> None:
