@@ -34,6 +34,11 @@ def binary(text: str) -> Words:
     return [literal] if literal else []
 
 
+def category(text: str) -> Words:
+    """Return a text as it is, nothing for an empty one."""
+    return [text] if text else []
+
+
 def ngrams(words: Words, size: int) -> Words:
     """Return all runs of 1 to `size` words, joined by a blank."""
     return [
@@ -52,19 +57,25 @@ def sparse_bigrams(words: Words, size: int) -> Words:
     ]
 
 
-def without_punctuation(words: Words) -> Words:
+def lowercase(words: Words, _: int) -> Words:
+    """Return the words in lower case."""
+    return [word.lower() for word in words]
+
+
+def without_punctuation(words: Words, _: int) -> Words:
     """Return the words without punctuation at their ends; words of nothing else are dropped."""
     return [bare for word in words if (bare := word.strip(string.punctuation))]
 
 
+# Models hold these functions and pass between processes, so none may be a lambda, which cannot be pickled.
 READ: Mapping[Kind, Callable[[str], Words]] = {
     "BINARY": binary,
-    "CATEGORICAL": lambda text: [text] if text else [],
+    "CATEGORICAL": category,
     "TEXT": str.split,
 }
 WORDS: Mapping[str, Callable[[Words, int], Words]] = {
     "ngram": ngrams,
     "osb": sparse_bigrams,
-    "lowercase": lambda words, _: [word.lower() for word in words],
-    "no_punct": lambda words, _: without_punctuation(words),
+    "lowercase": lowercase,
+    "no_punct": without_punctuation,
 }

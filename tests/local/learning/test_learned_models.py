@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -48,6 +49,17 @@ def test_importing_costs_no_numpy() -> None:
         "print([name for name in heavy if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_model_with_every_function_passes_between_processes() -> None:
+    """Work on large data is done in a process of its own, so whatever a model computes with can be pickled."""
+    recipe = """{"outputs": ["c", "ngram(t, 2)", "osb(t, 2)", "lowercase(t)", "no_punct(t)", "normalize(x)",
+        "quantile_bin(x, 2)", "cartesian(b, c)"]}"""
+    inputs = {"b": "BINARY", "c": "CATEGORICAL", "t": "TEXT", "x": "NUMERIC"}
+    rows = [["yn"[n % 2], "abc"[n % 3], f"One, two {n % 5}!", n, n % 2] for n in range(60)]
+    model = train(labelled(rows, "BINARY", inputs), "BINARY", recipe)
+    record = {"b": "y", "c": "a", "t": "One!", "x": "7"}
+    assert pickle.loads(pickle.dumps(model)).predict(record) == model.predict(record)
 
 
 def test_binary_answers_one_score_under_its_label() -> None:
