@@ -80,10 +80,8 @@ class EntityStore:
         self.save([entity])  # so that there is a row to update
         path = self.folder.columns_of(entity.sequence)
         if isinstance(result, DataSourceResult):
-            from amazon_ml_local.learning.saving import save_columns
-
             with replace_file(path) as file:
-                save_columns(result.table, file)
+                result.table.write_columns(file)
         with self.folder.transaction() as database:
             updated = database.execute(UPDATE_RESULT, (_result_text(result), error, entity.sequence)).rowcount
         if not updated:  # a reset has removed the entity
@@ -143,11 +141,11 @@ class EntityStore:
             entity.job.set_result(self._data_source_result(entity, *made) if entity.kind.name == "DataSource" else made)
 
     def _data_source_result(self, entity: Entity, table: Any, schema: str) -> DataSourceResult:
-        from amazon_ml_local.learning.saving import with_columns
+        from amazon_ml_local.learning.saving import load_columns
 
         with suppress(FileNotFoundError):  # a deleted entity has no columns
             file = self.folder.columns_of(entity.sequence).open("rb")
-            return DataSourceResult(with_columns(table, file, in_memory=table.size_in_bytes < HEAVY_BYTES), schema)
+            return DataSourceResult(load_columns(table, file, in_memory=table.size_in_bytes < HEAVY_BYTES), schema)
         return DataSourceResult(table, schema)
 
     def _remove_columns_except(self, sequences: Collection[int]) -> None:

@@ -152,7 +152,7 @@ class EntityWork:
         """Return the metrics of a model on the rows of a data source."""
         from amazon_ml_local.learning import evaluate
 
-        return self._run(entity, data.table, evaluate, (model, data.table, entity.inputs[0].score_threshold))
+        return self._run(entity, data.table, evaluate, (model, data.table))
 
     def batch_predict(self, entity: Entity, model: Model, data: DataSourceResult) -> BatchCounts:
         """Write the predictions for the rows of a data source, and return how many records it has."""

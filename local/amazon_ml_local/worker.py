@@ -102,7 +102,7 @@ def _end_with_the_service() -> None:
 def _read(files: dict[str, BinaryIO], source: DataSource, out: BinaryIO, log: Log) -> Table:
     """Read CSV files; write the columns of the table to ``out``, and return the table without them."""
     table = learning.make_table(files, source, log=log)
-    table.save(out)
+    table.write_columns(out)
     return table.without_columns()
 
 

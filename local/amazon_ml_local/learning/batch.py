@@ -12,11 +12,9 @@ from io import BytesIO, StringIO
 from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from amazon_ml_local.learning.errors import LearningError
 from amazon_ml_local.learning.log import silent
-from amazon_ml_local.learning.values import binary
+from amazon_ml_local.learning.values import binary_label
 from amazon_ml_local.storage import StorageError
 
 if TYPE_CHECKING:
@@ -90,7 +88,7 @@ def scientific(value: float) -> str:
 
 
 def _names(uris: list[str]) -> list[str]:
-    """Return a name for each file; below the folder that all share, folders are part of it, so that names differ."""
+    """Return a name for each file, by which they differ: its path below the folder that all share, joined by ``-``."""
     parts = [uri.split("/") for uri in uris]
     steps = zip(*(folders for *folders, _ in parts), strict=False)
     shared = len(list(takewhile(lambda step: len(set(step)) == 1, steps)))
@@ -113,13 +111,14 @@ def _lines(model: Model, table: Table, threshold: float | None) -> Iterator[str]
     known = _known(model, table)
     yield _line([*known, *_answer_columns(model)])
     columns = [_column(name, texts, model) for name, texts in known.items()]
-    answers = map(_answer(model, threshold), chain.from_iterable(map(np.ndarray.tolist, model.scores_by_block(table))))
+    scores = chain.from_iterable(block.tolist() for block in model.scores_by_block(table))
+    answers = map(_answer(model, threshold), scores)
     readable = map(",".join, zip(*columns, answers, strict=True))
-    place = 0
+    next_row = 0
     for unreadable in table.unreadable:
-        yield from (f"{line}\n" for line in islice(readable, unreadable - place))
+        yield from (f"{line}\n" for line in islice(readable, unreadable - next_row))
         yield "\n"
-        place = unreadable + 1
+        next_row = unreadable + 1
     yield from (f"{line}\n" for line in readable)
 
 
@@ -129,7 +128,7 @@ def _column(name: str, texts: Texts, model: Model) -> Iterator[str]:
     A BINARY label is written as 0 or 1 whatever its spelling, so that it compares with the answer (our choice).
     """
     is_binary = name == "trueLabel" and model.model_type == "BINARY"
-    cells = ["".join(binary(text)) if is_binary else _line([text]).rstrip("\n") for text in texts.values]
+    cells = [binary_label(text) if is_binary else _line([text]).rstrip("\n") for text in texts.values]
     return map(cells.__getitem__, texts.codes.tolist())
 
 

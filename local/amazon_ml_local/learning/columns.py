@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -62,7 +63,7 @@ class Columns:
             name: [] for name in schema.kinds if name not in numeric or name in shown
         }
         self._numbers: dict[str, list[Floats]] = {name: [] for name in numeric - shown}
-        self._mixed: set[str] = set()
+        self._mixed: set[str] = set()  # numeric columns in which Arrow found something else
 
     def add(self, body: bytes) -> None:
         """Add the records of a piece of CSV."""
@@ -118,15 +119,16 @@ def numbers_of(texts: pa.DictionaryArray) -> Floats:
 def texts_of(numbers: Floats) -> Texts:
     """Return numbers as texts, empty where missing."""
     distinct, codes = np.unique(numbers, return_inverse=True)
-    shown = ["" if value != value else repr(value).removesuffix(".0") for value in distinct.tolist()]
+    shown = ["" if math.isnan(value) else repr(value).removesuffix(".0") for value in distinct.tolist()]
     return Texts(Distinct(pa.array(shown, pa.string())), codes.astype(np.int32))
 
 
 def _numbers(chunk: pa.Array) -> Floats:
+    """Return a column of a piece as numbers, NaN for those that are too large to compute with, as ``number`` does."""
     if pa.types.is_dictionary(chunk.type):
         return numbers_of(chunk)
     numbers: Floats = chunk.to_numpy(zero_copy_only=False)
-    if not np.abs(numbers).max(initial=0.0) <= LARGEST:
+    if not np.abs(numbers).max(initial=0.0) <= LARGEST:  # also if a NaN hides a larger one from max()
         numbers = np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
     return numbers
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.learning.target import Truth
 
 STEPS = 1000
-BARS = 40
+BARS = 40  # of the residuals
 OUTLIERS = 0.5  # percent of the residuals at either end, which the outermost bars take in
 
 
@@ -42,7 +42,7 @@ class AtThreshold(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """The number of records at each score, in steps of a thousandth, of the true label 0 and of 1."""
+    """The number of records at each score from 0 to 1, in steps of a thousandth, of the true label 0 and of 1."""
 
     zeros: list[int]
     ones: list[int]
@@ -102,7 +102,7 @@ def _residuals(model: Model, truth: Truth, scores: NDArray[np.float32]) -> Resid
     """Count the rows by residual, in bars of equal width between two outer percentiles."""
     residuals = truth.values - scores[:, 0]
     low, high = np.percentile(residuals, [OUTLIERS, 100 - OUTLIERS])
-    if not low < high:
+    if not low < high:  # all residuals are alike
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, BARS + 1)
     counts = np.bincount(np.clip(np.searchsorted(edges, residuals, side="right") - 1, 0, BARS - 1), minlength=BARS)

@@ -29,13 +29,12 @@ class Evaluated(NamedTuple):
     counts: Counts | None
 
 
-def evaluate(model: Model, table: Table, threshold: float | None = None, log: Log = silent) -> Evaluated:
+def evaluate(model: Model, table: Table, log: Log = silent) -> Evaluated:
     """Return AWS's metric of the model on the table's rows that have a target, and the counts for its page.
 
     BinaryAUC: area under the ROC curve. RegressionRMSE: root of the mean squared error. MulticlassAvgFScore: mean of
-    the classes' F1, a class that only the table has counting as one (0), as it would for a wrong answer.
+    the classes' F1, in which a class that the model does not know counts as 0.
 
-    :param threshold: has no influence on these metrics.
     :raises LearningError: when the table has no target, or only one class of it.
     """
     truth = read_truth(table, model.target, model.model_type)

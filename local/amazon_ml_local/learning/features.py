@@ -45,7 +45,9 @@ class Single(NamedTuple):
 class Bags(NamedTuple):
     """Any number of features for each row, all with the value 1.
 
-    ``places`` and ``starts`` are the places of features of each distinct value, ``codes`` the value of each row.
+    :ivar places: the places of the features of all distinct values, one value after the other
+    :ivar starts: where those of each value start, and their end
+    :ivar codes: which of the values each row has
     """
 
     places: NDArray[np.int32]
@@ -90,6 +92,7 @@ class Features:
     def matrix(self, data: TableRows) -> Matrix:
         """Return the features of all rows: as an array if most features of a row are not 0, else as a sparse matrix."""
         blocks = [block for block in self.blocks if block.names]
+        # A block mostly has one feature that is not 0 in a row.
         return self._dense(blocks, data) if 2 * len(blocks) >= self.width else self._sparse(blocks, data)
 
     def row(self, record: Mapping[str, str]) -> tuple[list[int], list[float]]:
@@ -116,7 +119,7 @@ class Features:
         """Return the features, filled in block by block so that they are never in memory twice."""
         from scipy.sparse import csr_matrix
 
-        rows, width = len(data), 0
+        rows, singles = len(data), 0
         places, values = np.empty((rows, len(blocks)), np.int32), np.empty((rows, len(blocks)))
         bags = []
         for block in blocks:
@@ -124,10 +127,10 @@ class Features:
             if isinstance(entry, Bags):
                 bags.append(entry.matrix(self.width))
             else:
-                places[:, width], values[:, width] = entry
-                width += 1
-        starts = np.arange(rows + 1, dtype=np.int64 if rows * width > 2**31 - 1 else np.int32) * width
-        flat = values[:, :width].reshape(-1), places[:, :width].reshape(-1), starts
+                places[:, singles], values[:, singles] = entry
+                singles += 1
+        starts = np.arange(rows + 1, dtype=np.int64 if rows * singles > 2**31 - 1 else np.int32) * singles
+        flat = values[:, :singles].reshape(-1), places[:, :singles].reshape(-1), starts
         return reduce(add, [csr_matrix(flat, shape=(rows, self.width)), *bags])
 
 
@@ -198,16 +201,17 @@ class Vocabulary:
         return list(self.places)
 
     def entries(self, data: TableRows) -> Single | Bags:
+        """Return the features of all rows, in the form for one if no row has several."""
         values, codes = self.step.column(data)
         places, starts = array("i"), array("q", [0])
         for words in values:
             places.extend(self.places[word] for word in dict.fromkeys(words) if word in self.places)
             starts.append(len(places))
-        flat, ends = np.array(places, np.int32), np.array(starts, np.intp)
-        sizes = np.diff(ends)
+        flat, bounds = np.array(places, np.int32), np.array(starts, np.intp)
+        sizes = np.diff(bounds)
         if sizes.max(initial=0) > 1:
-            return Bags(flat, ends, codes)
-        place = np.full(len(sizes), self.first, np.int32)
+            return Bags(flat, bounds, codes)
+        place = np.full(len(sizes), self.first, np.int32)  # any place, for a row without a word, whose value is 0
         place[sizes == 1] = flat
         return Single(place[codes], 1.0 if sizes.all() else sizes.astype(float)[codes])
 

@@ -35,9 +35,8 @@ SEED = 0
 RATES = (0.01, 0.1, 1.0, 10.0, 100.0)
 # With fewer rows than this none are held back: the learners are compared on the rows that they have learned from.
 FEW_ROWS, HELD_BACK = 200, 10
-# Below it the inverse overflows.
-LEAST = 1e-300
-FILTERS = Lock()
+LEAST_C = 1e-300  # of LogisticRegression, below which its inverse overflows
+WARNING_FILTERS = Lock()
 
 
 class Rows(NamedTuple):
@@ -63,6 +62,7 @@ LOGISTIC = Loss("log_loss", lambda raw, values: np.logaddexp(0.0, raw) - values 
 def _linear(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
     from sklearn.linear_model import SGDRegressor
 
+    # Scaled, so that no steps are spent on the mean, and an amount of regularization means the same at every scale.
     mean, deviation = rows.values.mean(), rows.values.std() or 1.0
     scaled = rows._replace(values=(rows.values - mean) / deviation)
     weights, intercepts = _best(partial(SGDRegressor, loss=SQUARED.name), SQUARED, scaled, settings, log)
@@ -80,20 +80,20 @@ def _best(learner: Callable[..., Any], loss: Loss, rows: Rows, settings: Trainin
     steady = steady_rate(rows.matrix, loss.curvature, settings.l2)
     holds_back = len(rows.values) >= FEW_ROWS
     judged = np.arange(0, len(rows.values), HELD_BACK if holds_back else 1)
-    seen = rows.weights.copy()
+    weights = rows.weights.copy()
     if holds_back:
-        seen[judged] = 0.0
-    best, least, found = 0.0, np.inf, Learned(np.zeros((rows.matrix.shape[1], 1)), np.zeros(1))
+        weights[judged] = 0.0  # so that no step learns from them
+    best_rate, least_loss, best = 0.0, np.inf, Learned(np.zeros((rows.matrix.shape[1], 1)), np.zeros(1))
     for number, rate in enumerate(RATES, start=1):
-        learned = _fit(learner(**sgd_settings(settings, rate * steady)), rows._replace(weights=seen))
-        value = _mean_loss(loss, learned, rows, judged) if learned else np.inf
-        log(f"Learner {number} of {len(RATES)}, rate {rate:g} x {steady:.4g}: {loss.name} {value:.6g}")
-        if learned and value < least:
-            best, least, found = rate, value, learned
-    log(f"The rate {best:g} x {steady:.4g} is kept")
-    if not holds_back or not best:
-        return found
-    return _fit(learner(**sgd_settings(settings, best * steady)), rows) or found
+        learned = _fit(learner(**sgd_settings(settings, rate * steady)), rows._replace(weights=weights))
+        mean_loss = _mean_loss(loss, learned, rows, judged) if learned else np.inf
+        log(f"Learner {number} of {len(RATES)}, rate {rate:g} x {steady:.4g}: {loss.name} {mean_loss:.6g}")
+        if learned and mean_loss < least_loss:
+            best_rate, least_loss, best = rate, mean_loss, learned
+    log(f"The rate {best_rate:g} x {steady:.4g} is kept")
+    if not holds_back or not best_rate:
+        return best
+    return _fit(learner(**sgd_settings(settings, best_rate * steady)), rows) or best
 
 
 def _fit(learner: Any, rows: Rows) -> Learned | None:
@@ -108,6 +108,7 @@ def _fit(learner: Any, rows: Rows) -> Learned | None:
 
 
 def _mean_loss(loss: Loss, learned: Learned, rows: Rows, judged: NDArray[np.intp]) -> float:
+    """Return the mean loss over the judged rows, by weight unless all weights are 0; infinite if it overflows."""
     weights = rows.weights[judged]
     with np.errstate(over="ignore", invalid="ignore"):
         raw = (rows.matrix @ learned.weights + learned.intercepts)[judged, 0]
@@ -123,7 +124,7 @@ def _multinomial(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
     strength = settings.l1 + settings.l2
     learner = LogisticRegression(
         solver="saga",
-        C=max(1 / (strength * len(rows.values)), LEAST) if strength else np.inf,
+        C=max(1 / (strength * len(rows.values)), LEAST_C) if strength else np.inf,
         l1_ratio=1.0 if settings.l1 else 0.0,
         max_iter=settings.passes,
         random_state=SEED,
@@ -131,7 +132,7 @@ def _multinomial(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
     )
     # The warning would say that learning stopped at sgd.maxPasses, as it should. Filters belong to the process: the
     # lock allows one change at a time.
-    with FILTERS, warnings.catch_warnings():
+    with WARNING_FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         learner.fit(rows.matrix, rows.values, sample_weight=rows.weights)
     weights, intercepts = learner.coef_.T, learner.intercept_
@@ -165,7 +166,8 @@ def steady_rate(matrix: Matrix, curvature: float, l2: float) -> float:
     from sklearn.utils.extmath import row_norms
 
     squares = row_norms(matrix, squared=True) + 1
-    # Beyond 1 / the largest curvature a step overshoots; a quarter of the mean one is enough where rows are alike.
+    # A step overshoots at a rate beyond 1 / the largest curvature, which grows with the square of a row's length. Where
+    # rows are alike, a quarter of that rate is enough.
     return 1 / (curvature * max(4 * float(squares.mean()), float(squares.max())) + l2)
 
 

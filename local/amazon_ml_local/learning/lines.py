@@ -83,11 +83,11 @@ class LineReader:
         starts, ends = _lines(body)
         irregular = _irregular(body, starts, ends, self.width)
         filled, readable = np.ones(len(starts), bool), np.ones(len(starts), bool)
-        parts, last = [], 0
+        parts, copied = [], 0  # the new body, and up to where of the old one it is made
         for place in np.flatnonzero(irregular).tolist():
             first, end = int(starts[place]), int(ends[place])
-            parts.append(body[last:first])
-            line, last = body[first:end], end + 1
+            parts.append(body[copied:first])
+            line, copied = body[first:end], end + 1
             filled[place] = bool(line.decode().strip())
             values = _values(line)
             readable[place] = len(values) == self.width and len(line) <= MOST_BYTES
@@ -95,7 +95,7 @@ class LineReader:
                 parts.append(_plain(values))
             elif filled[place]:
                 self._count_wrong(start + first, line, values)
-        body = b"".join([*parts, body[last:]]) if parts else body
+        body = b"".join([*parts, body[copied:]]) if parts else body
         self.total += int(filled.sum())
         return Records(body, starts[filled] + start, readable[filled])
 
@@ -170,8 +170,8 @@ def _lines(body: bytes) -> tuple[Places, Places]:
 def _irregular(body: bytes, starts: Places, ends: Places, width: int) -> Flags:
     """Return which lines need Python's csv module: for a quote, the number of values, the size or a leading blank.
 
-    Quotes are paired across the piece after the lines with an odd number of them are set aside; then a comma is inside
-    quotes if it follows an odd number of them.
+    A line of blanks alone is one with a leading blank. Quotes are paired across the piece after the lines with an odd
+    number of them are set aside; then a comma is inside quotes if it follows an odd number of them.
     """
     text = np.frombuffer(body, np.uint8)
     commas = np.flatnonzero(text == COMMA)
@@ -181,6 +181,7 @@ def _irregular(body: bytes, starts: Places, ends: Places, width: int) -> Flags:
         odd = _between(quotes, starts, ends) % 2 == 1
         quotes = quotes[~odd[np.searchsorted(ends, quotes)]]
         opening, closing = quotes[0::2], quotes[1::2]
+        # A regular quote is at the start or the end of a value, or doubled within one.
         before = np.where(opening > 0, text[opening - 1], NEWLINE)
         stray = ~np.isin(before, AROUND_QUOTES) | ~np.isin(text[closing + 1], AROUND_QUOTES)
         odd[np.searchsorted(ends, opening[stray])] = True
@@ -204,6 +205,7 @@ def _values(line: bytes) -> list[str]:
 
 
 def _plain(values: list[str]) -> bytes:
+    """Return values as a line of CSV that Arrow reads as Python does."""
     out = StringIO()
     csv.writer(out, lineterminator="\n").writerow(values)
     return out.getvalue().encode()

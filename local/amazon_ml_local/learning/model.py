@@ -106,7 +106,7 @@ class Model:
 
     def scores_by_block(self, table: Table) -> Iterator[NDArray[np.float32]]:
         """Yield the scores of all rows in blocks, so that not all features are in memory at once."""
-        for first in range(0, max(len(table), 1), BLOCK_ROWS):
+        for first in range(0, max(len(table), 1), BLOCK_ROWS):  # one empty block of an empty table
             matrix = self.features.matrix(TableRows(table, slice(first, first + BLOCK_ROWS)))
             yield self._scores(matrix @ self.weights + self.intercepts)
 
@@ -115,7 +115,7 @@ class Model:
         raw = np.nan_to_num(np.clip(raw, -LARGEST, LARGEST))
         match self.model_type:
             case "BINARY":
-                raw = 1 / (1 + np.exp(-np.clip(raw, -700, 700)))
+                raw = 1 / (1 + np.exp(-np.clip(raw, -700, 700)))  # exp overflows beyond 709
             case "MULTICLASS":
                 raw = np.exp(raw - raw.max(axis=1, keepdims=True))
                 raw = raw / raw.sum(axis=1, keepdims=True)

@@ -67,11 +67,13 @@ def make_table(
 
     :param source: needs `schema`, may have `rearrangement`.
     :param has_header: whether each file begins with a header; None means by the schema.
+    :raises LearningError: when schema, rearrangement or data cannot be used.
     """
     schema, split = parse_schema(source["schema"]), parse_rearrangement(source.get("rearrangement"))
     header = schema.has_header if has_header is None else has_header
     columns, size = Columns(schema), 0
-    offsets, readable, ends = [], [], [0]  # of records: their bytes, whether they can be read; of files: their rows
+    offsets, readable = [], []  # of the records: where they begin in all files together, and whether they can be read
+    ends = [0]  # the number of records up to the end of each file
     for uri, file in files.items():
         reader = LineReader(uri, file, header, len(schema.kinds))
         for records in reader:
@@ -98,7 +100,7 @@ def _table_of_split(
 ) -> Table:
     """Return the table of the rows that a split takes."""
     taken = split.takes(offsets)
-    before = np.concatenate(([0], np.cumsum(taken)))
+    before = np.concatenate(([0], np.cumsum(taken)))  # how many rows are taken before each record
     ranges = zip(uris, pairwise(ends), strict=True)
     return Table(
         schema,

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 SECTIONS = ("groups", "assignments", "outputs")
 # Our bounds, so that no recipe keeps the service busy for ever.
 MOST_TERMS = 10_000
-MOST_DEEP = 16
+MOST_DEEP = 16  # functions inside each other, those of the assignments that an expression names included
 
 
 @dataclass(frozen=True)
 class Term:
-    """One variable, or a function of other terms, with all groups and assignments resolved."""
+    """One variable, or a function of other terms, with all groups and assignments resolved.
+
+    :ivar function: its name; ``variable`` for a variable, which has no inputs
+    :ivar depth: how many functions are inside each other, this one included
+    """
 
     function: str
     kind: Kind

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def to_json(value: Any) -> Any:
 
     :raises TypeError: for an object of a class that is not in CLASSES.
     """
-    if value is None or isinstance(value, (bool, int, str)) or type(value) is float:
+    if value is None or isinstance(value, (bool, int, str)) or type(value) is float:  # np.float64 is a float too
         return value
     if isinstance(value, np.generic):
         return to_json(value.item())
@@ -67,7 +68,7 @@ def to_json(value: Any) -> Any:
         return {"dict": [[to_json(key), to_json(item)] for key, item in value.items()]}
     if callable(value):
         return {"function": next(name for name, known in FUNCTIONS.items() if known is value)}
-    return {"class": _known(value), "state": {name: to_json(item) for name, item in _state(value).items()}}
+    return {"class": _class_name(value), "state": {name: to_json(item) for name, item in _state(value).items()}}
 
 
 def from_json(value: Any) -> Any:
@@ -90,16 +91,7 @@ def from_json(value: Any) -> Any:
     return value
 
 
-def save_columns(table: Table, file: IO[bytes]) -> None:
-    """Write the columns of a table, which stays as it is."""
-    import pyarrow as pa
-
-    columns = table._open_columns()
-    with pa.ipc.new_file(file, columns.schema) as writer:
-        writer.write_table(columns)
-
-
-def _known(value: object) -> str:
+def _class_name(value: object) -> str:
     name = type(value).__name__
     if CLASSES.get(name) is not type(value):
         raise TypeError(f"an object of {type(value)} cannot be saved")
@@ -108,13 +100,13 @@ def _known(value: object) -> str:
 
 def _state(value: object) -> dict[str, Any]:
     """Return the attributes of an object, without columns, which go to a file, and without cached properties."""
-    computed = {name for name in vars(value) if hasattr(getattr(type(value), name, None), "func")}
+    computed = {name for name in vars(value) if isinstance(getattr(type(value), name, None), cached_property)}
     state = {name: item for name, item in vars(value).items() if name not in computed}
     return state | dict.fromkeys(set(NOT_SAVED) & state.keys())
 
 
-def with_columns(table: Table, file: BinaryIO, in_memory: bool) -> Table:
-    """Return a table with the columns from a file of `save_columns`, read now if ``in_memory``, else when used."""
+def load_columns(table: Table, file: BinaryIO, in_memory: bool) -> Table:
+    """Return a table with the columns that ``Table.write_columns`` wrote, read now if ``in_memory``, else when used."""
     import pyarrow as pa
 
     if not in_memory:

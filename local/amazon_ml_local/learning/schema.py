@@ -47,11 +47,6 @@ class Schema:
     has_header: bool = False
 
     @cached_property
-    def columns(self) -> dict[str, int]:
-        """Return each attribute's column, counted from zero."""
-        return {name: column for column, name in enumerate(self.kinds)}
-
-    @cached_property
     def inputs(self) -> dict[str, Kind]:
         """Return the attributes that a model may learn from."""
         apart = {self.target, self.row_id, self.row_weight} | self.excluded

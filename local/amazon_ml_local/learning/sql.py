@@ -129,4 +129,5 @@ def _without_password(message: str, url: URL) -> str:
 
 
 def _cell(value: object) -> str:
+    """Return a value as the text of one line, which is what a record of a data source is; NULL is missing."""
     return "" if value is None else " ".join(str(value).splitlines())

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 Floats: TypeAlias = "NDArray[np.float64]"
 Integers: TypeAlias = "NDArray[np.intp] | NDArray[np.int32]"
 # Our bound, so that one record of two long texts doesn't keep the service busy for a minute.
-MOST_PAIRS = 100_000
+MOST_COMBINATIONS = 100_000
 
 
 class Values(Protocol):
-    """The distinct values of a column, computed during each iteration."""
+    """The distinct lists of words of a column, computed during each iteration."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -158,13 +158,14 @@ class Cartesian:
 
     def column(self, data: TableRows) -> Column:
         columns = [source.column(data) for source in self.sources]
-        rows, codes = np.unique([column.codes for column in columns], axis=1, return_inverse=True)
+        # Each combination of the sources' values that a row has is joined once.
+        combined, codes = np.unique([column.codes for column in columns], axis=1, return_inverse=True)
         made = [list(column.values) for column in columns]
-        sources = [[values[code] for code in row] for values, row in zip(made, rows.tolist(), strict=True)]
-        return Column(Computed(_pairs, *sources), codes.reshape(-1))
+        sources = [[values[code] for code in row] for values, row in zip(made, combined.tolist(), strict=True)]
+        return Column(Computed(_joined, *sources), codes.reshape(-1))
 
     def row(self, record: Mapping[str, str]) -> Words:
-        return _pairs(*(source.row(record) for source in self.sources))
+        return _joined(*(source.row(record) for source in self.sources))
 
 
 class Normalize:
@@ -206,8 +207,9 @@ class QuantileBin:
         return [] if math.isnan(value) else [str(bisect_right(self.edges, value))]
 
 
-def _pairs(*sources: Words) -> Words:
-    return list(map("_".join, islice(product(*sources), MOST_PAIRS)))
+def _joined(*sources: Words) -> Words:
+    """Return one word of each source joined by underscores, in every combination."""
+    return list(map("_".join, islice(product(*sources), MOST_COMBINATIONS)))
 
 
 def _present(numbers: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, BinaryIO, TypedDict
+from typing import IO, TYPE_CHECKING, BinaryIO, TypedDict
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,8 +37,8 @@ class Table:
     """The rows of a data source that its rearrangement takes, in the files' order.
 
     The number of rows includes unreadable ones (another number of values than attributes, an unclosed quote); columns
-    hold the readable rows only. The columns are in memory, or after `save()` in an unnamed temporary file that is
-    mapped into memory while a column is used. The file ends with the last process that has it open.
+    hold the readable rows only. The columns are in memory, or in a file that is mapped into memory while a column is
+    used. An unnamed temporary file ends with the last process that has it open.
 
     :ivar unreadable: the places of the unreadable rows.
     """
@@ -84,15 +84,14 @@ class Table:
         texts = _array(columns, f"text:{name}")
         return Texts(Distinct(texts.dictionary), texts.indices.to_numpy())
 
-    def save(self, file: BinaryIO) -> None:
-        """Move the columns into a file."""
+    def write_columns(self, file: IO[bytes]) -> None:
+        """Write the columns into a file, from which ``with_columns`` reads them."""
         import pyarrow as pa
 
         columns = self._open_columns()
         with pa.ipc.new_file(file, columns.schema) as writer:
             writer.write_table(columns)
         file.flush()
-        self._file, self._columns = file, None
 
     @property
     def file(self) -> BinaryIO | None:
@@ -100,7 +99,7 @@ class Table:
         return self._file
 
     def with_columns(self, file: BinaryIO) -> Table:
-        """Return this table with the columns that another process saved to a file."""
+        """Return this table with the columns that ``write_columns`` wrote into a file, also in another process."""
         return replace(self, _columns=None, _file=file)
 
     def without_columns(self) -> Table:
@@ -123,4 +122,5 @@ class Table:
 
 
 def _array(columns: pa.Table, name: str) -> pa.Array:
+    """Return a column as one array, which it already is unless it has no rows."""
     return columns[name].chunk(0) if columns[name].num_chunks else columns[name].combine_chunks()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from amazon_ml_local.learning.errors import LearningError
-from amazon_ml_local.learning.values import binary
+from amazon_ml_local.learning.values import binary_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,9 +50,9 @@ def _classes(table: Table, target: str, is_binary: bool) -> Truth:
     """Return the class of each row; BINARY labels become "0" and "1", and texts that are no label are missing."""
     texts, codes = table.texts(target)
     present, first = np.unique(codes, return_index=True)
-    names = ["".join(binary(text)) for text in texts] if is_binary else list(texts)
-    shown = dict.fromkeys(names[code] for code in present[np.argsort(first)].tolist())
-    labels = [name for name in (sorted(shown) if is_binary else shown) if name]
+    names = list(map(binary_label, texts)) if is_binary else list(texts)
+    in_order = dict.fromkeys(names[code] for code in present[np.argsort(first)].tolist())
+    labels = [name for name in (sorted(in_order) if is_binary else in_order) if name]
     places = {label: float(place) for place, label in enumerate(labels)}
     values = np.array([places.get(name, math.nan) for name in names])
     return Truth(labels, values[codes])

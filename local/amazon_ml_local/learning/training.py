@@ -112,7 +112,7 @@ def _trim(weights: Floats, most: int) -> int:
     AWS counts "patterns" and cuts those that "least affect the quality"; 96 bytes a parameter are recorded.
     """
     strength = np.abs(weights).max(axis=1, initial=0.0)
-    room = max(most // (PARAMETER_BYTES * weights.shape[1]) - 1, 0)
+    room = max(most // (PARAMETER_BYTES * weights.shape[1]) - 1, 0)  # the intercepts take the room of one pattern
     weights[np.argsort(-strength, kind="stable")[room:]] = 0.0
     patterns = np.count_nonzero(weights.any(axis=1))
     return int(PARAMETER_BYTES * weights.shape[1] * (patterns + 1))

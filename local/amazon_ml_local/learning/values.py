@@ -28,10 +28,15 @@ def number(text: str) -> float:
     return value if abs(value) <= LARGEST and "_" not in text else math.nan
 
 
+def binary_label(text: str) -> str:
+    """Return "0" or "1" for AWS's binary literals, an empty text for any other."""
+    return BINARY_LITERALS.get(text.strip().lower(), "")
+
+
 def binary(text: str) -> Words:
-    """Return "0" or "1" for AWS's binary literals, nothing for any other text."""
-    literal = BINARY_LITERALS.get(text.strip().lower())
-    return [literal] if literal else []
+    """Return the label of a binary literal, nothing for any other text."""
+    label = binary_label(text)
+    return [label] if label else []
 
 
 def category(text: str) -> Words:
@@ -67,12 +72,14 @@ def without_punctuation(words: Words, _: int) -> Words:
     return [bare for word in words if (bare := word.strip(string.punctuation))]
 
 
-# Models hold these functions and pass between processes, so none may be a lambda, which cannot be pickled.
+# The words of a variable's text, by its kind. Models hold these functions and pass between processes, so none may be a
+# lambda, which cannot be pickled; that goes for those below too.
 READ: Mapping[Kind, Callable[[str], Words]] = {
     "BINARY": binary,
     "CATEGORICAL": category,
     "TEXT": str.split,
 }
+# The words that a function of a recipe makes of others; the number is its parameter.
 WORDS: Mapping[str, Callable[[Words, int], Words]] = {
     "ngram": ngrams,
     "osb": sparse_bigrams,
