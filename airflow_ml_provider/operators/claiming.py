@@ -83,10 +83,11 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
         That happens to a create task that was cleared alone, and on Airflow 2, which may report one killed try more
         than once: the later reports make it run a task again that has succeeded meanwhile.
         """
-        states = [state for task_id in self.delete_tasks for state in self.delete_states(context, task_id)]
+        delete_tasks = self.delete_tasks if "ti" in context else []  # outside of a Dag run no other task can have run
+        states = [state for task_id in delete_tasks for state in self.delete_states(context, task_id)]
         if states and all(state == "success" for state in states):
             raise AirflowFailException(
-                f"{wait}: not created, since {', '.join(self.delete_tasks)} has already run in this Dag run and would "
+                f"{wait}: not created, since {', '.join(delete_tasks)} has already run in this Dag run and would "
                 f"not delete it. Clear {self.task_id} with its downstream tasks"
             )
 

@@ -130,6 +130,15 @@ def test_a_delete_task_that_has_deleted_nothing_hinders_nothing(
     assert status(service) == "UPDATING"
 
 
+def test_outside_of_a_run_it_creates(service: AmazonMLLocalFixture) -> None:
+    """Tests of a user's Dag call ``execute({})``, where no delete task can have run."""
+    with DAG("dag", schedule=None):
+        task = create(**CREATE)
+        delete(**DELETE)
+    task.execute({})
+    assert status(service) == "UPDATING"
+
+
 ALIKE = [over_one_list, over_one_output, in_one_group]
 DIFFERENT = [over_another_list, over_products_in_another_order, delete_alone, in_two_groups]
 
