@@ -14,5 +14,5 @@ with DAG("churn", schedule=None, start_date=datetime(2026, 1, 1), default_args={
     predict = MachineLearningPredictOperator(
         task_id="predict", endpoint_url=create.output["EndpointUrl"], record={"months": 3}
     )
-    delete = MachineLearningDeleteRealtimeEndpointOperator(task_id="delete")
+    delete = MachineLearningDeleteRealtimeEndpointOperator(task_id="delete", created_by="create")
     create >> predict >> delete.as_teardown(setups=create)
