@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 SOURCE, OUTPUT = "s3://bucket/in.csv", "s3://bucket/out.csv"
 VALUES = [*range(10), *range(30, 40)]
 ROWS = [(f"k{number}", VALUES[number % 20]) for number in range(60)]
+PREDICT_ARGUMENTS: dict[str, Any] = {
+    "task_id": "predict",
+    "ml_model_id": "ml-1",
+    "source_uri": SOURCE,
+    "output_uri": OUTPUT,
+    "key_columns": ["id"],
+}
 FILE = "id,x\n" + "".join(f"{key},{x}\n" for key, x in ROWS)
 
 
@@ -43,8 +50,7 @@ class Bucket:
 
 
 def predict(**arguments: Any) -> Any:
-    defaults: Any = {"ml_model_id": "ml-1", "source_uri": SOURCE, "output_uri": OUTPUT, "key_columns": ["id"]}
-    return MachineLearningPredictS3Operator(task_id="predict", **{**defaults, **arguments}).execute({})
+    return MachineLearningPredictS3Operator(**PREDICT_ARGUMENTS | arguments).execute({})
 
 
 def expected(rows: Any = ROWS) -> list[Any]:

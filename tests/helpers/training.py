@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 URI = "s3://training/train.csv"
 SCHEMA = data_schema({"x": "NUMERIC", "y": "BINARY"}, targetAttributeName="y", dataFileContainsHeader=True)
 ROWS = "x,y\n" + "".join(f"{x},{int(x >= 20)}\n" for x in range(40))
+DEFAULT_PARAMETERS = {
+    "algorithm": "sgd",
+    "sgd.maxMLModelSizeInBytes": "33554432",
+    "sgd.maxPasses": "10",
+    "sgd.shuffleType": "none",
+    "sgd.l1RegularizationAmount": "0.0",
+    "sgd.l2RegularizationAmount": "0.0",
+}
 
 
 def create_data_source(service: AmazonMLLocalFixture, data_source_id: str = "ds-1") -> None:

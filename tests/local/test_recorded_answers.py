@@ -10,21 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.helpers.training import DEFAULT_PARAMETERS
+
 if TYPE_CHECKING:
     from mypy_boto3_machinelearning import MachineLearningClient
 
     from amazon_ml_local import AmazonMLLocal
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
-
-DEFAULTS: dict[str, Any] = {
-    "algorithm": "sgd",
-    "sgd.maxMLModelSizeInBytes": "33554432",
-    "sgd.maxPasses": "10",
-    "sgd.shuffleType": "none",
-    "sgd.l1RegularizationAmount": "0.0",
-    "sgd.l2RegularizationAmount": "0.0",
-}
 
 
 def test_scores_are_32_bit_numbers_widened_to_64(
@@ -68,7 +61,7 @@ def test_training_parameters_name_the_algorithm_also_while_pending(
 ) -> None:
     """Recorded: "algorithm": "sgd" beside the sgd.* ones; it may be given too, and no other."""
     model(wait=False, Parameters={"sgd.maxPasses": "7", "algorithm": "sgd"})
-    expected = DEFAULTS | {"sgd.maxPasses": "7"}
+    expected = DEFAULT_PARAMETERS | {"sgd.maxPasses": "7"}
     assert client.get_ml_model(MLModelId="ml-1")["TrainingParameters"] == expected
     service.clock.advance(3600)
     assert client.get_ml_model(MLModelId="ml-1")["TrainingParameters"] == expected

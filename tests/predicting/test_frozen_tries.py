@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
+from tests.helpers.files import PREDICT_ARGUMENTS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,15 +26,7 @@ if TYPE_CHECKING:
 
 ROWS = 300
 LONGEST_WAIT = 120.0  # seconds, until a try that hangs fails here
-ARGUMENTS: dict[str, Any] = {
-    "task_id": "predict",
-    "ml_model_id": "ml-1",
-    "source_uri": "s3://bucket/in.csv",
-    "output_uri": "s3://bucket/out.csv",
-    "key_columns": ["id"],
-    "rows_per_part": 20,
-    "max_errors": 1,
-}
+ARGUMENTS = PREDICT_ARGUMENTS | {"rows_per_part": 20, "max_errors": 1}
 # What all tries import is imported once; each is a process of its own. It writes down each call of S3 before it makes
 # it, and how it ended. With a time-out it is woken as Airflow wakes a task whose execution_timeout has passed.
 TRIES = """

@@ -22,20 +22,14 @@ from airflow_ml_provider.operators.prediction import (
     MachineLearningPredictS3Operator,
 )
 from airflow_ml_provider.scoring.worker import Scoring
+from tests.helpers.files import PREDICT_ARGUMENTS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
-ARGUMENTS: dict[str, Any] = {
-    "task_id": "predict",
-    "ml_model_id": "ml-1",
-    "source_uri": "s3://bucket/in.csv",
-    "output_uri": "s3://bucket/out.csv",
-    "key_columns": ["id"],
-    "rows_per_part": 20,
-}
+ARGUMENTS = PREDICT_ARGUMENTS | {"rows_per_part": 20}
 WORKER = """
 import json, sys
 from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator

@@ -21,16 +21,9 @@ from amazon_ml_local.learning import (
 )
 from amazon_ml_local.learning.model import ModelType
 from tests.helpers.tables import bundled, csv_text, table
+from tests.helpers.training import DEFAULT_PARAMETERS
 
 PLAIN = '{"outputs": ["normalize(ALL_NUMERIC)"]}'
-DEFAULTS: dict[str, Any] = {
-    "algorithm": "sgd",
-    "sgd.maxMLModelSizeInBytes": "33554432",
-    "sgd.maxPasses": "10",
-    "sgd.shuffleType": "none",
-    "sgd.l1RegularizationAmount": "0.0",
-    "sgd.l2RegularizationAmount": "0.0",
-}
 
 
 def labelled(
@@ -151,9 +144,9 @@ def test_weights_may_be_of_any_size_but_not_all_zero() -> None:
 def test_training_parameters_are_shown_with_their_defaults() -> None:
     """GetMLModel shows all of them, as strings."""
     read = labelled([[n, n % 2] for n in range(20)], "BINARY")
-    assert train(read, "BINARY").training_parameters == DEFAULTS
+    assert train(read, "BINARY").training_parameters == DEFAULT_PARAMETERS
     given = {"sgd.maxPasses": "7", "sgd.l1RegularizationAmount": "1E-3"}
-    assert train(read, "BINARY", None, given).training_parameters == DEFAULTS | given
+    assert train(read, "BINARY", None, given).training_parameters == DEFAULT_PARAMETERS | given
 
 
 @pytest.mark.parametrize(
