@@ -50,6 +50,10 @@ def test_any_name_makes_a_tag_that_aws_takes(name: str) -> None:
 def test_the_key_tells_names_apart_that_look_alike() -> None:
     """Names that are cut or changed for the value make keys of their own."""
     assert len({new_claim_tag(*names).key for names in (("a~", "t", "r"), ("a-", "t", "r"), ("a", "-t", "r"))}) == 3
+
+
+def test_the_key_ends_with_the_map_index() -> None:
+    """So the claims of all instances of a mapped task are found by what their keys begin with."""
     assert new_claim_tag("d", "t", "r", 0).key == key_of("d", "t", "r") + ":0"
 
 

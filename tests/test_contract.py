@@ -122,12 +122,18 @@ def test_every_operation_has_its_operator_or_is_left_to_the_hook() -> None:
     assert len(operations) + len(LEFT_TO_THE_HOOK) == 28
 
 
+SERVICE_ARGUMENTS = {name for found in BY_OPERATION for name in arguments(found.operation)}
+
+
 def test_the_service_has_39_arguments_in_all() -> None:
-    """Flattened, the members of the operators' requests are so many names, and none collides with Airflow's."""
-    every = {name for found in BY_OPERATION for name in arguments(found.operation)}
-    assert len(every) == 39
+    """Flattened, the members of the operators' requests are so many names."""
+    assert len(SERVICE_ARGUMENTS) == 39
+
+
+def test_no_argument_has_the_name_of_one_of_airflows() -> None:
+    """An argument of the service would take the place of one of BaseOperator's."""
     airflows: Any = MachineLearningBase.__mro__[1]
-    assert not every & set(inspect.signature(airflows.__init__).parameters)
+    assert not SERVICE_ARGUMENTS & set(inspect.signature(airflows.__init__).parameters)
 
 
 @pytest.mark.parametrize("found", BY_OPERATION, ids=class_name)
@@ -154,23 +160,29 @@ def test_template_fields_are_the_members_and_the_aws_arguments(found: Any) -> No
 
 
 @pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
-def test_every_argument_is_documented_typed_and_an_attribute(found: Any) -> None:
-    """IDE, mypy, the Registry and the renderer see each argument: ``:param``, annotation, attribute as given."""
-    task = made(found)
+def test_every_argument_is_documented(found: Any) -> None:
+    """Each has its ``:param`` in the class's docstring, which says so if it is templated."""
+    for name in own_arguments(found):
+        described = re.search(rf":param {name}:(.*?)(?=:param|$)", found.__doc__, re.DOTALL)
+        assert described, name
+        assert name not in found.template_fields or "(templated)" in " ".join(described[1].split()), name
+
+
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
+def test_every_argument_has_a_type(found: Any) -> None:
+    """Editors and mypy know what each takes."""
     for name, parameter in own_arguments(found).items():
-        assert f":param {name}:" in found.__doc__, name
         assert parameter.annotation is not parameter.empty, name
+
+
+@pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
+def test_every_argument_is_an_attribute(found: Any) -> None:
+    """Airflow renders the attributes of a task: what is templated is there as it was given."""
+    task = made(found)
+    for name in own_arguments(found):
         assert hasattr(task, name), name
     for name in found.template_fields:
         assert getattr(task, name) == AWS_ARGUMENTS.get(name, f"{{{{ {name} }}}}"), name
-        own = name in own_arguments(found)
-        assert not own or "(templated)" in " ".join(documented(found, name).split()), name
-
-
-def documented(found: Any, name: str) -> Any:
-    described = re.search(rf":param {name}:(.*?)(?=:param|$)", found.__doc__ or "", re.DOTALL)
-    assert described
-    return described[1]
 
 
 @pytest.mark.parametrize("found", OPERATORS + SENSORS, ids=class_name)
@@ -214,7 +226,7 @@ def test_region_is_refused(found: Any) -> None:
         found(task_id="task", **dict.fromkeys(own_arguments(found), "x"), region="eu-west-1")
 
 
-def test_every_kind_of_thing_has_a_sensor() -> None:
+def test_every_kind_of_resource_has_a_sensor() -> None:
     """Five kinds, five sensors."""
     assert {f"MachineLearning{name}Sensor" for name in RESOURCES} == {found.__name__ for found in SENSORS}
 
@@ -238,19 +250,30 @@ def enum_at(operation: str, path: str) -> set[Any]:
     return set(shape.enum)
 
 
-@pytest.mark.parametrize("name", WAITERS_JSON)
-def test_acceptors_name_values_of_the_enum_and_cover_it(name: Any) -> None:
-    """An acceptor expects only what the service documents, and together they decide every documented status."""
-    waiter, resource = WAITERS_JSON[name], WAITERS[name]
+def expected_values(waiter: Any) -> dict[str, set[str]]:
+    """Return the values that a waiter's acceptors expect, by the path of their member in an answer."""
     expected: dict[str, set[str]] = {}
     for acceptor in waiter["acceptors"]:
         if acceptor["matcher"] == "path":
             jmespath.compile(acceptor["argument"])
             expected.setdefault(acceptor["argument"], set()).add(acceptor["expected"])
-    for path, values in expected.items():
+    return expected
+
+
+@pytest.mark.parametrize("name", WAITERS_JSON)
+def test_acceptors_expect_documented_values(name: Any) -> None:
+    """What an acceptor expects is in the enum of its member."""
+    waiter = WAITERS_JSON[name]
+    for path, values in expected_values(waiter).items():
         assert values <= enum_at(waiter["operation"], path), path
+
+
+@pytest.mark.parametrize("name", WAITERS_JSON)
+def test_acceptors_decide_every_documented_status(name: Any) -> None:
+    """Together they cover the whole enum of the status."""
+    waiter, resource = WAITERS_JSON[name], WAITERS[name]
     status = ".".join(part for part in (resource.info_member, resource.status_member) if part)
-    assert expected[status] == enum_at(waiter["operation"], status)
+    assert expected_values(waiter)[status] == enum_at(waiter["operation"], status)
 
 
 @pytest.mark.parametrize("name", WAITERS_JSON)

@@ -84,15 +84,15 @@ def test_answers_name_what_is_there() -> None:
                 assert any(re.search(definition, source) for source in sources), symbol
 
 
-def test_readme_names_every_command() -> None:
-    """Each make target that has a description is one that the Makefile defines, and the README's commands are there."""
+def test_commands_on_pages_are_targets_of_make() -> None:
+    """README and CONTRIBUTING name no ``make`` command that the Makefile does not have."""
     targets = set(re.findall(r"^([a-z0-9.-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     pages = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     assert set(re.findall(r"\bmake ((?:test|demo|up|help|lock|bench|install)[a-z0-9.-]*)", pages)) <= targets
 
 
 def test_every_class_is_in_the_reference() -> None:
-    """Each module with operators, sensors, triggers for users and the hook is read by the reference page."""
+    """Each module with an operator, a sensor or a hook for users is read by the reference page."""
     text = (ROOT / "docs" / "reference.md").read_text()
     folders = [ROOT / "airflow_ml_provider" / folder for folder in ("operators", "sensors", "hooks")]
     modules = {path for folder in folders for path in folder.glob("*.py") if path.stem != "__init__"}

@@ -121,6 +121,7 @@ class Run:
 
     @property
     def states(self) -> Counter[str]:
+        """How many of the task instances that make endpoints are in each state."""
         return Counter(instance["state"] for instance in self.creates)
 
     def mark(self, state: str, task_id: str = "create", map_index: int = 0) -> None:

@@ -8,6 +8,6 @@ import boto3
 
 
 def client_at(url: str, name: Any = "machinelearning", **settings: Any) -> Any:
-    """Return the client of a service at a URL, which looks at no key."""
+    """Return the client of a service at a URL, with made-up keys."""
     keys: Any = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
     return boto3.client(name, "us-east-1", endpoint_url=url, **keys | settings)

@@ -50,14 +50,17 @@ class Bucket:
 
 
 def predict(**arguments: Any) -> Any:
+    """Predict for ``SOURCE`` into ``OUTPUT``, and return the summary."""
     return MachineLearningPredictS3Operator(**PREDICT_ARGUMENTS | arguments).execute({})
 
 
 def expected(rows: Any = ROWS) -> list[Any]:
+    """Return the keys and labels that the rows ought to have."""
     return [(key, "1" if x >= 20 else "0") for key, x in rows]
 
 
 def got(bucket: Bucket, uri: str = OUTPUT) -> list[Any]:
+    """Return the keys and labels of an output."""
     return [(row["id"], row["predictedLabel"]) for row in bucket.rows(uri)]
 
 

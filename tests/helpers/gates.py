@@ -32,7 +32,7 @@ def pump(source: Any, sink: Any) -> None:
 
 
 class Gate(socketserver.ThreadingTCPServer):
-    """A way to the service over TLS when it has a context; through a proxy when it has none, or is said to be one."""
+    """A server before another one: it ends TLS if it has a context, and is a proxy if it has none or ``is_proxy``."""
 
     daemon_threads = True
 
@@ -53,6 +53,7 @@ class Gate(socketserver.ThreadingTCPServer):
                 back.join(10)
 
     def entered(self, request: Any) -> Any:
+        """Return the connection inside of TLS, after the CONNECT of a proxy's client."""
         if self.context:
             request = self.context.wrap_socket(request, server_side=True)
         if not self.is_proxy:

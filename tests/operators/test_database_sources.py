@@ -144,15 +144,25 @@ def test_a_connection_that_cannot_do_is_refused_before_any_call(
 
 
 @both
+@pytest.mark.parametrize("conn_id", [None, ""])
 def test_no_connection_is_refused_before_any_call(
+    source: tuple[Any, ...], conn_id: str | None, amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock
+) -> None:
+    """The message names the argument, and says what it must be."""
+    message = f"database_conn_id: {conn_id!r}; it must be the id of an Airflow connection"
+    with pytest.raises(InvalidArgument, match=message):
+        task(source, database_conn_id=conn_id).execute({})
+    assert len(amazon_ml_local.requests) == 0
+
+
+@both
+def test_an_unknown_connection_is_airflows_own_error(
     source: tuple[Any, ...],
     amazon_ml_local: AmazonMLLocalFixture,
     service_clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """None or empty is named; an unknown connection is Airflow's own error."""
-    with pytest.raises(InvalidArgument, match="database_conn_id: None; it must be the id of an Airflow connection"):
-        task(source, database_conn_id=None).execute({})
+    """It names the connection, and nothing is sent."""
     monkeypatch.delenv("AIRFLOW_CONN_MY_DATABASE")
     with pytest.raises(AirflowNotFoundException, match="my_database"):
         task(source).execute({})

@@ -56,11 +56,6 @@ def report(context: Context, **arguments: Any) -> Any:
     return MachineLearningEndpointsReportOperator(task_id="report", **arguments).execute(context)
 
 
-def statuses(amazon_ml_local: AmazonMLLocalFixture) -> dict[str, Any]:
-    items = amazon_ml_local.client().describe_ml_models()["Results"]
-    return {item["MLModelId"]: item["EndpointInfo"]["EndpointStatus"] for item in items}
-
-
 def test_the_hook_lists_what_costs_money(made: None) -> None:
     """Each endpoint that is not NONE comes with its model, age by AWS's clock, cost, and the task that made it."""
     (found,) = MachineLearningHook().realtime_endpoints(price_per_10_mb=0.5)
@@ -129,21 +124,21 @@ def test_a_dry_run_deletes_nothing(made: None, context: Context, amazon_ml_local
     """Which is the default: the report says what would be deleted."""
     (found,) = report(context, delete_older_than=timedelta(hours=1))["Endpoints"]
     assert found["Action"] == "to delete"
-    assert statuses(amazon_ml_local)["ml-1"] == "READY"
+    assert endpoints.status(amazon_ml_local) == "READY"
 
 
 def test_what_is_older_is_deleted(made: None, context: Context, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """An endpoint whose run is over is deleted from that age on."""
     (found,) = report(context, delete_older_than=timedelta(hours=1), is_dry_run=False)["Endpoints"]
     assert found["Action"] == "deleted"
-    assert statuses(amazon_ml_local)["ml-1"] == "NONE"
+    assert endpoints.status(amazon_ml_local) == "NONE"
 
 
 def kept(context: Context, amazon_ml_local: AmazonMLLocalFixture, **arguments: Any) -> Any:
     given = {"delete_older_than": timedelta(hours=1), "is_dry_run": False} | arguments
     (found,) = report(context, **given)["Endpoints"]
     assert found["Action"] == "kept"
-    assert statuses(amazon_ml_local)["ml-1"] == "READY"
+    assert endpoints.status(amazon_ml_local) == "READY"
     return found
 
 
@@ -177,9 +172,7 @@ def test_an_endpoint_in_its_place_is_kept(
 
     def replaced(self: Any, hook: MachineLearningHook) -> Any:
         found = list_endpoints(self, hook)
-        amazon_ml_local.client().delete_realtime_endpoint(MLModelId="ml-1")
-        service_clock.advance(10)
-        amazon_ml_local.client().create_realtime_endpoint(MLModelId="ml-1")
+        endpoints.replace(amazon_ml_local)
         service_clock.advance(HOUR)
         return found
 

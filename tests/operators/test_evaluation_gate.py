@@ -157,22 +157,25 @@ def test_models_of_different_types_do_not_compare() -> None:
         Metric("BinaryAUC", 0.9).beats(Metric("RegressionRMSE", 0.1))
 
 
-def test_the_latest_evaluation_on_the_same_data_is_compared() -> None:
-    """The same data source goes before a later evaluation on another, and what is not COMPLETED does not count."""
+def evaluation(evaluation_id: str, data_source_id: str, status: str = "COMPLETED") -> dict[str, Any]:
+    """Return what the service says of an evaluation."""
+    return {"EvaluationId": evaluation_id, "EvaluationDataSourceId": data_source_id, "Status": status}
 
-    def one(evaluation_id: str, data_source_id: str, status: str = "COMPLETED") -> dict[str, Any]:
-        return {"EvaluationId": evaluation_id, "EvaluationDataSourceId": data_source_id, "Status": status}
 
-    evaluations = [one("e5", "ds-1", "FAILED"), one("e4", "ds-2"), one("e3", "ds-1"), one("e2", "ds-1")]
-    on_the_same_data, on_other_data = (
-        evaluation_to_compare(evaluations, "ds-1"),
-        evaluation_to_compare(evaluations, "ds-9"),
-    )
-    assert on_the_same_data
-    assert on_the_same_data["EvaluationId"] == "e3"
-    assert on_other_data
-    assert on_other_data["EvaluationId"] == "e4"
-    assert evaluation_to_compare(evaluations[:1], "ds-1") is None
+LATEST_FIRST = [evaluation("e4", "ds-2"), evaluation("e3", "ds-1"), evaluation("e2", "ds-1")]
+
+
+@pytest.mark.parametrize(("data_source_id", "compared"), [("ds-1", "e3"), ("ds-9", "e4")])
+def test_the_latest_evaluation_on_the_same_data_is_compared(data_source_id: str, compared: str) -> None:
+    """It goes before a later evaluation on other data; where there is none, the latest of all is compared."""
+    found = evaluation_to_compare(LATEST_FIRST, data_source_id)
+    assert found
+    assert found["EvaluationId"] == compared
+
+
+def test_an_evaluation_that_is_not_completed_is_not_compared() -> None:
+    """It has no metric."""
+    assert evaluation_to_compare([evaluation("e5", "ds-1", "FAILED")], "ds-1") is None
 
 
 def test_metrics_are_those_of_the_service_model() -> None:

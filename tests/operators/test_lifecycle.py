@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,17 +122,22 @@ def status(service: AmazonMLLocalFixture, kind: str, resource_id: str = "new") -
 
 
 @every_kind
-def test_create_waits_until_completed_and_returns_the_id(
-    kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture
-) -> None:
-    """The id is returned, and every member that the service gave is an XCom of its own, in plain JSON types."""
+def test_create_waits_until_completed(kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
+    """It looks until the service says COMPLETED, and returns the id."""
+    assert create(kind).execute({}) == "new"
+    assert amazon_ml_local.requests.count(f"Get{kind}") >= 2
+    assert status(amazon_ml_local, kind) == "COMPLETED"
+
+
+@every_kind
+def test_every_member_of_what_create_made_is_an_xcom(kind: str, ml_model: str) -> None:
+    """In plain JSON types, under AWS's names; the presigned LogUri is left out."""
     seen = task_instance()
-    assert create(kind).execute(context_of(seen)) == "new"
+    create(kind).execute(context_of(seen))
     pushed = seen.pushed
     assert (pushed[f"{kind}Id"], pushed["Status"]) == ("new", "COMPLETED")
     assert pushed["FinishedAt"].endswith("+00:00")
     assert "LogUri" not in pushed
-    assert amazon_ml_local.requests.count(f"Get{kind}") >= 2
 
 
 def test_evaluation_gives_its_metric(ml_model: str) -> None:
@@ -155,11 +161,12 @@ def test_a_deferred_create_gives_what_a_synchronous_one_gives(
 
 
 @every_kind
-def test_waiting_off_returns_at_once_and_wins_over_deferrable(
-    kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_without_waiting_create_returns_at_once(
+    kind: str, deferrable: bool, ml_model: str, amazon_ml_local: AmazonMLLocalFixture
 ) -> None:
-    """With waiting off the id is returned while the thing is still being made; one Get sees that it has not FAILED."""
-    assert create(kind, wait_for_completion=False, deferrable=True).execute({}) == "new"
+    """The id is returned while the resource is still being made; one Get sees that it has not FAILED."""
+    assert create(kind, wait_for_completion=False, deferrable=deferrable).execute({}) == "new"
     assert status(amazon_ml_local, kind) != "COMPLETED"
     assert amazon_ml_local.requests.count(f"Get{kind}") == 2
 
@@ -209,7 +216,7 @@ def test_replace_leaves_what_has_not_failed(kind: str, ml_model: str, amazon_ml_
 
 
 def test_replace_takes_the_place_of_other_parameters(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
-    """A task that is cleared after its arguments were changed makes the thing anew."""
+    """A task that is cleared after its arguments were changed makes the resource anew."""
     create("MLModel").execute({})
     create("MLModel", if_exists="replace", parameters={"sgd.maxPasses": 20}).execute({})
     assert amazon_ml_local.requests.count("DeleteMLModel") == 1
@@ -219,7 +226,7 @@ def test_replace_takes_the_place_of_other_parameters(ml_model: str, amazon_ml_lo
 
 @every_kind
 def test_fail_refuses_what_exists(kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
-    """With ``if_exists="fail"`` a thing that exists is an error, before any Create."""
+    """With ``if_exists="fail"`` a resource that exists is an error, before any Create."""
     create(kind, if_exists="fail").execute({})
     with pytest.raises(AirflowException, match="it exists already, with status COMPLETED"):
         create(kind, if_exists="fail").execute({})
@@ -249,24 +256,35 @@ def test_an_id_that_is_left_out_is_made_of_the_run(kind: str, ml_model: str) -> 
     assert made.startswith("dag.task-")
 
 
-def test_an_id_is_the_same_on_retries_and_another_in_every_run() -> None:
-    """64 of the allowed characters; two identities never share one by being joined or cut."""
-    identities: list[dict[str, Any]] = [
-        {},
-        {"run_id": "another"},
-        {"map_index": 0},
-        {"map_index": 1},
-        {"dag_id": "dag.task", "task_id": "t"},
-        {"dag_id": "dag", "task_id": "task.t"},
-        {"dag_id": "d" * 100, "task_id": "a"},
-        {"dag_id": "d" * 100, "task_id": "b"},
-        {"dag_id": "Überwachung", "task_id": "größe", "run_id": "manual__2026-11-23T10:00:00+00:00"},
-    ]
-    ids = [deterministic_id(context(**identity)) for identity in identities]
-    assert ids == [deterministic_id(context(**identity)) for identity in identities]
+IDENTITIES: list[dict[str, Any]] = [
+    {},
+    {"run_id": "another"},
+    {"map_index": 0},
+    {"map_index": 1},
+    {"dag_id": "dag.task", "task_id": "t"},
+    {"dag_id": "dag", "task_id": "task.t"},
+    {"dag_id": "d" * 100, "task_id": "a"},
+    {"dag_id": "d" * 100, "task_id": "b"},
+    {"dag_id": "Überwachung", "task_id": "größe", "run_id": "manual__2026-11-23T10:00:00+00:00"},
+]
+
+
+def test_no_two_task_instances_share_an_id() -> None:
+    """Nor by names that are the same when they are joined or cut."""
+    ids = [deterministic_id(context(**identity)) for identity in IDENTITIES]
     assert len(set(ids)) == len(ids)
-    allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-    assert all(len(found) <= 64 and set(found) <= allowed for found in ids)
+
+
+@pytest.mark.parametrize("identity", IDENTITIES, ids=str)
+def test_an_id_is_the_same_in_every_try(identity: dict[str, Any]) -> None:
+    """So a retry finds what an earlier try has made."""
+    assert deterministic_id(context(**identity)) == deterministic_id(context(**identity))
+
+
+@pytest.mark.parametrize("identity", IDENTITIES, ids=str)
+def test_an_id_is_one_that_aws_takes(identity: dict[str, Any]) -> None:
+    """At most 64 of the allowed characters, whatever the names."""
+    assert re.fullmatch("[a-zA-Z0-9_.-]{1,64}", deterministic_id(context(**identity)))
 
 
 def test_an_id_cannot_be_left_out_outside_of_a_run(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
@@ -302,6 +320,7 @@ def test_verbose_gives_recipe_and_schema(ml_model: str) -> None:
     """Verbose as text, as a template renders it, is a boolean."""
     found = MachineLearningGetMLModelOperator(task_id="get", ml_model_id=ml_model, verbose="True").execute({})
     assert json.loads(str(found["Schema"]))["targetAttributeName"] == "y"
+    assert json.loads(str(found["Recipe"]))["outputs"]
     assert "Recipe" not in MachineLearningGetMLModelOperator(task_id="g", ml_model_id=ml_model).execute({})
 
 
@@ -325,7 +344,7 @@ def test_any_score_threshold_is_sent(
 
 @every_kind
 def test_delete_twice_is_success(kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
-    """Deleting marks the thing DELETED; doing it again changes nothing."""
+    """Deleting marks the resource DELETED; doing it again changes nothing."""
     create(kind).execute({})
     name, _, _, delete = CHANGES[kind]
     task = delete(task_id="delete", **{f"{name}_id": "new"})
@@ -351,16 +370,29 @@ def test_unknown_ids_are_explained(kind: str, amazon_ml_local: AmazonMLLocalFixt
             task.execute({})
 
 
-def test_tags_are_added_changed_and_removed(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
-    """AddTags gives a known key a new value; DeleteTags takes keys; both return the id."""
-    thing: Any = {"resource_id": ml_model, "resource_type": "MLModel"}
+TAGGED: dict[str, Any] = {"resource_id": "ml-1", "resource_type": "MLModel"}
 
-    def add(**tags: Any) -> Any:
-        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
-        return MachineLearningAddTagsOperator(task_id="add", tags=pairs, **thing).execute({})
 
-    assert add(team="a", stage="übung") == ml_model
-    add(team="b")
-    assert MachineLearningDeleteTagsOperator(task_id="d", tag_keys=["stage"], **thing).execute({}) == ml_model
-    tags = amazon_ml_local.client().describe_tags(ResourceId=ml_model, ResourceType="MLModel")["Tags"]
-    assert tags == [{"Key": "team", "Value": "b"}]
+def add_tags(**tags: str) -> Any:
+    pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
+    return MachineLearningAddTagsOperator(task_id="add", tags=pairs, **TAGGED).execute({})
+
+
+def tags(service: AmazonMLLocalFixture) -> dict[str, str]:
+    """Return the tags of ml-1."""
+    found = service.client().describe_tags(ResourceId="ml-1", ResourceType="MLModel")["Tags"]
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
+def test_add_tags_gives_a_known_key_a_new_value(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
+    """The others stay; the id of the resource is returned."""
+    assert add_tags(team="a", stage="übung") == ml_model
+    add_tags(team="b")
+    assert tags(amazon_ml_local) == {"team": "b", "stage": "übung"}
+
+
+def test_delete_tags_takes_keys(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
+    """The others stay; the id of the resource is returned."""
+    add_tags(team="a", stage="übung")
+    assert MachineLearningDeleteTagsOperator(task_id="d", tag_keys=["stage"], **TAGGED).execute({}) == ml_model
+    assert tags(amazon_ml_local) == {"team": "a"}

@@ -128,7 +128,7 @@ def test_a_sensor_links_to_the_output_that_it_has_seen(amazon_ml_local: AmazonML
     ],
 )
 def test_with_aws_the_console_of_the_region_opens(kind: ResourceKind, page: str) -> None:
-    """At the thing's page where that is known, else at the console's first page."""
+    """At the resource's page where that is known, else at the console's first page."""
     console = "https://console.aws.amazon.com/machinelearning/home?region=eu-west-1#/"
     assert resource_url(kind, "the-id", AWS, "eu-west-1") == console + page
 
@@ -154,6 +154,10 @@ def test_no_secret_of_an_endpoint_is_in_a_link() -> None:
         resource_url("MLModel", "a/b", endpoint_url, "us-east-1") == "http://stand-in:5012/amazon/_local/MLModel/a%2Fb"
     )
     assert object_url("s3://in/a.csv", endpoint_url, "us-east-1") == "http://stand-in:5012/amazon/in/a.csv"
+
+
+def test_with_aws_a_bucket_has_a_page_of_its_own() -> None:
+    """A URI without a key opens the bucket."""
     assert object_url("s3://in", AWS, "us-east-1").endswith("/s3/buckets/in?region=us-east-1&prefix=")
 
 
@@ -173,7 +177,7 @@ def test_a_link_that_cannot_be_made_fails_no_task(argument: dict[str, Any]) -> N
 
 
 def test_an_xcom_that_cannot_be_pushed_fails_no_task(amazon_ml_local: AmazonMLLocalFixture) -> None:
-    """The same for the database."""
+    """Links are a help for the reader, and no reason to fail."""
 
     def fail(key: str, value: Any) -> None:
         raise RuntimeError("the database is away")

@@ -1,4 +1,4 @@
-"""What a reader of a task's log meets."""
+"""What a task's log and its errors say."""
 
 from __future__ import annotations
 
@@ -57,12 +57,18 @@ def test_no_error_shows_its_cause_twice(path: Any) -> None:
 def test_a_wait_ends_with_the_endpoints_url(
     amazon_ml_local: AmazonMLLocalFixture, ml_model: str, lines: Callable[[], list[str]]
 ) -> None:
-    """The last line has the URL, and one call is no "calls"."""
+    """The last line has the URL."""
     url = create(waiter_delay=5).execute({})["EndpointUrl"]
     assert lines()[-1].endswith(f": {url}")
+
+
+def test_a_wait_says_after_how_many_calls_it_ended(
+    endpoint: AmazonMLLocalFixture, lines: Callable[[], list[str]]
+) -> None:
+    """One call is no "calls"."""
     sensor = MachineLearningRealtimeEndpointSensor(task_id="ready", ml_model_id="ml-1")
     sensor.execute({})
-    assert f"RealtimeEndpoint ml-1 in us-east-1: status READY after 0 s and 1 call: {url}" in lines()
+    assert f"RealtimeEndpoint ml-1 in us-east-1: status READY after 0 s and 1 call: {endpoint.url}" in lines()
 
 
 def test_a_status_that_has_not_changed_is_told_once(

@@ -124,13 +124,16 @@ class TestDelete:
         assert run.execute("delete")["EndpointStatus"] == "NONE"
         assert service.requests.count("DeleteRealtimeEndpoint") == 1
 
-    def test_an_unknown_or_deleted_model_is_success(self, service: AmazonMLLocalFixture) -> None:
-        """A teardown must not fail the run because its model is not there."""
+    def test_a_deleted_model_is_success(self, service: AmazonMLLocalFixture) -> None:
+        """A teardown must not fail the run because its model was deleted."""
         run = Run(wait_for_completion=False)
         run.execute("create")
         service.client().delete_realtime_endpoint(MLModelId="ml-1")
         service.client().delete_ml_model(MLModelId="ml-1")
         assert run.execute("delete")["EndpointStatus"] == "NONE"
+
+    def test_an_unknown_model_is_success(self, service: AmazonMLLocalFixture) -> None:
+        """A teardown must not fail the run because its model is not there."""
         assert Run(ml_model_id="ml-0").execute("delete") == {"MLModelId": "ml-0"}
 
     @pytest.mark.parametrize("tags", [True, False])
@@ -416,6 +419,11 @@ class TestTwoCreators:
 
 
 def test_the_register_of_another_model_is_another(service: AmazonMLLocalFixture) -> None:
-    """A claim is found by its model."""
-    wait = Wait("realtime_endpoint_ready", "ml-1", "us-east-1", deadline=2, delay=1, started=1)
-    assert ownership.Register(MachineLearningHook(), wait)._airflow_key == "airflow-endpoint:ml-1"
+    """A claim that Airflow keeps is found by its model."""
+
+    def register(ml_model_id: str) -> ownership.Register:
+        wait = Wait("realtime_endpoint_ready", ml_model_id, "us-east-1", deadline=2, delay=1, started=1)
+        return ownership.Register(MachineLearningHook(), wait)
+
+    assert register("ml-1")._airflow_key == "airflow-endpoint:ml-1"
+    assert register("ml-2")._airflow_key == "airflow-endpoint:ml-2"

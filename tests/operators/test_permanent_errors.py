@@ -99,16 +99,18 @@ def test_an_endpoint_that_failed_is_retried(
 
 
 @pytest.mark.parametrize(
-    "task",
+    ("task", "message"),
     [
-        MachineLearningGetMLModelOperator(task_id="get", ml_model_id="a b"),
-        unchecked_predict(task_id="predict", ml_model_id="ml-1", record={"x": [1]}),
-        unchecked_predict(task_id="predict", ml_model_id=None, record={"x": 1}),
+        (MachineLearningGetMLModelOperator(task_id="get", ml_model_id="a b"), "ml_model_id: 'a b' does not match"),
+        (unchecked_predict(task_id="predict", ml_model_id="ml-1", record={"x": [1]}), "record: x is list"),
+        (unchecked_predict(task_id="predict", ml_model_id=None, record={"x": 1}), "ml_model_id: it is None"),
     ],
 )
-def test_an_argument_that_cannot_be_right_is_not_retried(task: Any, amazon_ml_local: AmazonMLLocalFixture) -> None:
+def test_an_argument_that_cannot_be_right_is_not_retried(
+    task: Any, message: str, amazon_ml_local: AmazonMLLocalFixture
+) -> None:
     """Nothing is sent for it."""
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(InvalidArgument, match=message):
         task.execute({})
     assert not list(amazon_ml_local.requests)
 
@@ -154,7 +156,11 @@ def test_bad_input_is_an_invalid_argument_everywhere() -> None:
     assert found == set(RETRIED)
 
 
-def test_an_invalid_argument_ends_the_task_and_can_be_caught_as_a_value_error() -> None:
-    """By AirflowFailException; who calls the hook from a function of their own catches ValueError."""
+def test_an_invalid_argument_ends_the_task() -> None:
+    """By AirflowFailException, which Airflow does not retry."""
     assert issubclass(InvalidArgument, AirflowFailException)
+
+
+def test_an_invalid_argument_can_be_caught_as_a_value_error() -> None:
+    """Who calls the hook from a function of their own need not know our class."""
     assert issubclass(InvalidArgument, ValueError)

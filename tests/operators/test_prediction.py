@@ -164,10 +164,17 @@ def test_unknown_variables_can_be_refused(ready: AmazonMLLocalFixture) -> None:
 def test_without_permission_to_read_the_schema_nothing_is_warned_of(
     ready: AmazonMLLocalFixture, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Only refusing needs it; the message says so."""
-    url = ready.url
+    """The prediction is made all the same."""
     ready.faults.add("error", operation=operation, code="AccessDeniedException", message="no", status=400)
-    assert predicted(record={"X": "1"}, endpoint_url=url)["predictedLabel"]
+    assert predicted(record={"X": "1"}, endpoint_url=ready.url)["predictedLabel"]
     assert "knows no variable" not in caplog.text
+
+
+@pytest.mark.parametrize("operation", ["GetMLModel", "GetDataSource"])
+def test_refusing_unknown_variables_needs_permission_to_read_the_schema(
+    ready: AmazonMLLocalFixture, operation: str
+) -> None:
+    """The message names what must be allowed."""
+    ready.faults.add("error", operation=operation, code="AccessDeniedException", message="no", status=400)
     with pytest.raises(AirflowFailException, match="GetMLModel and GetDataSource must be allowed"):
-        predict(record={"X": "1"}, endpoint_url=url, refuse_unknown_variables=True).execute({})
+        predict(record={"X": "1"}, endpoint_url=ready.url, refuse_unknown_variables=True).execute({})

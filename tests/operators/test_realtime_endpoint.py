@@ -57,15 +57,19 @@ class TestCreate:
         """With if_exists='fail' a model without an endpoint gets one."""
         assert create(if_exists="fail").execute({})["EndpointStatus"] == "READY"
 
-    def test_failed_fails_at_once_and_takes_its_endpoint_down(
-        self, service: AmazonMLLocalFixture, service_clock: Clock
-    ) -> None:
-        """FAILED ends the wait at the look that shows it; the endpoint that this task made is deleted."""
+    def test_failed_fails_at_once(self, service: AmazonMLLocalFixture, service_clock: Clock) -> None:
+        """FAILED ends the wait at the look that shows it."""
         service.service.fail("RealtimeEndpoint", "ml-1")
         began = service_clock.now()
         with pytest.raises(AirflowException, match=r"RealtimeEndpoint ml-1 in us-east-1: status FAILED after 1\d\d s"):
             create().execute({})
         assert service_clock.now() - began <= 130
+
+    def test_an_endpoint_of_its_own_that_failed_is_deleted(self, service: AmazonMLLocalFixture) -> None:
+        """The task that created it deletes it."""
+        service.service.fail("RealtimeEndpoint", "ml-1")
+        with pytest.raises(AirflowException, match="status FAILED"):
+            create().execute({})
         assert status(service) == "NONE"
 
     def test_never_touches_an_endpoint_that_was_there_before(self, service: AmazonMLLocalFixture) -> None:
@@ -177,16 +181,19 @@ class TestCreate:
         with pytest.raises(AirflowException, match="CreateRealtimeEndpoint of .*ml-2.*InvalidInputException"):
             create(ml_model_id="ml-2").execute({})
 
-    def test_wait_for_model_waits_under_the_same_deadline(
-        self, service: AmazonMLLocalFixture, service_clock: Clock
-    ) -> None:
-        """With wait_for_model=True the endpoint of a model that still trains is created when it is COMPLETED."""
+    def test_wait_for_model_creates_when_the_model_is_completed(self, service: AmazonMLLocalFixture) -> None:
+        """With wait_for_model=True the endpoint of a model that still trains is created later."""
+        service.service.durations.set(ml_model=500)
+        service.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+        assert create(ml_model_id="ml-2", wait_for_model=True).execute({})["EndpointStatus"] == "READY"
+
+    def test_wait_for_model_waits_under_the_same_deadline(self, service: AmazonMLLocalFixture) -> None:
+        """The time that the model takes is no longer there for the endpoint."""
         service.service.durations.set(ml_model=500)
         service.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
         with pytest.raises(AirflowException, match="the deadline of 540 s has passed"):
             create(ml_model_id="ml-2", wait_for_model=True, waiter_max_attempts=18).execute({})
         assert service.requests.count("DeleteRealtimeEndpoint") == 1
-        assert create(ml_model_id="ml-2", wait_for_model=True).execute({})["EndpointStatus"] == "READY"
 
     def test_wait_for_model_says_why_the_model_failed(self, service: AmazonMLLocalFixture) -> None:
         """A model that FAILED is no reason to wait; the service's Message is in the error."""
@@ -222,7 +229,7 @@ class TestCreate:
 
 
 class TestDelete:
-    def test_deletes_and_returns_none(self, service: AmazonMLLocalFixture) -> None:
+    def test_deletes_the_endpoint(self, service: AmazonMLLocalFixture) -> None:
         """The endpoint is gone, and the info says NONE."""
         service.client().create_realtime_endpoint(MLModelId="ml-1")
         info = delete().execute({})
