@@ -55,30 +55,48 @@ def add_navigation(app, docname, source) -> None:
         source[0] += "\n```{toctree}\n:hidden:\n:glob:\n" + "\n".join(NAVIGATION[docname]) + "\n```\n"
 
 
-def add_inherited_arguments(app, what, name, obj, options, lines) -> None:
-    """Add the arguments that a class takes from our own bases to its docstring."""
+def own_arguments(cls: type) -> dict[str, str]:
+    """Return the arguments of a class that it or our own bases document, each with its text in the docstring."""
+    bases = [base for base in cls.__mro__ if base.__module__.startswith("airflow_ml_provider")]
+    found = (match for base in bases for match in PARAM.finditer(inspect.cleandoc(base.__doc__ or "")))
+    texts: dict[str, str] = {}
+    for match in found:
+        texts.setdefault(match[1], match[0].rstrip())
+    return texts
+
+
+def complete_docstring(app, what, name, obj, options, lines) -> None:
+    """Add inherited arguments to a class's docstring; keep one line of a module's, whose rest is for contributors."""
+    if what == "module":
+        del lines[1:]
     if what != "class":
         return
     known = set(PARAM.findall("\n".join(lines)))
-    inherited = []
-    for base in obj.__mro__[1:]:
-        if base.__module__.startswith("airflow_ml_provider"):
-            for found in PARAM.finditer(inspect.cleandoc(base.__doc__ or "")):
-                if found[1] not in known:
-                    known.add(found[1])
-                    inherited += found[0].rstrip().split("\n")
+    inherited = [text for argument, text in own_arguments(obj).items() if argument not in known]
     while lines and not lines[-1]:
         lines.pop()
-    lines += [*([] if known_here(lines) else [""]), *inherited, ""]
+    lines += [*([] if known else [""]), *"\n".join(inherited).split("\n"), ""]
 
 
-def known_here(lines: list[str]) -> bool:
-    """Return whether a docstring has a list of arguments already."""
-    return any(line.startswith(":param") for line in lines)
+def shorten_signature(app, what, name, obj, options, signature, return_annotation) -> tuple[str | None, str | None]:
+    """Leave Airflow's own arguments out of the signature of a class, as each operator and sensor has dozens of them."""
+    if what != "class" or not (own := own_arguments(obj)):
+        return signature, return_annotation
+    whole = inspect.signature(obj)
+    kept = [
+        argument.replace(annotation=inspect.Parameter.empty)
+        for argument in whole.parameters.values()
+        if argument.name in own
+    ]
+    if len(kept) < len(whole.parameters):
+        kept.append(inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD))
+    return str(inspect.Signature(kept)), None
 
 
 def only_the_hooks_methods(app, what, name, obj, skip, options) -> bool:
-    """Leave out what Airflow calls of operators, sensors and triggers: their arguments are their interface."""
+    """Leave out helpers, and what Airflow calls of operators, sensors and triggers: users pass arguments alone."""
+    if what == "module":
+        return skip or not name.startswith("MachineLearning")
     return skip or (what == "class" and not getattr(obj, "__module__", "").startswith("airflow_ml_provider.hooks"))
 
 
@@ -86,5 +104,6 @@ def setup(app) -> None:
     """Connect the functions above."""
     app.add_lexer("requirements", TextLexer)
     app.connect("source-read", add_navigation)
-    app.connect("autodoc-process-docstring", add_inherited_arguments)
+    app.connect("autodoc-process-docstring", complete_docstring)
+    app.connect("autodoc-process-signature", shorten_signature)
     app.connect("autodoc-skip-member", only_the_hooks_methods)
