@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from airflow_ml_provider.scoring.manifest import BatchRow
 
 
-SECONDS_BETWEEN_ATTEMPTS = 5  # of a single Predict, while nothing fails; failures lengthen it
+PREDICT_DELAY = 5  # seconds; each failed attempt of ``predict`` doubles the pause before the next
 
 
 class MachineLearningHook(MachineLearningClientHook):
     """Talk to Amazon Machine Learning with the credentials of an ``aws`` connection.
 
-    To AWS's error messages the client adds what they leave out: the closed service, the missing IAM action, the region.
+    The client adds hints to AWS's error messages, such as the IAM action that is missing, or the region that was asked.
 
     :param aws_conn_id: the Airflow connection; None means boto3's own chain of credentials. A named connection that
         does not exist is an error; only ``aws_default`` may be missing.
@@ -57,7 +57,7 @@ class MachineLearningHook(MachineLearningClientHook):
         :param ml_model_id: the model.
         :param record: variable → value, without the target.
         :param endpoint_url: the endpoint's URL with its scheme; None means that a GetMLModel call finds it.
-        :param mount_timeout: seconds during which failed attempts are retried; AWS's own test retries for 5 minutes.
+        :param mount_timeout: seconds during which failed attempts are retried.
         :returns: AWS's Prediction: ``predictedLabel`` or ``predictedValue``, ``predictedScores``, ``details``.
         :raises ValueError: when the record is not a flat mapping, or the URL is neither Amazon's realtime host nor the
             configured endpoint override.
@@ -67,16 +67,17 @@ class MachineLearningHook(MachineLearningClientHook):
         started = CLOCK.now()
         deadline = started + mount_timeout
         what = f"Predict with MLModel {ml_model_id} in {self.conn_region_name}"
-        retries = retrying.Retries(what, deadline, SECONDS_BETWEEN_ATTEMPTS, started)
+        retries = retrying.Retries(what, deadline, PREDICT_DELAY, started)
 
         def get_endpoint_url() -> str:
             return self._url_of(endpoint_info(self.call_once("GetMLModel", deadline, MLModelId=ml_model_id)))
+
+        url = self.check_endpoint_url(endpoint_url or retrying.retry_until_deadline(retries, get_endpoint_url))
 
         def predict_once() -> Prediction:
             answer = self.call_once("Predict", deadline, MLModelId=ml_model_id, Record=encoded, PredictEndpoint=url)
             return cast("Prediction", answer["Prediction"])
 
-        url = self.check_endpoint_url(endpoint_url or retrying.retry_until_deadline(retries, get_endpoint_url))
         return retrying.retry_until_deadline(retries, predict_once, errors.is_transient_at_predict)
 
     def predict_records(
