@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
-    """Create the endpoint of ``ml_model_id`` under a claim, and delete it if the task fails or is killed.
+    """Delete the endpoint of ``ml_model_id`` if the task that creates it fails or is killed.
+
+    A claim (see ``ownership``) records whether this task has created the endpoint.
 
     :param delete_on_failure: whether to delete an endpoint that this task created and that did not become READY.
     """
 
     ml_model_id: str
-    current_claim: Claim | None = None  # while a failure or a kill is to delete the endpoint
+    current_claim: Claim | None = None  # set while a failure or a kill must delete the endpoint
 
     def __init__(self, *, delete_on_failure: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -33,7 +35,8 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
     def delete_endpoint_on_failure(self, claim: Claim) -> Iterator[None]:
         """Delete the endpoint if this task created it and the block fails, times out or is killed.
 
-        A refused claim means that nobody can tell later who created the endpoint, so it goes in any case.
+        If the service has refused every attempt at Create, there is only the claim to delete, and that is done even
+        with ``delete_on_failure=False``.
         """
         self.current_claim = claim
         try:
@@ -61,7 +64,7 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
         """Delete the endpoint, if this task created it, after a deferral that Airflow itself ended."""
         from airflow_ml_provider.ownership import DELETE_SECONDS, Claim
 
-        wait = self.new_wait(self.waiter, self.check_id("ml_model_id"), 1, DELETE_SECONDS)
+        wait = self.new_wait(self.waiter, self.check_id("ml_model_id"), delay=1, timeout=DELETE_SECONDS)
         claim = Claim.of(self.hook, wait, context)
         with self.delete_endpoint_on_failure(claim):
             try:
@@ -74,6 +77,7 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
     def delete_tasks(self) -> list[str]:
         """The ids of the Dag's tasks that delete the endpoint that this one creates."""
         tasks = self.dag.tasks if self.get_dag() else []
+        # A mapped task holds its arguments in ``partial_kwargs``, any other in attributes.
         creators = {task.task_id: getattr(task, "partial_kwargs", vars(task)).get("created_by") for task in tasks}
         return [task_id for task_id, created_by in creators.items() if created_by == self.task_id]
 

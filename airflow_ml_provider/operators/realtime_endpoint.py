@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import InvalidArgument
+from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.operators.claiming import MachineLearningClaimingOperator
 from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator, translate_errors
 from airflow_ml_provider.resources import endpoint_info
@@ -36,7 +37,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
     operation = "CreateRealtimeEndpoint"
     waiter = "realtime_endpoint_ready"
     returns_members = True
-    template_fields: Sequence[str] = ("ml_model_id", "aws_conn_id", "region_name", "verify")
+    template_fields: Sequence[str] = ("ml_model_id", *AWS_FIELDS)
 
     def __init__(
         self,
@@ -169,7 +170,7 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
     operation = "DeleteRealtimeEndpoint"
     waiter = "realtime_endpoint_deleted"
     returns_members = True
-    template_fields: Sequence[str] = ("ml_model_id", "aws_conn_id", "region_name", "verify")
+    template_fields: Sequence[str] = ("ml_model_id", *AWS_FIELDS)
 
     def __init__(
         self, *, ml_model_id: str, created_by: str | None = None, wait_for_completion: bool = False, **kwargs: Any
@@ -185,7 +186,7 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
         """
         super().as_teardown(**kwargs)
         if self.created_by:
-            self.trigger_rule = type(self.trigger_rule).ALL_DONE
+            self.trigger_rule = type(self.trigger_rule).ALL_DONE  # TriggerRule's module depends on Airflow's version
         return self
 
     def execute(self, context: Context) -> Description:
@@ -196,11 +197,9 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
             info, is_kept = self.delete_if_created_by(self.created_by, context, wait)
             if is_kept:
                 return self.remember(info)
-        return (
-            self.raise_unless_success(self.wait_or_defer(wait, "execute_complete"))
-            if self.wait_for_completion
-            else self.remember(info)
-        )
+        if not self.wait_for_completion:
+            return self.remember(info)
+        return self.raise_unless_success(self.wait_or_defer(wait, "execute_complete"))
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait."""
@@ -213,11 +212,11 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
         register = ownership.Register(self.hook, wait, context)
         with translate_errors(f"{self.operation} of {wait}"):
             claims = register.of_task(task_id)
-            not_created = f"task {task_id} has created none in this run"
-            reason = ownership.reason_to_keep(register, claims) if claims else not_created
+            if not claims:
+                return self.keep(register, f"task {task_id} has created none in this run"), True
+            reason = ownership.reason_to_keep(register, claims)
             info = self.keep(register, reason) if reason else self.delete(wait)
-            if claims:
-                register.delete(*claims)
+            register.delete(*claims)  # last, so that a retry after an error finds them
         return info, bool(reason)
 
     def keep(self, register: Register, reason: str) -> Description:
