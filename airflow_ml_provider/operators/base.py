@@ -39,7 +39,7 @@ def check_number(argument: str, value: object, kinds: type | tuple[type, ...], w
 
 
 class MachineLearningBase(ShownTask, BaseOperator):
-    """Hold the four AWS arguments of every operator and sensor, and make the hook when a task runs.
+    """Hold the four AWS arguments of every operator and sensor, and create the hook when a task runs.
 
     :param aws_conn_id: the Airflow connection with the credentials (templated); None means boto3's own chain.
     :param region_name: the AWS region, else the connection's (templated).
@@ -49,7 +49,7 @@ class MachineLearningBase(ShownTask, BaseOperator):
 
     __signature__ = WholeSignature()
     returns_members: ClassVar[bool] = False  # whether each member of the returned dict becomes an XCom of its own too
-    logged_status = ""
+    logged_status = ""  # the last one that ``log_status`` has logged
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class MachineLearningBase(ShownTask, BaseOperator):
         value = getattr(self, argument)
         if value is None:
             raise InvalidArgument(f"{argument}: it is None; it must be an id")
-        return str(convert(argument, "", service_model().shape_for("EntityId"), value))
+        return str(convert(argument, member="", shape=service_model().shape_for("EntityId"), value=value))
 
     def new_wait(self, waiter: WaiterName, resource_id: str, delay: float, timeout: float) -> Wait:
         """Return a wait that polls every ``delay`` seconds and ends ``timeout`` seconds from now."""
@@ -113,9 +113,10 @@ class MachineLearningBase(ShownTask, BaseOperator):
         return waiting.Wait(waiter, resource_id, self.resolve_region(timeout), started + timeout, delay, started)
 
     def resolve_region(self, timeout: float) -> str:
-        """Return the region of the client, for which an assumed role calls STS.
+        """Return the region of the client; to create the client may need a call of STS, for an assumed role.
 
-        While STS does not answer, ``region_name`` stands in: the wait retries the call anyway.
+        If STS does not answer within ``timeout`` seconds, return ``region_name``: a wait shows its region in messages
+        only, and its polls retry the call of STS.
         """
         from airflow_ml_provider import errors, transport
 
@@ -137,7 +138,9 @@ class MachineLearningBase(ShownTask, BaseOperator):
     def defer_wait(self, wait: Wait, method_name: str, **carried: JSON) -> NoReturn:
         """Leave the wait to the triggerer, which resumes the task in the named method with an Event.
 
-        Airflow 3 does not count the time in the triggerer towards ``execution_timeout``, so the deadline keeps it.
+        Airflow 3 does not count the time in the triggerer towards ``execution_timeout``, so the deadline enforces it.
+
+        :param carried: what the Event brings back to the task.
         """
         from datetime import timedelta
 
@@ -151,7 +154,7 @@ class MachineLearningBase(ShownTask, BaseOperator):
         self.defer(trigger=trigger, method_name=method_name, timeout=grace)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> object:
-        """Go on after a deferral, also after one that Airflow itself ended: by a timeout, or as the trigger failed."""
+        """Go on after a deferral, also if Airflow itself ended it: at a timeout, or because the trigger failed."""
         from airflow_ml_provider.payloads import TRIGGER_FAILED
 
         if next_method == TRIGGER_FAILED:
@@ -165,7 +168,10 @@ class MachineLearningBase(ShownTask, BaseOperator):
         raise AirflowException(f"Airflow ended the deferred wait: {reason}")
 
     def push_members(self, context: Context, members: Description) -> None:
-        """Push each member under its own key, for ``task.output["Member"]``; nothing with ``do_xcom_push=False``."""
+        """Push each member under its own key, for ``task.output["Member"]``.
+
+        Nothing is pushed with ``do_xcom_push=False``, or outside of a Dag run.
+        """
         if self.do_xcom_push and (task_instance := context.get("ti")):
             for key, value in members.items():
                 task_instance.xcom_push(key=key, value=value)

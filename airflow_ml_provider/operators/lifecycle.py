@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.payloads import Description, Event, Outcome
     from airflow_ml_provider.waiting import Wait
 
-ID_LENGTH = 64
+MAX_ID_LENGTH = 64
 NOT_FOUND = "ResourceNotFoundException"
 MISMATCH = "IdempotentParameterMismatchException"
 
@@ -38,11 +38,11 @@ def deterministic_id(context: Context) -> str:
     identity = [getattr(task_instance, name) for name in ("dag_id", "task_id", "run_id", "map_index")]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     readable = re.sub("[^a-zA-Z0-9_.-]+", "-", ".".join(identity[:2]))
-    return f"{readable[: ID_LENGTH - len(digest) - 1]}-{digest}"
+    return f"{readable[: MAX_ID_LENGTH - len(digest) - 1]}-{digest}"
 
 
-def code(error: AirflowException) -> str:
-    """Return AWS's code of the error that caused a failure; empty when AWS did not cause it."""
+def failure_code(error: AirflowException) -> str:
+    """Return AWS's code of the error by which a request failed; empty if no request failed."""
     return error.code if isinstance(error, errors.RequestFailed) else ""
 
 
@@ -64,8 +64,18 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
             raise InvalidArgument(f"if_exists: {if_exists!r}; it must be 'skip', 'replace' or 'fail'")
         self.if_exists = if_exists
 
+    @property
+    def id_argument(self) -> str:
+        """The argument with the id of the resource."""
+        from airflow_ml_provider.service_model import argument_name
+
+        return argument_name(WAITERS[self.waiter].id_member)
+
     def find_resource_id(self, context: Context) -> str:
-        return deterministic_id(context) if getattr(self, self.id_argument) is None else self.check_id(self.id_argument)
+        """Return the id that the argument holds, or if it was left out, one that every try of the task has."""
+        if getattr(self, self.id_argument) is None:
+            return deterministic_id(context)
+        return self.check_id(self.id_argument)
 
     def execute(self, context: Context) -> str:
         id_argument, resource_id = self.id_argument, self.find_resource_id(context)
@@ -83,13 +93,6 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
 
         return self.push_result(context, Wait.from_json(event["wait"]), event["outcome"])
 
-    @property
-    def id_argument(self) -> str:
-        """The argument with the id of the resource."""
-        from airflow_ml_provider.service_model import argument_name
-
-        return argument_name(WAITERS[self.waiter].id_member)
-
     def create(self, wait: Wait, request: Mapping[str, object]) -> None:
         """Create the resource, or go on with an existing one, by ``if_exists``.
 
@@ -103,7 +106,7 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         try:
             self.request_with_retries(wait, self.operation, request)
         except AirflowException as error:
-            if self.if_exists != "replace" or code(error) != MISMATCH:
+            if self.if_exists != "replace" or failure_code(error) != MISMATCH:
                 raise
             self.delete(wait)
             self.request_with_retries(wait, self.operation, request)
@@ -118,13 +121,17 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         try:
             answer = self.request_with_retries(wait, wait.resource.get, {wait.resource.id_member: wait.resource_id})
         except AirflowException as error:
-            if code(error) == NOT_FOUND:
+            if failure_code(error) == NOT_FOUND:
                 return {}
             raise
         return describe(wait.resource, answer)
 
     def final_outcome_now(self, wait: Wait) -> Outcome | None:
-        """Poll once, with waiting off: an existing resource that the Create left as it is may be FAILED."""
+        """Poll once, and return how the resource has ended, or None if it has not.
+
+        For a task that does not wait: a resource that existed, and that Create left as it is, may be FAILED. A poll
+        without an answer does not fail such a task.
+        """
         outcome = self.poll(wait)
         return outcome if outcome and outcome["kind"] in ("success", "failure") else None
 
@@ -138,10 +145,7 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         return wait.resource_id
 
     def raise_unless_success(self, outcome: Outcome) -> Description:
-        """Return the description of the resource at the end of the wait.
-
-        :raises AirflowException: when the wait failed or timed out.
-        """
+        """As in the base class; the error of a wait that failed also says how to go on."""
         hint = ". The id stays taken: mend the cause, then use if_exists='replace' or another id"
         message = outcome["message"]
         if outcome["kind"] == "failure":
@@ -177,7 +181,7 @@ class MachineLearningDeleteOperator(MachineLearningChangeOperator):
         try:
             deleted = super().execute(context)
         except AirflowException as error:
-            if code(error) != NOT_FOUND:
+            if failure_code(error) != NOT_FOUND:
                 raise
             self.log.info("There was nothing to delete: %s", error)
             deleted = str(self.request()[self.id_member])

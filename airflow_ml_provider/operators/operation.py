@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.waiting import Wait
 
 
+# The verb of an operation → how it changes the resource, in OpenLineage's words.
 CHANGES: dict[str, Change] = {"Create": "CREATE", "Update": "ALTER", "Delete": "DROP"}
 
 
@@ -45,6 +46,7 @@ class MachineLearningOperator(MachineLearningBase):
     operator_extra_links: Collection[MachineLearningLink] = (ResourceLink(),)
 
     def resource_kind(self) -> ResourceKind:
+        """Return the kind of resource that the operation's name contains."""
         return next(name for name in RESOURCES if name in self.operation)
 
     def change(self) -> Change:
@@ -130,7 +132,10 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
             return retrying.retry_until_deadline(wait, lambda: self.hook.call_once(operation, wait.deadline, **request))
 
     def wait_or_defer(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
-        """Wait, and return the outcome; if ``deferrable``, the task goes on in the named method with an Event."""
+        """Wait, and return the outcome.
+
+        If ``deferrable``, poll once; unless that ends the wait, defer, and go on in the named method with an Event.
+        """
         from airflow_ml_provider import waiting
 
         if not self.deferrable:

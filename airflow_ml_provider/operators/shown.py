@@ -90,7 +90,9 @@ class ShownTask(Mixin):
         """Put what the task remembers of its resource into the extra of its assets' events."""
         from airflow_ml_provider.compat import Asset
 
-        for outlet in self.outlets if self.remembered else ():
+        if not self.remembered:
+            return
+        for outlet in self.outlets:
             if isinstance(outlet, Asset):
                 context["outlet_events"][outlet].extra.update(self.remembered)
 
@@ -109,26 +111,30 @@ class ShownTask(Mixin):
         from airflow_ml_provider.lineage import SOURCES, Activity
         from airflow_ml_provider.service_model import argument_name
 
-        links, change = {type(link) for link in self.operator_extra_links}, self.change()
+        links = {type(link) for link in self.operator_extra_links}
         kind = self.resource_kind() if ResourceLink in links else None
         arguments = {member: getattr(self, argument_name(member), None) for member in SOURCES[kind]} if kind else {}
-        is_written = OutputLink in links and (change or kind != "BatchPrediction")
+        change = self.change()
+        # A task that only reads a batch prediction links to an output that another task has written.
+        is_own_output = OutputLink in links and (kind != "BatchPrediction" or change)
         return Activity(
             kind=kind,
             id=self.find_resource_id(cast("Context", {"ti": task_instance})) if kind else "",
             change=change,
             known={**arguments, **self.remembered},
             inputs=self.source_locations(),
-            output=self.output_location() if is_written else None,
+            output=self.output_location() if is_own_output else None,
         )
 
     def push_links(self, context: Context) -> None:
         """Push the URLs of the links, unless ``do_xcom_push`` is False; an error is logged and fails no task."""
         from airflow_ml_provider import transport
 
+        if not self.do_xcom_push:
+            return
         try:
             with transport.time_limit(LINK_SECONDS):
-                for key, url in self.urls(context) if self.do_xcom_push else ():
+                for key, url in self.urls(context):
                     context["ti"].xcom_push(key=key, value=url)
         except Exception as error:
             self.log.debug("No link: %s", error)
@@ -153,5 +159,6 @@ class ShownBatchPrediction(ShownTask):
     operator_extra_links: Collection[MachineLearningLink] = (ResourceLink(), OutputLink())
 
     def output_location(self) -> str | None:
+        """Return the folder that AWS makes for all results below ``OutputUri``."""
         uri = super().output_location()
         return f"{uri.rstrip('/')}/batch-prediction/" if uri else None

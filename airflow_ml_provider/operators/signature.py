@@ -20,7 +20,8 @@ class WholeSignature:
         found: dict[str, Parameter] = {}
         for base in owner.__mro__:
             if "__init__" in vars(base) and base is not object:
-                for parameter in list(signature(vars(base)["__init__"]).parameters.values())[1:]:
+                _self, *parameters = signature(vars(base)["__init__"]).parameters.values()
+                for parameter in parameters:
                     if parameter.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY):
                         found.setdefault(parameter.name, parameter.replace(kind=Parameter.KEYWORD_ONLY))
         return Signature(list(found.values()))
