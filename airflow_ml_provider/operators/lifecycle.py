@@ -139,9 +139,9 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         """Push each member of the description under its own key, and return the id."""
         description = self.raise_unless_success(outcome) if outcome else {}
         self.push_members(context, {wait.resource.id_member: wait.resource_id, **description})
-        self.remember(
-            {wait.resource.id_member: wait.resource_id, wait.resource.status_member: wait.status, **description}
-        )
+        # The one poll of a task that does not wait may have failed, and then has shown no status.
+        status: Description = {} if wait.error else {wait.resource.status_member: wait.status}
+        self.remember({wait.resource.id_member: wait.resource_id, **status, **description})
         return wait.resource_id
 
     def raise_unless_success(self, outcome: Outcome) -> Description:

@@ -171,6 +171,14 @@ def test_without_waiting_create_returns_at_once(
     assert amazon_ml_local.requests.count(f"Get{kind}") == 2
 
 
+def test_a_status_that_no_poll_has_shown_is_left_out(ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
+    """With waiting off the Get may be refused; then assets and lineage get no status that AWS does not have."""
+    amazon_ml_local.faults.add("error", code="AccessDeniedException", operation="GetMLModel")
+    task = create("MLModel", wait_for_completion=False)
+    task.execute({})
+    assert task.remembered == {"MLModelId": "new"}
+
+
 @every_kind
 def test_a_retry_finds_what_it_made(kind: str, ml_model: str, amazon_ml_local: AmazonMLLocalFixture) -> None:
     """The same id with the same parameters is success, however far the first try came."""
