@@ -119,10 +119,10 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
 
     def delete(self, hook: MachineLearningHook, endpoint: ReportedEndpoint) -> ReportedEndpoint:
         """Delete the endpoint, unless another one has been created in its place since it was listed."""
-        now = hook.get_realtime_endpoint(endpoint["MLModelId"])
-        if now.get("CreatedAt", "") != endpoint["CreatedAt"]:
-            return {**endpoint, "Reason": "another endpoint has been created in its place"}
         try:
+            now = hook.get_realtime_endpoint(endpoint["MLModelId"])
+            if now.get("CreatedAt", "") != endpoint["CreatedAt"]:
+                return {**endpoint, "Reason": "another endpoint has been created in its place"}
             hook.delete_realtime_endpoint(endpoint["MLModelId"])
         except Exception as error:
             return {**endpoint, "Action": "not deleted", "Reason": f"{type(error).__name__}: {error}"}

@@ -189,6 +189,15 @@ def test_a_delete_that_is_refused_fails_the_task(
         report(context, delete_older_than=timedelta(hours=1), is_dry_run=False)
 
 
+def test_an_endpoint_that_cannot_be_checked_is_reported_as_not_deleted(
+    made: None, context: Context, amazon_ml_local: AmazonMLLocalFixture
+) -> None:
+    """The Get before a delete may be refused; the other endpoints of the region stay in the report all the same."""
+    amazon_ml_local.faults.add("error", code="AccessDeniedException", operation="GetMLModel")
+    with pytest.raises(AirflowException, match=r"still costing money: ml-1 in us-east-1: .*AccessDenied"):
+        report(context, delete_older_than=timedelta(hours=1), is_dry_run=False)
+
+
 def test_a_connection_that_cannot_be_asked_does_not_stop_the_others(
     made: None, context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
