@@ -87,26 +87,36 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
         return f"<{type(self).__name__} {self.ml_model_id} {self.target_status}>"
 
     async def run(self) -> AsyncIterator[base.TriggerEvent]:
-        last = fired = await self._load_state()
-        started = CLOCK.now()
-        wait = waiting.Wait(
-            TARGETS[self.target_status], self.ml_model_id, "", float("inf"), self.poll_interval, started
-        )
+        previous = last_at_target = await self._load_state()
+        wait = self._new_wait()
         with poller(self.aws_settings).keep_alive() as shared_poller:
             while True:
                 state, reached = await self._poll(shared_poller, wait)
-                if state and state != last:
-                    # The same endpoint, back at the target: its own CreatedAt shows that it has fired before.
-                    is_repeated = state == fired and "CreatedAt" in (reached or ())
-                    if last is not None and reached and not is_repeated:
+                if state and state != previous:
+                    # With the same CreatedAt it is the same endpoint that is back at the target: it has fired before.
+                    is_repeated = state == last_at_target and "CreatedAt" in (reached or ())
+                    if previous is not None and reached and not is_repeated:
                         yield base.TriggerEvent(reached)  # type: ignore[no-untyped-call]  # as above
-                    last, fired = state, state if reached else fired
-                    await self._save_state(last)
+                    previous = state
+                    if reached:
+                        last_at_target = state
+                    await self._save_state(state)
                 await asyncio.sleep(retrying.next_pause(wait))
+
+    def _new_wait(self) -> Wait:
+        """Return a wait without a deadline."""
+        return waiting.Wait(
+            waiter=TARGETS[self.target_status],
+            resource_id=self.ml_model_id,
+            region=self.aws_settings["region_name"] or "the default region",
+            deadline=float("inf"),
+            delay=self.poll_interval,
+            started=CLOCK.now(),
+        )
 
     @staticmethod
     async def _poll(shared_poller: Poller, wait: Wait) -> tuple[str, Description | None]:
-        """Return the present state, empty after an error, and the description if the state is the target.
+        """Return the present state as text, empty after an error, and the description if the state is the target.
 
         At the target the state holds ``CreatedAt`` too, which tells a new endpoint from the one before.
         """
@@ -119,7 +129,9 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
             log.warning("%s", outcome["message"])
         if wait.failures:
             return "", None
-        return wait.status if outcome is None or outcome["description"] else "not found", None
+        if outcome and not outcome["description"]:  # a failure without a description is ResourceNotFoundException
+            return "not found", None
+        return wait.status, None
 
     @property
     def _key(self) -> str:

@@ -151,6 +151,19 @@ if not IS_2:
         assert len(watch(service_clock, [(10, make), (25, begin)], poll_interval=10)) == 1
         assert service.requests.count("GetMLModel") <= 100
 
+    @pytest.mark.parametrize(("region", "named"), [("us-east-1", "us-east-1"), (None, "the default region")])
+    def test_a_warning_names_the_region(
+        service_clock: Clock,
+        service: AmazonMLLocalFixture,
+        caplog: pytest.LogCaptureFixture,
+        region: str | None,
+        named: str,
+    ) -> None:
+        """An error that lasts is logged with the model and where it was looked for."""
+        service.faults.add("never_enrolled", count=1, operation="GetMLModel")
+        watch(service_clock, [], region_name=region)
+        assert f"RealtimeEndpoint ml-1 in {named}: status" in caplog.text
+
     @pytest.mark.parametrize("arguments", [{"target_status": "UPDATING"}, {"poll_interval": 0}])
     def test_bad_arguments_are_refused_at_once(arguments: dict[str, Any]) -> None:
         """Where they are written."""
