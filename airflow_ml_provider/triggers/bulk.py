@@ -66,6 +66,7 @@ class BulkPoller:
 
     async def _find_unchanged(self, query: Query, group: list[Wait], patience: float) -> list[Wait]:
         call = partial(unchanged_waits, await self._hook.get(), query, group, CLOCK.now() + patience)
+        # Twice, since the calls themselves end at their deadline: this gives up a thread that hangs elsewhere.
         found = await asyncio.wait_for(in_thread(call), 2 * patience)
         for wait in found:
             wait.calls += 1
@@ -73,7 +74,10 @@ class BulkPoller:
         return found
 
     def _judge_error(self, query: Query, group: list[Wait], error: Exception) -> list[Wait]:
-        """Return the waits for which a Get would fail too."""
+        """Return the waits for which a Get would fail too, after recording this error as their failed poll.
+
+        An operation that is refused is not called again.
+        """
         if not errors.is_transient(error):
             log.info("Polling each resource by its Get, since %s is refused: %s", query.operation, error)
             self._refused_operations.add(query.operation)
@@ -107,9 +111,8 @@ def unchanged_waits(hook: MachineLearningClientHook, query: Query, waits: list[W
     :raises ResponseParserError: when an answer holds no list: botocore reads a proxy's page as an empty answer.
     """
     items = _items(hook, query, waits, deadline)
-    return [
-        wait for wait in waits if (item := items.get(wait.resource_id)) is not None and waiting.is_unchanged(wait, item)
-    ]
+    listed = (wait for wait in waits if wait.resource_id in items)
+    return [wait for wait in listed if waiting.is_unchanged(wait, items[wait.resource_id])]
 
 
 def _items(hook: MachineLearningClientHook, query: Query, waits: list[Wait], deadline: float) -> Items:

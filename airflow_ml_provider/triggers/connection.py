@@ -39,14 +39,14 @@ async def connected_hook(settings: AwsSettings) -> MachineLearningClientHook:
     """
     from airflow_ml_provider.compat import AirflowNotFoundException, get_async_connection
 
+    # Importing boto3 takes about a second, during which the event loop would stand still.
     client = await asyncio.to_thread(import_module, "airflow_ml_provider.client")
-
     conn_id, connection = settings["aws_conn_id"], None
     if conn_id:
         try:
             with client.connection_required(conn_id):
                 connection = await get_async_connection(conn_id)
-        except AirflowNotFoundException:
+        except AirflowNotFoundException:  # aws_default alone may be missing
             conn_id = None
     hook: MachineLearningClientHook = client.MachineLearningClientHook(
         conn_id, settings["region_name"], settings["verify"], settings["botocore_config"]

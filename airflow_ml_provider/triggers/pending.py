@@ -25,8 +25,8 @@ class PendingWait:
         self.poll: asyncio.Task[None] | None = None
 
     @property
-    def is_hung(self) -> bool:
-        """Return whether a poll is still running; a round goes on without one that takes long."""
+    def is_polling(self) -> bool:
+        """Whether a poll is still running; a round goes on without one that takes long."""
         return self.poll is not None and not self.poll.done()
 
     def end(self, outcome: Outcome | None) -> None:

@@ -60,7 +60,7 @@ class Poller:
         self._bulk = BulkPoller(self._hook)
         self._pending: dict[int, PendingWait] = {}
         self._users = 0
-        self._sleeps_until = 0.0
+        self._sleeps_until = 0.0  # a moment of CLOCK.now; 0 while the loop is awake
         self._wake = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -118,9 +118,9 @@ class Poller:
                 pending.fail(error)
 
     def _due(self) -> list[PendingWait]:
-        """Return the waits to poll now, those that failed last at the end, so that they hold up no others."""
+        """Return the waits to poll now, with those that are failing at the end, so that they hold up no others."""
         now = CLOCK.now()
-        idle = [pending for pending in self._pending.values() if not pending.is_hung]
+        idle = [pending for pending in self._pending.values() if not pending.is_polling]
         if all(pending.due > now for pending in idle):
             return []
         due = [pending for pending in idle if pending.due - pending.wait.delay / 2 <= now]
@@ -132,7 +132,7 @@ class Poller:
         Nothing is due while every poll is still running, so a sleep lasts for ``LONGEST_PAUSE`` at most.
         """
         self._wake.clear()
-        idle = (pending.due for pending in self._pending.values() if not pending.is_hung)
+        idle = (pending.due for pending in self._pending.values() if not pending.is_polling)
         self._sleeps_until = min(idle, default=float("inf"))
         seconds = max(0.0, self._sleeps_until - CLOCK.now())
         try:
@@ -166,18 +166,23 @@ class Poller:
             else:
                 retrying.record_failed_poll(wait, error)
                 pending.end(waiting.timeout_outcome(wait))
-            has_failed = wait.failures or pending.is_hung
-            errors_in_a_row, error = (errors_in_a_row + 1, wait.error or error) if has_failed else (0, "")
-        self._schedule(started, [pending for pending in due if not pending.is_hung])
+            if wait.failures or pending.is_polling:
+                errors_in_a_row += 1
+                error = wait.error or error
+            else:
+                errors_in_a_row, error = 0, ""
+        self._schedule(started, [pending for pending in due if not pending.is_polling])
 
     async def _poll_by_get(self, pending: PendingWait, patience: float) -> None:
         """Poll, but wait for the answer no longer than ``patience``; a late answer then schedules the next poll."""
         pending.poll = asyncio.create_task(self._poll_pending(pending))
         await asyncio.wait({pending.poll}, timeout=patience)
-        if pending.is_hung:
+        if pending.is_polling:
             pending.poll.add_done_callback(partial(self._after_late_poll, pending))
-        elif not pending.poll.cancelled() and (error := pending.poll.exception()):
-            raise error  # a poll is cancelled when nobody awaits its outcome any more
+        elif pending.poll.cancelled():
+            pass  # nobody awaits the outcome any more
+        elif error := pending.poll.exception():
+            raise error
 
     async def _poll_pending(self, pending: PendingWait) -> None:
         pending.end(await self.poll(pending.wait))
@@ -211,5 +216,5 @@ class Poller:
         except Exception as error:
             return waiting.judge_error(wait, error) or waiting.timeout_outcome(wait)
         outcome = await in_thread(partial(waiting.poll, wait, hook))
-        self._hook.forget_expired(wait.error.partition(":")[0])
+        self._hook.forget_expired(wait.error.partition(":")[0])  # an error begins with its code
         return outcome
