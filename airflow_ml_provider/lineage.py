@@ -81,10 +81,12 @@ def resource_dataset(kind: ResourceKind, resource_id: str, namespace: str) -> Da
 
 def source_datasets(activity: Activity, namespace: str) -> list[Dataset]:
     """Return the datasets that the resource is made of, as far as they are known; none if there is no resource."""
+    if activity.kind is None:
+        return []
     found = []
-    for member, kind in SOURCES[activity.kind].items() if activity.kind else ():
-        if value := activity.known.get(member):
-            found.append(s3_dataset(str(value)) if kind == "S3" else resource_dataset(kind, str(value), namespace))
+    for member, kind in SOURCES[activity.kind].items():
+        if source := activity.known.get(member):
+            found.append(s3_dataset(str(source)) if kind == "S3" else resource_dataset(kind, str(source), namespace))
     return found
 
 
@@ -120,7 +122,7 @@ def statistics(rows: JSON = None, size: JSON = None, files: JSON = None) -> dict
 def output_in_s3(uri: str, known: Description) -> OutputDataset:
     """Return an output in S3, with its number of rows if that is known."""
     dataset = s3_dataset(uri)
-    rows = known.get("rows", known.get("TotalRecordCount"))
+    rows = known.get("rows", known.get("TotalRecordCount"))  # of PredictS3's summary, or of a batch prediction
     return OutputDataset(dataset.namespace, dataset.name, outputFacets=statistics(rows))
 
 

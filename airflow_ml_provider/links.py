@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.resources import ResourceKind
 
 CONSOLE = "https://console.aws.amazon.com/machinelearning/home?region={region}#/{page}"
-# As two public programs link to them; AWS documents none. Kinds that are missing here open the console's first page.
+# As two public programs link to them; AWS documents no such URLs. Other kinds open the console's first page.
 CONSOLE_PAGES: dict[ResourceKind, str] = {
     "DataSource": "insights/{id}/summary",
     "MLModel": "predictor-insight/{id}?tabId=summary",
@@ -26,8 +26,8 @@ S3_FOLDER = S3_CONSOLE + "buckets/{bucket}?region={region}&prefix={key}"
 class MachineLearningLink(BaseOperatorLink):
     """Open the URL that a task has pushed to XCom; without one the link is inactive.
 
-    Each subclass has a ``name`` and a ``key``, and is listed in ``LINKS``, as Airflow 2.11 drops links that the
-    provider's description lacks. Airflow 3's UI reads the XCom itself, so the link is active as soon as the task has
+    Each subclass has a ``name`` and a ``key``, and is in ``LINKS`` and in the provider's description, since Airflow
+    2.11 drops all other links. Airflow 3's UI reads the XCom itself, so the link is active as soon as the task has
     pushed it, and stays so if the task fails.
     """
 
@@ -105,7 +105,7 @@ def object_url(uri: str, endpoint_url: str, region: str) -> str:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     is_folder = not key or key.endswith("/")
     if is_aws(endpoint_url):
-        pattern = S3_FOLDER if is_folder else S3_OBJECT
-        return pattern.format(bucket=bucket, region=region, key=quote(key, safe=""))
+        page = S3_FOLDER if is_folder else S3_OBJECT
+        return page.format(bucket=bucket, region=region, key=quote(key, safe=""))
     path = f"?prefix={quote(key, safe='')}" if is_folder else f"/{quote(key)}"
     return f"{without_user(endpoint_url)}/{bucket}{path}"

@@ -76,6 +76,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         from airflow_ml_provider import retrying
 
         if self._wait and self._wait.failures:
+            # Before the deadline the pause shrinks to nothing, and a service that fails would get a burst of calls.
             return max(retrying.next_pause(self._wait), 1.0)
         return super()._get_next_poke_interval(*args, **kwargs)
 
@@ -127,14 +128,16 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
         """Return a wait that ends with the sensor's ``timeout``, counted as Airflow counts it.
 
         In reschedule mode each poke is a new process, and the timeout counts from the first of them.
+
+        :param context: the context of a poke; None before a deferral, when Airflow itself has no timeout to precede.
         """
         wait = self.new_wait(self.waiter, self.check_id(self.id_argument), self.poke_interval, self.timeout)
-        first_start = first_rescheduled(context) if context and self.mode == "reschedule" else None
         if self._started is not None:
             wait.started = self._started
+        first_start = first_rescheduled(context) if context and self.mode == "reschedule" else None
         if context and first_start:
             wait.started = min(CLOCK.from_wall(first_start.timestamp()), wait.started)
-            wait.calls = context.get("task_reschedule_count") or 0
+            wait.calls = context.get("task_reschedule_count") or 0  # each earlier poke was one call
         wait.deadline = wait.started + self.timeout - (BEFORE_AIRFLOW if context is not None else 0)
         return wait
 

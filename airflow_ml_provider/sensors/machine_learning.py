@@ -102,7 +102,7 @@ class MachineLearningRealtimeEndpointSensor(MachineLearningSensor):
     """
 
     id_argument = "ml_model_id"
-    template_fields: Sequence[str] = ("ml_model_id", "aws_conn_id", "region_name", "verify")
+    template_fields: Sequence[str] = ("ml_model_id", *AWS_FIELDS)
 
     def __init__(self, *, ml_model_id: str, target_status: Literal["READY", "NONE"] = "READY", **kwargs: Any) -> None:
         super().__init__(**kwargs)
