@@ -38,6 +38,20 @@ def check_number(argument: str, value: object, kinds: type | tuple[type, ...], w
         raise InvalidArgument(f"{argument}: {value!r} is a {type(value).__name__}; it must be {wanted}")
 
 
+def to_number(argument: str, value: object) -> float | None:
+    """Return an argument as a number, also if a template has rendered it as text; None stays None.
+
+    :raises InvalidArgument: when it is not a number.
+    """
+    from airflow_ml_provider.service_model import service_model
+    from airflow_ml_provider.values import convert
+
+    if value is None:
+        return None
+    any_float = service_model().shape_for("ScoreThreshold")  # the service model gives it no bounds
+    return cast("float", convert(argument, member="", shape=any_float, value=value))
+
+
 class MachineLearningBase(ShownTask, BaseOperator):
     """Hold the four AWS arguments of every operator and sensor, and create the hook when a task runs.
 

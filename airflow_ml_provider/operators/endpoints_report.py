@@ -105,7 +105,10 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
     def keep_or_delete(
         self, context: Context, hook: MachineLearningHook, endpoint: ReportedEndpoint
     ) -> ReportedEndpoint:
-        """Delete the endpoint if it is old enough, and neither listed nor in use; return it with ``Action`` and why."""
+        """Delete the endpoint if it is old enough, unless its model is named or its run is not over.
+
+        :returns: the endpoint with ``Action`` and, where it is old enough, ``Reason``.
+        """
         endpoint["Action"] = "kept"
         if not _is_older(endpoint, self.delete_older_than):
             return endpoint
@@ -136,7 +139,7 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
     def log_table(self, report: EndpointsReport) -> None:
         """Log the report as a table."""
         rows = [COLUMNS, *(_row(endpoint) for endpoint in report["Endpoints"])]
-        widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         self.log.info(
             "%d realtime endpoint(s) cost $%.3f an hour, $%.2f so far (a third party's prices)\n%s",
@@ -146,9 +149,9 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
             "\n".join(lines),
         )
 
-    def raise_for_failures(self, report: EndpointsReport, pairs: int) -> None:
+    def raise_for_failures(self, report: EndpointsReport, pair_count: int) -> None:
         """Raise AirflowException when every connection and region failed, or an endpoint could not be deleted."""
-        if len(report["Unreached"]) == pairs:
+        if len(report["Unreached"]) == pair_count:
             raise AirflowException("; ".join(one["Message"] for one in report["Unreached"]))
         left = [one for one in report["Endpoints"] if one.get("Action") == "not deleted"]
         if left:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.compat import AirflowException, BaseBranchOperator
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.evaluating import Metric, evaluation_to_compare, metric, shortfalls
 from airflow_ml_provider.links import ResourceLink
-from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
+from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase, to_number
 from airflow_ml_provider.operators.lifecycle import (
     MachineLearningChangeOperator,
     MachineLearningCreateOperator,
@@ -120,8 +120,8 @@ class MachineLearningDeleteEvaluationOperator(MachineLearningDeleteOperator):
 class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOperator):
     """Continue the Dag only if a model's evaluation is good enough, and better than the deployed model's.
 
-    Every bar that is set must be passed. Without task ids the gate short-circuits: it runs or skips all tasks directly
-    downstream. With task ids it branches.
+    Every condition that is given must hold. Without task ids the gate short-circuits: it runs or skips all tasks
+    directly downstream. With task ids it branches.
 
     Returns the ids of the tasks that it follows. In XCom are also ``Passed``, ``Metric``, ``Value`` and, after a
     comparison with a deployed model, ``DeployedValue``.
@@ -196,8 +196,9 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
         pages = self.hook.conn.get_paginator("describe_evaluations").paginate(
             FilterVariable="MLModelId", EQ=ml_model_id, SortOrder="dsc"
         )
+        latest_first = (one for page in pages for one in page["Results"])
         data_source_id = evaluation["EvaluationDataSourceId"]
-        other = evaluation_to_compare((one for page in pages for one in page["Results"]), data_source_id)
+        other = evaluation_to_compare(latest_first, data_source_id)
         if other is None:
             raise AirflowException(
                 f"MLModel {ml_model_id} in {self.hook.conn_region_name} has no COMPLETED evaluation to compare with: "
@@ -214,25 +215,14 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
 
     def followed_task_ids(self, passed: bool) -> list[str]:
         """Return the ids of the tasks to follow."""
-        if_true, if_false = self.follow_task_ids_if_true, as_list(self.follow_task_ids_if_false)
+        if_false = as_list(self.follow_task_ids_if_false)
         if not passed:
             return if_false
-        return sorted(self.downstream_task_ids - set(if_false)) if if_true is None else as_list(if_true)
+        if self.follow_task_ids_if_true is None:
+            return sorted(self.downstream_task_ids - set(if_false))
+        return as_list(self.follow_task_ids_if_true)
 
 
 def as_list(task_ids: str | Sequence[str]) -> list[str]:
     """Return one id or several as a list."""
     return [task_ids] if isinstance(task_ids, str) else list(task_ids)
-
-
-def to_number(argument: str, value: object) -> float | None:
-    """Return an argument as a number, also if a template has rendered it as text; None stays None.
-
-    :raises InvalidArgument: when it is not a number.
-    """
-    from airflow_ml_provider.service_model import service_model
-    from airflow_ml_provider.values import convert
-
-    if value is None:
-        return None
-    return cast("float", convert(argument, "", service_model().shape_for("ScoreThreshold"), value))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.compat import AirflowFailException
 from airflow_ml_provider.links import EvaluationReportLink
-from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
-from airflow_ml_provider.operators.evaluation import to_number
+from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase, to_number
 from airflow_ml_provider.operators.operation import translate_errors
 
 if TYPE_CHECKING:
@@ -130,9 +129,11 @@ class MachineLearningEvaluationReportOperator(MachineLearningBase):
         """Return the origin of the results of each model: of one, or of two."""
         from airflow_ml_provider.report.sources import Origin
 
-        of_other = [getattr(self, f"other_{name}") for name in self.origin_arguments]
         first = Origin("", *(getattr(self, name) for name in self.origin_arguments)).check()
-        return [first] if of_other == [None] * len(of_other) else [first, Origin("other_", *of_other).check()]
+        of_other = [getattr(self, f"other_{name}") for name in self.origin_arguments]
+        if all(value is None for value in of_other):
+            return [first]
+        return [first, Origin("other_", *of_other).check()]
 
 
 def check_extra() -> None:

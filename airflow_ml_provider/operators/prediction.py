@@ -93,13 +93,16 @@ class MachineLearningPredictOperator(MachineLearningOperator):
 
         names = {name for record in records for name in record}
         unknown = unknown_variables(self.hook, ml_model_id, names, self.mount_timeout) if names else []
-        text = f"MLModel {ml_model_id} knows no variable {', '.join(unknown or ())}"
         if unknown is None:
-            text = f"the schema of MLModel {ml_model_id} cannot be read: GetMLModel and GetDataSource must be allowed"
-        if unknown != [] and self.refuse_unknown_variables:
-            raise AirflowFailException(f"refuse_unknown_variables: {text}")
+            problem = f"cannot read the schema of MLModel {ml_model_id}: GetMLModel and GetDataSource must be allowed"
+        elif unknown:
+            problem = f"MLModel {ml_model_id} knows no variable {', '.join(unknown)}"
+        else:
+            return
+        if self.refuse_unknown_variables:
+            raise AirflowFailException(f"refuse_unknown_variables: {problem}")
         if unknown:
-            log.warning(text)
+            log.warning(problem)
 
     def checked_records(self) -> Sequence[Record]:
         """Return the records after checking that each of them is a flat mapping.
@@ -205,8 +208,8 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         return "RealtimeEndpoint"
 
     def source_locations(self) -> list[str]:
-        shares = dict.fromkeys(str(row_range["uri"]) for row_range in self.row_ranges or ())
-        return super().source_locations() or list(shares)
+        uris = dict.fromkeys(str(row_range["uri"]) for row_range in self.row_ranges or ())
+        return super().source_locations() or list(uris)
 
     def execute(self, context: Context) -> Summary:
         from airflow_ml_provider.scoring.worker import Scoring
@@ -255,7 +258,8 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
             column_names=self.column_names,
             max_predictions=self.max_predictions,
         )
-        return source.shares(self.hook.s3)[0]
+        (all_rows,) = source.shares(self.hook.s3, workers=1)
+        return all_rows
 
 
 class MachineLearningPlanPredictS3Operator(MachineLearningBase):
