@@ -17,7 +17,7 @@ from airflow_ml_provider.scoring.writing import ConditionFailed, Key, delete, ge
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-    from airflow_ml_provider.payloads import Description
+    from airflow_ml_provider.payloads import JSONObject
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +48,10 @@ class Record:
         self._key = Key(bucket, f"{self.folder.name}progress.json")
         self._uri = output_uri
         self._etag: str | None = None
-        self._changes = 0
+        self._changes = 0  # so that no two versions have the same bytes, and with them the same ETag
         self._state: Mapping[str, object] = {}
 
-    def read(self) -> Description | None:
+    def read(self) -> JSONObject | None:
         """Return the state that the last try recorded; None if there is no record, or a damaged one."""
         with translate_s3_errors("read", self._uri):
             found = get(self._s3, self._key)
@@ -62,7 +62,7 @@ class Record:
                 log.warning("%s is damaged or of another version; restarting from the first row", self._key.uri)
             return None
         self.uploads = cast("dict[str, str]", document["uploads"])
-        return cast("Description", document["state"])
+        return cast("JSONObject", document["state"])
 
     def swap(self, state: Mapping[str, object]) -> None:
         """Write a state in place of the version that this try has read or written last.
@@ -77,16 +77,16 @@ class Record:
                 try:
                     self._etag = put(self._s3, self._key, body, self._etag)
                 except ConditionFailed:
-                    if not self._has_arrived(body):
-                        continue  # with the version that is there now
+                    if not self._continue_from_present(body):
+                        continue
                 self._state = state
                 return
         raise AirflowException(f"output_uri: {self._key.uri} cannot be written: its version changes each time")
 
-    def _has_arrived(self, body: bytes) -> bool:
-        """Return whether a write that S3 refused had succeeded in an earlier attempt, whose answer was lost.
+    def _continue_from_present(self, body: bytes) -> bool:
+        """After a refused write, continue from the version that is there.
 
-        If not, take over the version that is there for the next attempt.
+        Return whether it is what was to be written: an earlier attempt had succeeded, and its answer was lost.
 
         :raises TakenOver: when it is another try's.
         """
@@ -98,23 +98,25 @@ class Record:
                 f"output_uri: {self._key.uri} no longer exists: another try or task has finished {self._uri} "
                 f"meanwhile, or somebody has deleted the record. This try stops; a retry continues from what is there."
             )
-        if _author(found[1]) not in (self.try_id, None):
+        etag, present = found
+        author = _author(present)
+        if author not in (self.try_id, None):  # None: a damaged record is nobody's, and is replaced
             raise TakenOver(
-                f"output_uri: another try or task (its id in {self._key.uri} is {_author(found[1])}) has taken "
+                f"output_uri: another try or task (its id in {self._key.uri} is {author}) has taken "
                 f"{self._uri} over while this one ({self.try_id}) was suspended. This one stops."
             )
-        self._etag = found[0]
-        return found[1] == body
+        self._etag = etag  # only now: after TakenOver, another swap of this try must be refused too
+        return present == body
 
     def confirm(self) -> None:
-        """Raise TakenOver unless this try still holds the record."""
+        """Raise TakenOver unless this try still holds the record; find out by writing it once more."""
         self.swap(self._state)
 
     def mentions(self, name: str) -> bool:
         """Return whether the record that is there now, of whichever try, names a part."""
         with translate_s3_errors("read", self._uri):
-            found = get(self._s3, self._key)
-        return found is not None and name.encode() in found[1]
+            _, body = get(self._s3, self._key) or (None, b"")
+        return name.encode() in body
 
     def delete(self) -> None:
         """Delete the record in the version that this try wrote last."""

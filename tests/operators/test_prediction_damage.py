@@ -14,7 +14,7 @@ from botocore.client import BaseClient
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.prediction import MachineLearningJoinPredictS3Operator
-from airflow_ml_provider.scoring.record import TakenOver
+from airflow_ml_provider.scoring.record import Record, TakenOver
 from tests.helpers.files import FILE, OUTPUT, SOURCE, expected, got, interrupted, predict, recorded
 
 if TYPE_CHECKING:
@@ -269,6 +269,19 @@ def test_a_record_that_another_try_has_written_is_not_deleted(bucket: Bucket, mo
         predict()
     assert bucket.get(RECORD) == theirs
     assert got(bucket) == expected()
+
+
+def test_a_try_that_was_taken_over_stays_so(bucket: Bucket) -> None:
+    """After one refused write, none of its later writes is conditional on the other try's version."""
+    dead, alive = Record(bucket.client, OUTPUT), Record(bucket.client, OUTPUT)
+    dead.swap({})
+    alive.read()
+    alive.swap({"parts": []})
+    theirs = bucket.get(RECORD)
+    for _ in range(2):
+        with pytest.raises(TakenOver, match=alive.try_id):
+            dead.swap({})
+    assert bucket.get(RECORD) == theirs
 
 
 def test_an_answer_with_more_than_was_asked_for_is_an_error(
