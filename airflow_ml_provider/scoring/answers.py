@@ -37,17 +37,21 @@ def columns(prediction: Prediction) -> list[str]:
 
 
 def _cell(prediction: Prediction, column: str) -> object:
-    kind, _, label = column.partition(".")
+    """Return what a prediction has for one of the ``columns``."""
+    member, _, label = column.partition(".")
     scores = prediction.get("predictedScores", {})
-    if kind == "predictedScores":
+    if member == "predictedScores":
         return scores.get(label)
-    if kind == "predictedScore":
+    if member == "predictedScore":
         return next(iter(scores.values()), None)
-    return prediction.get(kind)
+    return prediction.get(member)
 
 
 def line(format: Format, keys: Values, prediction: Prediction, names: Sequence[str]) -> str:
-    """Return the output's line for one row: its key columns, then its prediction."""
+    """Return the output's line for one row: its key columns, then its prediction.
+
+    :param names: the columns of the prediction, for CSV.
+    """
     if format == "CSV":
         return csv_line([*keys.values(), *(_cell(prediction, name) for name in names)])
     members: dict[str, object] = {name: value for name, value in sorted(prediction.items()) if name != "details"}
@@ -84,7 +88,7 @@ def count(tally: Tally, prediction: Prediction) -> None:
         tally["most"] = value if tally["most"] is None else max(tally["most"], value)
 
 
-def summary(tally: Tally) -> str:
+def in_words(tally: Tally) -> str:
     """Return a tally in words, for the log."""
     if tally["labels"]:
         return ", ".join(f"{label}: {number:,}" for label, number in sorted(tally["labels"].items()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider.errors import RefusedRecord
 from airflow_ml_provider.scoring import answers
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from airflow_ml_provider.payloads import Prediction
     from airflow_ml_provider.scoring.plan import RowRange
     from airflow_ml_provider.scoring.progress import Kind, Progress
-    from airflow_ml_provider.scoring.rows import Row
+    from airflow_ml_provider.scoring.rows import Row, Values
     from airflow_ml_provider.scoring.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredRow:
-    """One row, and its prediction or the reason why there is none."""
+    """One row with the values of its key columns alone, and its prediction or the reason why there is none.
+
+    ``row_range`` is the number of the range that it is from.
+    """
 
     row_range: int
     row: Row
@@ -44,19 +47,18 @@ class Lines:
         """
         texts: dict[Kind, list[str]] = {"lines": [], "errors": []}
         for item in answered:
-            if isinstance(item.answer, RefusedRecord) or isinstance(item.row.values, RefusedRecord):
-                texts["errors"].append(self._error(item))
+            if isinstance(item.answer, RefusedRecord):
+                texts["errors"].append(self._error(item, item.answer))
                 continue
             progress["columns"] = progress["columns"] or answers.columns(item.answer)
-            format = self._settings.output_format
-            texts["lines"].append(answers.line(format, item.row.values, item.answer, progress["columns"]))
+            keys = cast("Values", item.row.values)  # a row that cannot be read has no prediction
+            texts["lines"].append(answers.line(self._settings.output_format, keys, item.answer, progress["columns"]))
             if is_counted:
                 answers.count(progress["tally"], item.answer)
         return texts
 
-    def _error(self, item: AnsweredRow) -> str:
-        answer = item.answer if isinstance(item.answer, RefusedRecord) else RefusedRecord("it cannot be read")
-        reason = f"{answer}: {answer.said}" if answer.said else str(answer)
+    def _error(self, item: AnsweredRow, refused: RefusedRecord) -> str:
+        reason = f"{refused}: {refused.said}" if refused.said else str(refused)
         return answers.csv_line([self._row_ranges[item.row_range].uri, item.row.begins.line, reason])
 
     def header(self, columns: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BatchRow: TypeAlias = "dict[str, str | float]"
 
-TEXTS = frozenset({"tag", "trueLabel", "bestAnswer"})
+TEXTS = frozenset({"tag", "trueLabel", "bestAnswer"})  # the columns whose cells are text; all others hold numbers
 
 
 class Manifest(TypedDict):

@@ -117,7 +117,7 @@ class _WholeBlocks(io.BufferedReader):
     """Ask for whole blocks also where a reader of text asks for 8 KB, which ``read1`` would hand on as a request."""
 
     def read1(self, size: int = -1, /) -> bytes:
-        self.peek(1)
+        self.peek(1)  # fills the buffer with a whole block if it is empty
         return super().read1(size)
 
 

@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OUR_NAMES = re.compile(r"(\d{6,}|probe)-[0-9a-f]{12}(\.errors)?")
+OUR_NAMES = re.compile(r"(\d{6,}|probe)-[0-9a-f]{12}(\.errors)?")  # of parts and of the probe, with the id of a try
 WRITE_ATTEMPTS = 3
-DELETED_AT_ONCE = 1000
-WRITTEN_BY = "written-by"
-NO_SUCH_VERSION = '"00000000000000000000000000000000"'
+DELETED_AT_ONCE = 1000  # S3's limit for DeleteObjects
+WRITTEN_BY = "written-by"  # the metadata that identify a write: its try, and its number in that try
+NO_SUCH_VERSION = '"00000000000000000000000000000000"'  # an ETag that no object has
 
 
 class Output:
@@ -66,16 +66,17 @@ class Output:
         :raises AirflowFailException: when this S3 does not support conditional writes.
         :raises TakenOver: when another try claims the output at the same moment.
         """
-        begun = [(Key(self._keys[0].bucket, name), upload_id) for name, upload_id in self.record.uploads.items()]
+        bucket = self._keys[0].bucket
+        earlier = [(Key(bucket, name), upload_id) for name, upload_id in self.record.uploads.items()]
         self.record.uploads.clear()
         self.record.swap(state)
         with translate_s3_errors("written", self._uri):
-            begun.extend(self._uploads())
-            self._probe()
-            for key, upload_id in begun:
+            earlier.extend(self._unfinished_uploads())
+            self._check_conditional_writes()
+            for key, upload_id in earlier:
                 abort(self._s3, key, upload_id)
 
-    def _probe(self) -> None:
+    def _check_conditional_writes(self) -> None:
         """Raise AirflowFailException if S3 writes although a condition is not met."""
         try:
             unsupported = self._unsupported_conditions()
@@ -148,14 +149,14 @@ class Output:
         """Make one upload, which the record names before it can be completed; return None if it must be repeated."""
         seen = head(self._s3, key)
         upload = Upload(self._s3, key, metadata)
-        refused = ""
+        refusal = ""
         try:
             self.record.uploads[key.name] = upload.id
             self.record.swap(state)
             upload.send(pieces())
             upload.complete(seen.etag if seen else None)
         except ConditionFailed as error:
-            refused = str(error)
+            refusal = str(error)
         except BaseException:
             with suppress(Exception):
                 abort(self._s3, key, upload.id)
@@ -167,12 +168,12 @@ class Output:
             return found
         abort(self._s3, key, upload.id)
         self.record.confirm()
-        if refused and refused not in (CONFLICT, "NoSuchUpload"):
+        if refusal and refusal not in (CONFLICT, "NoSuchUpload"):  # after these two the next upload may succeed
             raise AirflowException(f"output_uri: somebody else has written {key.uri} meanwhile; it was left as it is")
         return None
 
     def remove_errors(self, state: Mapping[str, object]) -> None:
-        """Delete the errors file of an earlier run.
+        """Delete the errors file of an earlier run, if there is one.
 
         It is overwritten with its header alone first, so that a delete that S3 executes late finds no errors to lose.
         """
@@ -187,30 +188,33 @@ class Output:
     def clear(self) -> None:
         """Delete the parts of all tries so far and their unfinished uploads, and the record last."""
         with translate_s3_errors("deleted", self.record.folder.uri):
-            keys, uploads = sorted(self._parts()), list(self._uploads())
+            names, uploads = sorted(self._etags()), list(self._unfinished_uploads())
             self.record.confirm()
-            for start in range(0, len(keys), DELETED_AT_ONCE):
-                self._delete(keys[start : start + DELETED_AT_ONCE])
+            for start in range(0, len(names), DELETED_AT_ONCE):
+                self._delete(names[start : start + DELETED_AT_ONCE])
             for key, upload_id in uploads:
                 abort(self._s3, key, upload_id)
         self.record.delete()
 
     def parts(self) -> dict[str, str]:
-        """Return name → ETag of the parts that exist."""
+        """Return the parts that exist: name of each object in their folder → ETag."""
         with translate_s3_errors("listed", self._uri):
-            return {name.removeprefix(self.record.folder.name): etag for name, etag in self._parts().items()}
+            return {name.removeprefix(self.record.folder.name): etag for name, etag in self._etags().items()}
 
-    def _parts(self) -> dict[str, str]:
+    def _etags(self) -> dict[str, str]:
+        """Return key → ETag of all objects in the folder that tries have written there, of whichever try."""
         folder = self.record.folder
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.name)
         found = {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", ())}
         return {name: etag for name, etag in found.items() if self._is_ours(name)}
 
     def _is_ours(self, name: str) -> bool:
+        """Return whether a key is one that tries write: the output, its errors file, a part, or the probe."""
         part = name.removeprefix(self.record.folder.name)
         return OUR_NAMES.fullmatch(part) is not None or any(key.name == name for key in self._keys)
 
-    def _uploads(self) -> Iterator[tuple[Key, str]]:
+    def _unfinished_uploads(self) -> Iterator[tuple[Key, str]]:
+        """Yield key and id of each unfinished upload of the output's objects; none if they may not be listed."""
         from botocore.exceptions import ClientError
 
         pages = self._s3.get_paginator("list_multipart_uploads")
@@ -225,6 +229,7 @@ class Output:
             log.info("Unfinished uploads of dead tries are left to the bucket's lifecycle rule: %s", error)
 
     def _delete(self, names: list[str]) -> None:
+        """Delete the objects with these keys, at most ``DELETED_AT_ONCE``."""
         some: list[ObjectIdentifierTypeDef] = [{"Key": name} for name in names]
         bucket = self.record.folder.bucket
         answer = self._s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
@@ -235,6 +240,7 @@ class Output:
 
 
 def _is_refused(write: Callable[[], object]) -> bool:
+    """Make a conditional write, and return whether S3 refused it."""
     try:
         write()
     except ConditionFailed:

@@ -28,7 +28,7 @@ from airflow_ml_provider.scoring.writing import Key, get, put_part
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-    from airflow_ml_provider.payloads import Description
+    from airflow_ml_provider.payloads import JSONObject
 
 
 class DamagedPart(MachineLearningError):
@@ -49,16 +49,16 @@ class Parts:
     :raises AirflowFailException: when this S3 does not support conditional writes.
     """
 
-    def __init__(self, s3: S3Client, output_uri: str, depends_on: Description) -> None:
+    def __init__(self, s3: S3Client, output_uri: str, depends_on: JSONObject) -> None:
         self._s3 = s3
         self._uri = output_uri
         self._output = Output(s3, output_uri)
         self._suspects: set[int] = set()  # the numbers of parts that were damaged when they were read
-        self.changed: list[str] = []
+        self.changed: list[str] = []  # what differs from the record, so that scoring restarts
         self.progress = self._resume(depends_on) or new_progress(depends_on)
         self._output.claim(self.progress)
 
-    def _resume(self, depends_on: Description) -> Progress | None:
+    def _resume(self, depends_on: JSONObject) -> Progress | None:
         """Return the progress of the last try, or None if scoring must start from the first row."""
         progress = cast("Progress | None", self._output.record.read())
         if progress is None:
@@ -69,12 +69,19 @@ class Parts:
             self.changed = [] if found and found.etag == whole["etag"] else ["the output"]
         return None if self.changed else progress
 
-    def rows(self, kind: Kind | None = None) -> int:
-        """Return the number of rows that are written, of all or of one kind."""
+    @property
+    def row_count(self) -> int:
+        """The number of rows that are written, refused ones among them."""
         if whole := self.progress["whole"]:
-            return whole["errors"] if kind == "errors" else whole["rows"]
-        kinds = SUFFIXES if kind is None else [kind]
-        return sum(row_count(part, kind) for part in self.progress["parts"] for kind in kinds)
+            return whole["rows"]
+        return sum(row_count(part, kind) for part in self.progress["parts"] for kind in SUFFIXES)
+
+    @property
+    def error_count(self) -> int:
+        """The number of refused rows that are written."""
+        if whole := self.progress["whole"]:
+            return whole["errors"]
+        return sum(row_count(part, "errors") for part in self.progress["parts"])
 
     @property
     def count(self) -> int:
@@ -114,7 +121,7 @@ class Parts:
 
     def write_errors(self) -> str | None:
         """Write the errors file from the parts, and return its ETag; without errors, delete that of an earlier run."""
-        if not self.rows("errors"):
+        if not self.error_count:
             self._output.remove_errors(self.progress)
             return None
         header = csv_line(ERROR_COLUMNS)
@@ -131,8 +138,8 @@ class Parts:
             whole = Whole(
                 etag=found.etag,
                 errors_etag=errors_etag,
-                rows=self.rows(),
-                errors=self.rows("errors"),
+                rows=self.row_count,
+                errors=self.error_count,
                 parts=self.count,
             )
             self._record({**self.progress, "parts": [], "whole": whole})
@@ -147,13 +154,17 @@ class Parts:
         self.progress = progress
 
     def _bytes(self, kind: Kind, header: str) -> Iterator[bytes]:
-        """Yield the bytes of all parts, each checked against the record."""
+        """Yield a header, and then the bytes of all parts, each checked against the record."""
         yield header.encode()
         for number, part in enumerate(self.progress["parts"]):
             if kind in part["pieces"]:
-                yield self._get(number, part, kind)
+                yield self._read(number, part, kind)
 
-    def _get(self, number: int, part: Part, kind: Kind) -> bytes:
+    def _read(self, number: int, part: Part, kind: Kind) -> bytes:
+        """Return the bytes of one object of a part.
+
+        :raises DamagedPart: when they are not those that the record names.
+        """
         key, piece = self._key(object_name(part, kind)), part["pieces"][kind]
         with translate_s3_errors("read", key.uri):
             found = get(self._s3, key, piece["etag"])
@@ -170,7 +181,7 @@ class Parts:
     def _delete_unrecorded(self, name: str, pieces: Mapping[Kind, Piece]) -> None:
         """Delete a part that this try has written and could not record."""
         if self._output.record.mentions(name):
-            return
+            return  # it was recorded, that answer was lost, and then another try has claimed the record
         for kind in pieces:
             key = self._key(f"{name}{SUFFIXES[kind]}")
             with translate_s3_errors("deleted", key.uri):

@@ -14,7 +14,7 @@ from airflow_ml_provider.scoring.objects import ObjectVersion, find, open_at
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-    from airflow_ml_provider.payloads import Description, Format
+    from airflow_ml_provider.payloads import Format, JSONObject
     from airflow_ml_provider.scoring.rows import Row
 
 
@@ -35,7 +35,7 @@ class RowRange:
     end: int | None
     count: int
 
-    def to_json(self) -> Description:
+    def to_json(self) -> JSONObject:
         """Return the row range in plain JSON types, for XCom."""
         return asdict(self)
 
@@ -56,26 +56,30 @@ class _Cutter:
     shares after a large gzip object are not empty.
     """
 
-    def __init__(self, shares: int, size: int) -> None:
-        self._most, self._size = shares, size
-        self._began = 0
+    def __init__(self, most_shares: int, total_bytes: int) -> None:
+        self._most_shares, self._total_bytes = most_shares, total_bytes
+        self._share_begins = 0
         self.shares: list[list[RowRange]] = [[]]
 
-    def is_full(self, size: int) -> bool:
+    def is_full(self, place: int) -> bool:
         """Return whether the present share has its part of the bytes.
 
-        :param size: the bytes of all objects up to here.
+        :param place: the bytes of all objects up to here.
         """
-        left = self._most - len(self.shares) + 1
-        return left > 1 and size - self._began >= (self._size - self._began) / left
+        shares_left = self._most_shares - len(self.shares) + 1
+        bytes_left = self._total_bytes - self._share_begins
+        return shares_left > 1 and place - self._share_begins >= bytes_left / shares_left
 
-    def add(self, row_range: RowRange, size: int) -> None:
-        """Add a row range to the present share, and begin the next share if this one is full."""
+    def add(self, row_range: RowRange, place: int) -> None:
+        """Add a row range to the present share, and begin the next share if this one is full.
+
+        :param place: the bytes of all objects up to the end of the row range.
+        """
         if row_range.count:
             self.shares[-1].append(row_range)
-        if self.shares[-1] and self.is_full(size):
+        if self.shares[-1] and self.is_full(place):
             self.shares.append([])
-            self._began = size
+            self._share_begins = place
 
 
 def plan(
@@ -113,8 +117,9 @@ def _cut(
         if format == "CSV" and column_names is None:
             columns, begins = rows.header(stream, source.uri)
         for row in rows.read(stream, source.uri, format, columns, begins):
-            if count and not source.is_gzip and cutter.is_full(before + row.begins.offset):
-                cutter.add(_row_range(source, columns, begins, row.begins.offset, count), before + row.begins.offset)
+            here = row.begins.offset
+            if count and not source.is_gzip and cutter.is_full(before + here):
+                cutter.add(_row_range(source, columns, begins, here, count), before + here)
                 begins, count = row.begins, 0
             count += 1
     cutter.add(_row_range(source, columns, begins, None, count), before + source.size)
@@ -126,6 +131,6 @@ def _row_range(source: ObjectVersion, columns: list[str], begins: rows.Place, en
 
 def check_row_count(shares: Sequence[Sequence[RowRange]], max_predictions: int | None) -> None:
     """Raise AirflowFailException when there are more rows than ``max_predictions``."""
-    rows = sum(row_range.count for share in shares for row_range in share)
-    if max_predictions is not None and rows > max_predictions:
-        raise AirflowFailException(f"max_predictions: there are {rows:,} rows, allowed are {max_predictions:,}")
+    total = sum(row_range.count for share in shares for row_range in share)
+    if max_predictions is not None and total > max_predictions:
+        raise AirflowFailException(f"max_predictions: there are {total:,} rows, allowed are {max_predictions:,}")

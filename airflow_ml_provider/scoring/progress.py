@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from airflow_ml_provider.scoring.answers import Tally, new_tally
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.payloads import Description
+    from airflow_ml_provider.payloads import JSONObject
 
 Kind = Literal["lines", "errors"]
-SUFFIXES: dict[Kind, str] = {"lines": "", "errors": ".errors"}
+SUFFIXES: dict[Kind, str] = {"lines": "", "errors": ".errors"}  # of the names of a part's objects
 
 
 class Piece(TypedDict):
@@ -22,7 +22,7 @@ class Piece(TypedDict):
 
 
 class End(TypedDict):
-    """Where the rows of a part end: a place in one of the row ranges."""
+    """Where the rows of a part end: a place in the row range with the number ``range``."""
 
     range: int
     offset: int
@@ -50,7 +50,7 @@ class Whole(TypedDict):
 class Progress(TypedDict):
     """What is done. ``depends_on`` is what the predictions depend on: if any of it changes, scoring restarts."""
 
-    depends_on: Description
+    depends_on: JSONObject
     parts: list[Part]
     columns: list[str]
     tally: Tally
@@ -58,7 +58,7 @@ class Progress(TypedDict):
     whole: Whole | None
 
 
-def new_progress(depends_on: Description) -> Progress:
+def new_progress(depends_on: JSONObject) -> Progress:
     """Return the progress at the first row."""
     return Progress(depends_on=depends_on, parts=[], columns=[], tally=new_tally(), seconds=0.0, whole=None)
 

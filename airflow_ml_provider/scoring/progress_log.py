@@ -33,7 +33,10 @@ class ProgressLog:
         self._started = self._logged = self._lap = self._clock.now()
 
     def log_start(self, changed: Sequence[str]) -> None:
-        """Log how many rows are left, and what they cost."""
+        """Log how many rows are left, and what they cost.
+
+        :param changed: what has changed since the last try, so that its predictions cannot be used.
+        """
         if changed:
             log.warning("Restarting from the first row, since this changed after the last try: %s", ", ".join(changed))
         left = self._total - self._before
@@ -58,6 +61,9 @@ class ProgressLog:
         self._lap = now
         return now - before
 
-    def end(self, predictions: str) -> None:
-        """Log a summary of the predictions."""
+    def log_end(self, predictions: str) -> None:
+        """Log that all rows are done.
+
+        :param predictions: a summary of the predictions, in words.
+        """
         log.info("All %s rows are done. Predictions: %s", f"{self._total:,}", predictions)

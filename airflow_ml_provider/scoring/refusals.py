@@ -42,7 +42,7 @@ class Refusals:
         """Subtract the refused rows of a part that is predicted again."""
         self.count -= errors["rows"] if errors else 0
 
-    def too_many(self) -> AirflowFailException:
+    def error_for_too_many(self) -> AirflowFailException:
         """Return the error for more refused rows than are allowed."""
         return AirflowFailException(
             f"max_errors: {self.count} rows got no prediction, allowed are {self._most}; {self._uri} says which and "
@@ -50,7 +50,7 @@ class Refusals:
             f"it."
         )
 
-    def all_refused(self) -> AirflowFailException:
+    def error_for_all(self) -> AirflowFailException:
         """Return the error for a source of which every row was refused."""
         return AirflowFailException(
             f"source_uri: all {self.count} rows got no prediction; {self._uri} says why{self._first_reasons()}"

@@ -27,7 +27,7 @@ Values: TypeAlias = Mapping[str, "str | int | float | bool | None"]
 
 MOST_LINE_BYTES = 8 * 1024 * 1024
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # JSON escapes some characters as two surrogates; one alone is no text
-BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,9 @@ class _Lines:
         return line.decode(encoding, "surrogateescape")
 
     def _check(self, line: bytes) -> None:
-        if self.place.offset == 0 and line[:2] in BYTE_ORDER_MARKS:
-            raise AirflowFailException(f"source_uri: {self._uri} is {BYTE_ORDER_MARKS[line[:2]]}; it must be UTF-8")
+        """Raise AirflowFailException for a line that shows that the whole file is no text of UTF-8."""
+        if self.place.offset == 0 and line.startswith(UTF_16_MARKS):
+            raise AirflowFailException(f"source_uri: {self._uri} is UTF-16; it must be UTF-8")
         if len(line) == MOST_LINE_BYTES:
             raise AirflowFailException(
                 f"source_uri: line {self.place.line} of {self._uri} has more than {MOST_LINE_BYTES} bytes; is it text?"
@@ -114,7 +115,7 @@ def check_columns(names: Sequence[str], where: str) -> None:
     """Raise AirflowFailException when a name is empty, repeated, or not UTF-8."""
     counts = Counter(names)
     for place, name in enumerate(names, start=1):
-        if not name or counts[name] > 1 or not _is_text(name):
+        if not name or counts[name] > 1 or not _is_utf_8(name):
             # The message omits the name: in a file without a header it is somebody's data.
             raise AirflowFailException(
                 f"column_names: column {place} in {where} is empty, repeated or not UTF-8; is it a header?"
@@ -130,6 +131,7 @@ def _csv(lines: _Lines, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def _cells(line: str) -> list[str] | RefusedRecord:
+    """Return the cells of a line of CSV, none if it is empty, or the reason why they cannot be read."""
     try:
         return next(csv.reader([line], strict=True), [])
     except csv.Error as error:
@@ -142,7 +144,7 @@ def _by_column(cells: list[str] | RefusedRecord, columns: Sequence[str]) -> Valu
         return cells
     if len(cells) != len(columns):
         return RefusedRecord(f"it has {len(cells)} fields; the columns are {len(columns)}")
-    if not all(map(_is_text, cells)):
+    if not all(map(_is_utf_8, cells)):
         return RefusedRecord("it is not UTF-8")
     # AWS reads an empty field of a CSV file as missing; in a record the variable is left out instead.
     return {name: cell or None for name, cell in zip(columns, cells, strict=True)}
@@ -157,12 +159,12 @@ def _json_lines(lines: _Lines, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def _parsed(line: str) -> Values | RefusedRecord:
-    if not _is_text(line):
+    if not _is_utf_8(line):
         return RefusedRecord("it is not UTF-8")
     try:
         value = json.loads(line)
         if SURROGATE.search(line):
-            json.dumps(value, ensure_ascii=False).encode()
+            json.dumps(value, ensure_ascii=False).encode()  # fails for one surrogate without the other
     except UnicodeEncodeError:
         return RefusedRecord("it is not Unicode: half a character is escaped in it")
     except (ValueError, RecursionError):
@@ -172,7 +174,8 @@ def _parsed(line: str) -> Values | RefusedRecord:
     return cast("Values", value)
 
 
-def _is_text(text: str) -> bool:
+def _is_utf_8(text: str) -> bool:
+    """Return whether the bytes of a text were UTF-8: ``_Lines`` has made surrogates of those that were not."""
     if text.isascii():
         return True
     try:

@@ -15,9 +15,9 @@ from airflow_ml_provider.scoring.plan import RowRange, check_row_count, plan
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-    from airflow_ml_provider.payloads import Description
+    from airflow_ml_provider.payloads import JSONObject
 
-RESULTS = frozenset({"predictedLabel", "predictedScore", "predictedScores", "predictedValue"})
+PREDICTION_COLUMNS = frozenset({"predictedLabel", "predictedScore", "predictedScores", "predictedValue"})
 JSON_LINES_NAMES = (".jsonl", ".ndjson", ".json")
 
 
@@ -53,7 +53,10 @@ class Input:
         return cls(source_uri, format_of("input_format", input_format, source_uri), names, max_predictions)
 
     def shares(self, s3: S3Client, workers: int = 1) -> list[list[RowRange]]:
-        """Return the rows, divided between so many workers at most."""
+        """Read the source, and return its rows divided between so many workers at most.
+
+        :raises AirflowFailException: when there is no row, or there are more than ``max_predictions``.
+        """
         found = plan(s3, self.source_uri, self.format, self.column_names, workers)
         check_row_count(found, self.max_predictions)
         return found
@@ -110,7 +113,7 @@ class Settings:
             timeout=timeout,
         )
 
-    def depends_on(self) -> Description:
+    def depends_on(self) -> JSONObject:
         """Return the settings that the bytes of the output depend on."""
         return {
             "input_format": self.input_format,
@@ -143,16 +146,17 @@ def key_names(value: object) -> list[str]:
     """
     names = distinct_names("key_columns", value)
     for name in names:
-        if name in RESULTS or name.startswith("predictedScores."):
+        if name in PREDICTION_COLUMNS or name.startswith("predictedScores."):
             raise InvalidArgument(
                 f"key_columns: {name!r} is a name of the predictions' own columns; rename it in the source"
             )
     return names
 
 
-def share_of(row_ranges: Sequence[Description], output_uri: str, max_predictions: int | None) -> list[RowRange]:
+def share_of(row_ranges: Sequence[JSONObject], output_uri: str, max_predictions: int | None) -> list[RowRange]:
     """Return one worker's share of a plan.
 
+    :param row_ranges: as ``RowRange.to_json`` returns them.
     :raises InvalidArgument: when the source of its rows is one of the output's own objects.
     :raises AirflowFailException: when it has more rows than ``max_predictions``.
     """

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from airflow_ml_provider.client import MachineLearningClientHook
-    from airflow_ml_provider.payloads import Description, Format
+    from airflow_ml_provider.payloads import Format, JSONObject
     from airflow_ml_provider.scoring.summary import Summary
 
 
 class Share(TypedDict):
     """One worker's share: arguments of MachineLearningPredictS3Operator."""
 
-    row_ranges: list[Description]
+    row_ranges: list[JSONObject]
     output_uri: str
     input_format: Format
     max_requests_per_second: int
@@ -96,7 +96,8 @@ def join(s3: S3Client, output_uri: str, summaries: Sequence[Summary]) -> Summary
     output.record.read()
     output.claim(made_of)
     found = output.find()
-    if found is None or not made_of.items() <= found.metadata.items():
+    is_joined = found is not None and made_of.items() <= found.metadata.items()
+    if found is None or not is_joined:
         found = _write_joined(s3, output, total, summaries, made_of)
     _delete_shares(s3, output, summaries)
     output.clear()
@@ -119,10 +120,12 @@ def _write_joined(
 
 
 def _outputs(summaries: Sequence[Summary]) -> list[tuple[str, str]]:
+    """Return URI and ETag of each worker's output."""
     return [(item["output_uri"], item["etag"]) for item in summaries]
 
 
 def _errors(summaries: Sequence[Summary]) -> list[tuple[str, str]]:
+    """Return URI and ETag of the errors file of each worker that has one."""
     return [(item["errors_uri"], item["errors_etag"] or "") for item in summaries if item["errors_uri"]]
 
 
@@ -155,18 +158,20 @@ def _pieces(s3: S3Client, sources: Sequence[ObjectVersion], has_header: bool) ->
     header = b""
     for source in sources:
         with open_at(s3, source) as stream:
-            first = stream.readline() if has_header else b""
-            if first and header and first != header:
+            own_header = stream.readline() if has_header else b""
+            if own_header and header and own_header != header:
                 raise AirflowFailException(f"summaries: {source.uri} has other columns than those before it")
-            yield b"" if header else first
-            header = first or header
+            if not header:
+                header = own_header  # empty if no row of this source has a prediction
+                yield header
             while block := stream.read(1024 * 1024):
                 yield block
 
 
 def _total(output_uri: str, summaries: Sequence[Summary]) -> Summary:
     """Return the summary of all shares together, without the ETags of the objects that are yet to be written."""
-    rows, seconds = sum(item["rows"] for item in summaries), max(item["seconds"] for item in summaries)
+    rows = sum(item["rows"] for item in summaries)
+    seconds = max(item["seconds"] for item in summaries)  # the workers run at the same time
     errors = sum(item["errors"] for item in summaries)
     return {
         "output_uri": output_uri,

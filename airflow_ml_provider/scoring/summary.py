@@ -29,7 +29,7 @@ class Summary(TypedDict):
 
 def summary(settings: Settings, parts: Parts) -> Summary:
     """Return the summary of an output from its record of progress."""
-    progress, rows, refused = parts.progress, parts.rows(), parts.rows("errors")
+    progress, rows, refused = parts.progress, parts.row_count, parts.error_count
     whole = progress["whole"]
     return Summary(
         output_uri=settings.output_uri,

@@ -79,13 +79,14 @@ def get_with_retries(
 ) -> dict[str, object]:
     """Return a Get's answer; retry transient errors, and answers that do not come from the service.
 
+    :param more: more members of the request.
     :param timeout: seconds during which they are retried.
     :raises DeadlinePassed: when they have lasted for all of ``timeout``.
     """
     from botocore.parsers import ResponseParserError
 
     started = CLOCK.now()
-    retries = Retries(f"{operation} of {resource_id}", started + timeout, 2, started)
+    retries = Retries(f"{operation} of {resource_id}", deadline=started + timeout, delay=2, started=started)
 
     def get() -> dict[str, object]:
         answer = hook.call_once(operation, retries.deadline, **{id_member: resource_id}, **more)
@@ -96,14 +97,14 @@ def get_with_retries(
     return retry_until_deadline(retries, get)
 
 
-def variables(
+def read_variables(
     hook: MachineLearningClientHook,
     model: Mapping[str, object],
     keys: Sequence[str],
     excluded: Collection[str],
     timeout: float,
 ) -> Variables:
-    """Return the variables of a model by the schema of its training data.
+    """Return the variables of a model by the schema of its training data, which is read here.
 
     Ignored are ``excluded``, the schema's target, and keys that are no variables. Without permission to read the
     schema only ``excluded`` is ignored.
@@ -150,10 +151,12 @@ def read_schema(hook: MachineLearningClientHook, model: Mapping[str, object], ti
 
 def target(schema: Mapping[str, object]) -> set[str]:
     """Return the name of the schema's target in a set; an empty set if it has none."""
-    return {str(schema[word]) for word in TARGETS if schema.get(word)}
+    return {str(schema[key]) for key in TARGETS if schema.get(key)}
 
 
 def known_variables(schema: Mapping[str, object]) -> frozenset[str]:
     """Return the names of a schema's variables, the target's among them."""
-    attributes = [item for word in ATTRIBUTES for item in cast("list[dict[str, str]]", schema.get(word) or [])]
-    return frozenset(item[word] for item in attributes for word in NAMES if word in item)
+    attributes: list[dict[str, str]] = []
+    for key in ATTRIBUTES:
+        attributes += cast("list[dict[str, str]]", schema.get(key) or [])
+    return frozenset(attribute[key] for attribute in attributes for key in NAMES if key in attribute)

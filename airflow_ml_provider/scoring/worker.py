@@ -21,12 +21,13 @@ from airflow_ml_provider.scoring.progress_log import ProgressLog, log
 from airflow_ml_provider.scoring.refusals import Refusals
 from airflow_ml_provider.scoring.rows import Place, Row
 from airflow_ml_provider.scoring.summary import Summary, summary
-from airflow_ml_provider.scoring.variables import get_with_retries, variables
+from airflow_ml_provider.scoring.variables import get_with_retries, read_variables
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
-    from airflow_ml_provider.payloads import Description, Prediction
+    from airflow_ml_provider.payloads import JSONObject
     from airflow_ml_provider.scoring.plan import RowRange
+    from airflow_ml_provider.scoring.rows import Values
     from airflow_ml_provider.scoring.settings import Settings
 
 MOST_REPAIRS = 5
@@ -62,7 +63,7 @@ class Scoring:
         endpoint = endpoint_info(model)
         self._predictor = Predictor(hook, endpoint, settings.max_requests_per_second, settings.timeout)
         excluded = settings.excluded_attribute_names
-        self._variables = variables(hook, model, settings.key_columns, excluded, settings.timeout)
+        self._variables = read_variables(hook, model, settings.key_columns, excluded, settings.timeout)
         self._check_headers()
         depends_on = {
             **_model_versions(model),
@@ -71,8 +72,8 @@ class Scoring:
             **settings.depends_on(),
         }
         self._parts = Parts(self._s3, settings.output_uri, depends_on)
-        self._written = self._parts.rows()
-        self._refusals = Refusals(self._parts.rows("errors"), settings.max_errors, settings.output_uri)
+        self._written = self._parts.row_count
+        self._refusals = Refusals(self._parts.error_count, settings.max_errors, settings.output_uri)
         self._progress_log = ProgressLog(sum(row_range.count for row_range in row_ranges), self._written)
         self._answered: list[AnsweredRow] = []
 
@@ -85,7 +86,7 @@ class Scoring:
         self._progress_log.log_start(self._parts.changed)
         for _ in range(MOST_REPAIRS):
             if not self._parts.progress["whole"]:
-                self._check_refused()
+                self._raise_if_too_many_refused()
                 self._repair()
                 self._predict()
                 self._check_end()
@@ -94,7 +95,7 @@ class Scoring:
             except DamagedPart as damaged:
                 log.warning("%s; its rows are predicted again", damaged)
             else:
-                self._progress_log.end(answers.summary(self._parts.progress["tally"]))
+                self._progress_log.log_end(answers.in_words(self._parts.progress["tally"]))
                 return summary(self._settings, self._parts)
         raise AirflowException(
             f"output_uri: parts of {self._settings.output_uri} were missing or damaged {MOST_REPAIRS} times; does this "
@@ -119,28 +120,30 @@ class Scoring:
             log.warning("Part %s is missing or damaged; its rows are predicted again", part["name"])
             self._refusals.subtract(part["pieces"].get("errors"))
             rows = self._rows(self._start_of_part(number), part["end"])
-            self._answered = [AnsweredRow(*answered) for answered in self._predictions(rows)]
+            self._answered = list(self._answers(rows))
             self._refusals.count += sum(isinstance(item.answer, RefusedRecord) for item in self._answered)
             self._write(number)
 
     def _predict(self) -> None:
         """Predict for the rows after the last part; whatever ends this, the answers so far are written as a part."""
         rows = self._rows(self._start_of_part(len(self._parts.progress["parts"])))
-        with closing(self._predictions(rows)) as predictions:
+        with closing(self._answers(rows)) as answered:
             try:
-                for answered in predictions:
-                    self._add(AnsweredRow(*answered))
+                for item in answered:
+                    self._add(item)
             finally:
                 self._write()
 
-    def _predictions(
-        self, rows: Iterator[tuple[int, Row]]
-    ) -> Generator[tuple[int, Row, Prediction | RefusedRecord], None, None]:
-        """Yield each row with its prediction and its key columns alone, so that rows that wait for one are small."""
-        records = (((row_range, self._key_values(row)), self._variables.record(row.values)) for row_range, row in rows)
-        with closing(self._predictor.predict(records)) as predictions:
+    def _answers(self, rows: Iterator[tuple[int, Row]]) -> Generator[AnsweredRow, None, None]:
+        """Yield each row with its prediction, or with the reason for none."""
+        with closing(self._predictor.predict(self._records(rows))) as predictions:
             for (row_range, row), answer in predictions:
-                yield row_range, row, answer
+                yield AnsweredRow(row_range, row, answer)
+
+    def _records(self, rows: Iterator[tuple[int, Row]]) -> Iterator[tuple[tuple[int, Row], Values | RefusedRecord]]:
+        """Yield a token and the record to send for each row; tokens are small, since many wait for predictions."""
+        for row_range, row in rows:
+            yield (row_range, self._with_keys_alone(row)), self._variables.record(row.values)
 
     def _start_of_part(self, number: int) -> End | None:
         """Return where a part starts, which is the end of the one before; None for the first."""
@@ -156,7 +159,7 @@ class Scoring:
                 yield number, row
             place = None
 
-    def _key_values(self, row: Row) -> Row:
+    def _with_keys_alone(self, row: Row) -> Row:
         """Return the row with the values of the key columns alone, which are written beside its prediction."""
         if isinstance(row.values, RefusedRecord):
             return row
@@ -167,7 +170,7 @@ class Scoring:
         if self._written == self._refusals.count and not self._is_share:
             self._parts.write_errors()
             self._parts.clear()
-            raise self._refusals.all_refused()
+            raise self._refusals.error_for_all()
         now = _model_versions(self._get_model())
         if changed := [name for name, value in now.items() if self._parts.progress["depends_on"][name] != value]:
             raise AirflowException(
@@ -180,7 +183,7 @@ class Scoring:
         self._answered.append(item)
         if isinstance(item.answer, RefusedRecord):
             self._refusals.add(self._row_ranges[item.row_range].uri, item.row.begins.line, item.answer)
-            self._check_refused()
+            self._raise_if_too_many_refused()
         if len(self._answered) >= self._settings.rows_per_part:
             self._write()
         self._progress_log.log_progress(self._written + len(self._answered), self._refusals.count)
@@ -199,18 +202,18 @@ class Scoring:
         ends = answered[-1].row.ends
         end = End(range=answered[-1].row_range, offset=ends.offset, line=ends.line)
         self._parts.write(progress, texts, end, number)
-        self._written = self._parts.rows()
+        self._written = self._parts.row_count
 
-    def _check_refused(self) -> None:
+    def _raise_if_too_many_refused(self) -> None:
         """Raise AirflowFailException if too many rows are refused, after writing the answers so far."""
         if not self._refusals.are_too_many:
             return
         self._write()
         self._parts.write_errors()
-        raise self._refusals.too_many()
+        raise self._refusals.error_for_too_many()
 
 
-def _model_versions(model: Mapping[str, object]) -> Description:
+def _model_versions(model: Mapping[str, object]) -> JSONObject:
     """Return the members of a model and its endpoint that the predictions depend on."""
     created_at = endpoint_info(model).get("CreatedAt")
     return {"score_threshold": to_json(model.get("ScoreThreshold")), "endpoint_created_at": created_at}

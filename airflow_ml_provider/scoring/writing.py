@@ -49,7 +49,7 @@ class Found:
 
 @contextmanager
 def _condition_failures() -> Iterator[None]:
-    """Raise S3's refusals of a condition in the block as ConditionFailed, and that the object does not exist too."""
+    """Raise ConditionFailed when S3 refuses a condition in the block, or does not find the object or the upload."""
     from botocore.exceptions import ClientError
 
     try:
@@ -107,6 +107,7 @@ def put_part(s3: S3Client, key: Key, body: bytes) -> str:
 
 
 def _etag(answer: Mapping[str, object]) -> str:
+    # An answer without ETag is a gateway's. As after a refusal, only the object itself shows what has happened.
     if not answer.get("ETag"):
         raise ConditionFailed("S3's answer has no ETag")
     return str(answer["ETag"])
