@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ from measuring.memory import peak_mb
 ROWS, REPEATS, CLASSES = 1_000_000, 3, 10
 MOST_SECONDS, MOST_MB = 20.0, 1000.0
 BUCKET = "benchmark"
-KINDS: dict[Any, str] = {"BINARY": "BINARY", "MULTICLASS": "CATEGORICAL", "REGRESSION": "NUMERIC"}
+# The type of the column y, by the model's type.
+TARGET_TYPES: dict[Any, str] = {"BINARY": "BINARY", "MULTICLASS": "CATEGORICAL", "REGRESSION": "NUMERIC"}
 HEADER = """| models | report, s | CPU s | MB | script, s | CPU s | MB | times the script's CPU | metrics |
 |---|---|---|---|---|---|---|---|---|"""
 CASES = (("BINARY", 1), ("BINARY", 2), ("MULTICLASS", 1), ("REGRESSION", 1))
@@ -42,14 +43,17 @@ def serve() -> None:
     with serve(service) as server:
         client = service.client("machinelearning", region_name="us-east-1")
         service.clock.freeze()
-        for type, kind in KINDS.items():
-            service.storage.write(f"s3://data/{type}.csv", "".join(f"{x},{int(x >= 20)}\n" for x in range(40)).encode())
-            schema = schema_text({"x": "NUMERIC", "y": kind})
-            data: Any = {"DataLocationS3": f"s3://data/{type}.csv", "DataSchema": schema}
-            client.create_data_source_from_s3(DataSourceId=f"ds-{type}", DataSpec=data, ComputeStatistics=True)
-            client.create_ml_model(MLModelId=type, MLModelType=type, TrainingDataSourceId=f"ds-{type}")
+        rows = "".join(f"{x},{int(x >= 20)}\n" for x in range(40)).encode()
+        for model_type, target_type in TARGET_TYPES.items():
+            service.storage.write(f"s3://data/{model_type}.csv", rows)
+            schema = schema_text({"x": "NUMERIC", "y": target_type})
+            data: Any = {"DataLocationS3": f"s3://data/{model_type}.csv", "DataSchema": schema}
+            client.create_data_source_from_s3(DataSourceId=f"ds-{model_type}", DataSpec=data, ComputeStatistics=True)
+            client.create_ml_model(
+                MLModelId=model_type, MLModelType=model_type, TrainingDataSourceId=f"ds-{model_type}"
+            )
         service.clock.advance(3600)
-        assert all(client.get_ml_model(MLModelId=type)["Status"] == "COMPLETED" for type in KINDS)
+        assert all(client.get_ml_model(MLModelId=model_type)["Status"] == "COMPLETED" for model_type in TARGET_TYPES)
         print(server.url, flush=True)
         sys.stdin.read()
 
@@ -70,11 +74,11 @@ def put_predictions() -> None:
         put(s3, f"BINARY-{number}.csv", "id,y,predictedLabel,predictedScore", rows)
     true = random.integers(0, CLASSES, ROWS)
     predicted = np.where(random.random(ROWS) < 0.8, true, random.integers(0, CLASSES, ROWS))
-    rest = random.random((ROWS, CLASSES)).round(6)
+    class_scores = random.random((ROWS, CLASSES)).round(6)
     names = ",".join(f"predictedScores.class {number}" for number in range(CLASSES))
     rows = (
-        (place, f"class {a}", f"class {b}", *c)
-        for place, a, b, c in zip(ids, true, predicted, rest.tolist(), strict=True)
+        (id, f"class {true_class}", f"class {predicted_class}", *scores)
+        for id, true_class, predicted_class, scores in zip(ids, true, predicted, class_scores.tolist(), strict=True)
     )
     put(s3, "MULTICLASS-1.csv", f"id,y,predictedLabel,{names}", rows)
     values = random.gamma(3, 50, ROWS).round(4)
@@ -88,36 +92,38 @@ def put(s3: S3Client, key: str, header: Any, rows: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=key, Body=body.encode())
 
 
-def report(type: str, models: int) -> Any:
-    """Run the operator."""
+def report(model_type: str, models: int) -> Any:
+    """Run the operator, and return the report's metrics."""
     from airflow_ml_provider.operators.evaluation_report import MachineLearningEvaluationReportOperator
 
-    other: dict[str, Any] = {"other_predictions_uri": f"s3://{BUCKET}/{type}-2.csv", "other_ml_model_id": type}
+    other: dict[str, Any] = {}
+    if models == 2:
+        other = {"other_predictions_uri": f"s3://{BUCKET}/{model_type}-2.csv", "other_ml_model_id": model_type}
     operator = MachineLearningEvaluationReportOperator(
         task_id="report",
         output_uri=f"s3://{BUCKET}/report.html",
-        predictions_uri=f"s3://{BUCKET}/{type}-1.csv",
-        ml_model_id=type,
+        predictions_uri=f"s3://{BUCKET}/{model_type}-1.csv",
+        ml_model_id=model_type,
         true_label_column="y",
-        **(other if models == 2 else {}),
+        **other,
     )
     return operator.execute({})["Metrics"]
 
 
-def script(type: str, models: int) -> dict[str, float]:
-    """Do by hand what has to be known."""
+def script(model_type: str, models: int) -> dict[str, float]:
+    """Compute by hand what the report has, and return the metrics of the first model."""
     import boto3
     import pandas
     from sklearn import calibration, metrics
 
     s3, found = boto3.client("s3"), {}
     for number in range(models, 0, -1):
-        rows = pandas.read_csv(s3.get_object(Bucket=BUCKET, Key=f"{type}-{number}.csv")["Body"])
-        if type == "BINARY":
+        rows = pandas.read_csv(s3.get_object(Bucket=BUCKET, Key=f"{model_type}-{number}.csv")["Body"])
+        if model_type == "BINARY":
             predicted = rows["predictedScore"] >= 0.5
             metrics.roc_curve(rows["y"], rows["predictedScore"])
             precision, recall, thresholds = metrics.precision_recall_curve(rows["y"], rows["predictedScore"])
-            thresholds[(2 * precision * recall / (precision + recall + 1e-12))[:-1].argmax()]
+            thresholds[(2 * precision * recall / (precision + recall + 1e-12))[:-1].argmax()]  # of the best F1
             calibration.calibration_curve(rows["y"], rows["predictedScore"], n_bins=10)
             metrics.confusion_matrix(rows["y"], predicted)
             found = {
@@ -128,7 +134,7 @@ def script(type: str, models: int) -> dict[str, float]:
                 "Accuracy": metrics.accuracy_score(rows["y"], predicted),
                 "F1": metrics.f1_score(rows["y"], predicted),
             }
-        elif type == "MULTICLASS":
+        elif model_type == "MULTICLASS":
             metrics.confusion_matrix(rows["y"], rows["predictedLabel"])
             metrics.precision_recall_fscore_support(rows["y"], rows["predictedLabel"])
             found = {"MulticlassAvgFScore": metrics.f1_score(rows["y"], rows["predictedLabel"], average="macro")}
@@ -142,7 +148,7 @@ def script(type: str, models: int) -> dict[str, float]:
 
 
 class Run(NamedTuple):
-    """What one run came to; the CPU's seconds tell more than the clock's where others work too."""
+    """What one run came to: seconds of the clock, of the CPU (the fairer ones on a busy machine), memory, metrics."""
 
     seconds: float
     cpu: float
@@ -150,27 +156,32 @@ class Run(NamedTuple):
     metrics: dict[str, float]
 
 
-def measured(way: str, type: str, models: int) -> Run:
+def measure(way: str, model_type: str, models: int) -> Run:
     """Run one way in a process of its own."""
     start = time.perf_counter()
-    command = [sys.executable, __file__, way, type, str(models)]
+    command = [sys.executable, __file__, way, model_type, str(models)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     seconds = time.perf_counter() - start
     return Run(seconds, **json.loads(done.stdout.splitlines()[-1]))
 
 
-def compare(type: str, models: int) -> bool:
+def medians(runs: Sequence[Run]) -> Run:
+    """Return the medians of some runs, with the metrics of the first: all have the same."""
+    seconds, cpu, mb = (statistics.median(values) for values in zip(*(run[:3] for run in runs), strict=True))
+    return Run(seconds, cpu, mb, runs[0].metrics)
+
+
+def compare(model_type: str, models: int) -> bool:
     """Print the medians of interleaved runs; return whether the report kept its bounds and its metrics."""
-    runs = [(measured("report", type, models), measured("script", type, models)) for _ in range(REPEATS)]
-    cells, medians = [f"{type}, {models}"], []
-    for way in zip(*runs, strict=True):
-        medians.append([statistics.median(values) for values in zip(*(run[:3] for run in way), strict=True)])
-        cells += [f"{medians[-1][0]:.1f}", f"{medians[-1][1]:.1f}", f"{medians[-1][2]:.0f}"]
-    (ours, theirs), ((seconds, cpu, mb), (_, their_cpu, _)) = runs[0], medians
+    runs = [(measure("report", model_type, models), measure("script", model_type, models)) for _ in range(REPEATS)]
+    ours, theirs = map(medians, zip(*runs, strict=True))
     equal = all(abs(ours.metrics[name] - value) <= 1e-9 * max(1, abs(value)) for name, value in theirs.metrics.items())
-    cells += [f"{cpu / their_cpu:.1f}", "equal" if equal else "DIFFER"]
+    cells = [f"{model_type}, {models}"]
+    for way in (ours, theirs):
+        cells += [f"{way.seconds:.1f}", f"{way.cpu:.1f}", f"{way.mb:.0f}"]
+    cells += [f"{ours.cpu / theirs.cpu:.1f}", "equal" if equal else "DIFFER"]
     print(f"| {' | '.join(cells)} |", flush=True)
-    return equal and seconds <= MOST_SECONDS and mb <= MOST_MB
+    return equal and ours.seconds <= MOST_SECONDS and ours.mb <= MOST_MB
 
 
 def main() -> int:
@@ -189,7 +200,7 @@ def main() -> int:
         )
         put_predictions()
         print(HEADER)
-        kept = [compare(type, models) for type, models in CASES]
+        kept = [compare(model_type, models) for model_type, models in CASES]
         return int(not all(kept))
     finally:
         server.stdin.close()

@@ -42,7 +42,7 @@ SIGNED = "AWS4-HMAC-SHA256 Credential=local/20261123/us-east-1/{}/aws4_request, 
 
 @contextmanager
 def amazon_ml_local(*options: str) -> Iterator[tuple[str, int]]:
-    """Run Amazon ML Local: its URL and process id."""
+    """Run Amazon ML Local, and yield its URL and process id."""
     command = [sys.executable, "-m", "amazon_ml_local", "--port", "0", *options]
     # As an installed package runs: with its byte code on disk, wherever this benchmark keeps it.
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": BYTE_CODE.name, "PYTHONDONTWRITEBYTECODE": ""}
@@ -57,7 +57,7 @@ def amazon_ml_local(*options: str) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """Run moto's own server, with one object in S3: its URL."""
+    """Run moto's own server, with one object in S3, and yield its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -94,7 +94,7 @@ def per_second(call: Callable[[], Any]) -> float:
 
 
 def http_call(url: str, method: str, path: str, body: bytes, headers: dict[str, str]) -> Callable[[], bytes]:
-    """Make a call on one kept connection (that the server may close all the same)."""
+    """Return a function that sends a request on one kept connection (that the server may close all the same)."""
     connection = HTTPConnection(url.removeprefix("http://"))
 
     def call() -> bytes:
@@ -108,7 +108,7 @@ def http_call(url: str, method: str, path: str, body: bytes, headers: dict[str, 
 
 
 def ml_call(url: str, operation: str, **parameters: Any) -> Callable[[], bytes]:
-    """Make a call of an operation of Amazon ML."""
+    """Return a function that calls an operation of Amazon ML."""
     headers = {
         "X-Amz-Target": f"AmazonML_20141212.{operation}",
         "Content-Type": "application/x-amz-json-1.1",
@@ -118,7 +118,7 @@ def ml_call(url: str, operation: str, **parameters: Any) -> Callable[[], bytes]:
 
 
 def large_rows() -> Iterator[str]:
-    """Make rows of numbers by a seeded generator, and a label that depends on them."""
+    """Yield rows of CSV: numbers by a seeded generator, and a label that depends on them."""
     draw = random.Random(0)
     for _ in range(ROWS):
         values = [draw.gauss(0, 1) for _ in COLUMNS]
@@ -126,7 +126,7 @@ def large_rows() -> Iterator[str]:
 
 
 def start_up() -> tuple[float, float]:
-    """Return seconds until the first answer, and MB of resident memory after it."""
+    """Start Amazon ML Local; return seconds until the first answer, and MB of resident memory after it."""
     begun = time.perf_counter()
     with amazon_ml_local() as (url, pid):
         ml_call(url, "DescribeMLModels")()
@@ -151,7 +151,7 @@ def fill(url: str) -> str:
 
 
 def while_training(url: str) -> tuple[float, float]:
-    """Train a large model, and meanwhile ask for another: the median and the slowest answer in milliseconds."""
+    """Train a large model, and meanwhile ask for it; return the median and the slowest answer in milliseconds."""
     client = boto3.client("machinelearning", endpoint_url=url, **KEYS)
     spec: Any = {"DataLocationS3": "s3://data/large.csv", "DataSchema": LARGE_SCHEMA}
     client.create_data_source_from_s3(DataSourceId="large", DataSpec=spec, ComputeStatistics=True)

@@ -59,7 +59,7 @@ SUBJECTS = {
 
 
 def measure(python: Path, modules: list[str]) -> tuple[float, float, bool]:
-    """Import modules in a fresh interpreter: milliseconds, MB of resident memory, whether boto came along."""
+    """Import modules in a fresh interpreter; return milliseconds, MB of resident memory, whether boto came along."""
     result = subprocess.run([python, "-c", CHILD, *modules], capture_output=True, text=True, check=True)
     milliseconds, megabytes, boto3, botocore = json.loads(result.stdout.splitlines()[-1])
     return milliseconds, megabytes, boto3 or botocore
@@ -74,7 +74,7 @@ def compare(environment: Environment) -> None:
         runs = [measure(environment.interpreter, modules) for _ in range(RUNS)]
         milliseconds = statistics.median(run[0] for run in runs)
         megabytes = statistics.median(run[1] for run in runs)
-        peer = peer or milliseconds
+        peer = peer or milliseconds  # the first subject is the one that ours are compared with
         boto = "yes" if runs[0][2] else "no"
         figures = f"{milliseconds:.1f} | {megabytes:.2f} | {boto} | {peer / milliseconds:.0f}"
         print(f"| {environment.name} | {subject} | {figures} |", flush=True)

@@ -32,7 +32,7 @@ LATENCIES = (0.005, 0.020, 0.100)
 
 
 class Result(NamedTuple):
-    """What one way of predicting came to."""
+    """What one way of predicting came to: rows a second, share of throttled calls, CPU milliseconds a row."""
 
     rate: float
     throttled: float
@@ -89,10 +89,10 @@ def aiobotocore(rows: int, limit: int) -> Result:
     return result(rows, found["seconds"], found["cpu"])
 
 
-def measured(way: Callable[[int, int], None], rows: int, limit: int) -> Result:
+def measure(way: Callable[[int, int], None], rows: int, limit: int) -> Result:
     """Predict in one way, after a few records to warm up."""
     way(20, limit)
-    time.sleep(1.1)
+    time.sleep(1.1)  # until no call of the last second counts against the rate
     control("DELETE", "requests")
     cpu, began = time.process_time(), time.perf_counter()
     way(rows, limit)
@@ -100,17 +100,17 @@ def measured(way: Callable[[int, int], None], rows: int, limit: int) -> Result:
 
 
 def result(rows: int, seconds: float, cpu: float) -> Result:
-    """Return what the service has seen with it."""
+    """Return the result of calls that took so long, with the share that the service has throttled."""
     calls = [request for request in control("GET", "requests") if request["operation"] == "Predict"]
     throttled = sum(request["error_code"] == "LimitExceededException" for request in calls)
     return Result(rows / seconds, throttled / len(calls), cpu / rows * 1000)
 
 
 WAYS: dict[str, Callable[[int, int], Result]] = {
-    "ours": partial(measured, ours),
+    "ours": partial(measure, ours),
     "aiobotocore": aiobotocore,
-    "boto3 loop": partial(measured, loop),
-    "boto3, 16 threads": partial(measured, pool),
+    "boto3 loop": partial(measure, loop),
+    "boto3, 16 threads": partial(measure, pool),
 }
 
 
@@ -133,7 +133,8 @@ def rates(seconds: int) -> None:
     """Print what each way reaches."""
     print("| latency | way | rows/s | of 200/s | throttled calls | CPU ms a row |\n|---|---|---|---|---|---|")
     for latency in LATENCIES:
-        rows = dict.fromkeys(WAYS, PEAK * seconds) | {"boto3 loop": min(max(int(seconds / 2 / latency), 100), 1000)}
+        loop_rows = min(max(int(seconds / 2 / latency), 100), 1000)  # as many as take about half the time
+        rows = dict.fromkeys(WAYS, PEAK * seconds) | {"boto3 loop": loop_rows}
         compare(f"{latency * 1000:.0f} ms", PEAK, rows, latency)
     compare("no limit, 0 ms", UNLIMITED, dict.fromkeys(WAYS, 3000) | {"ours": 5000}, 0)
 
@@ -152,8 +153,8 @@ def put_rows(rows: int) -> None:
         s3.upload_fileobj(file, BUCKET, f"{rows}.csv")
 
 
-def remember(rows: int) -> None:
-    """Score a file whose predictions are answered in this process, and print the most memory that it took."""
+def print_peak_memory(rows: int) -> None:
+    """Score a file whose predictions are answered in this process, and print the most memory that this took."""
     from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
     from airflow_ml_provider.predicting.wire import Wire
 
@@ -182,21 +183,22 @@ def memory(sizes: tuple[int, ...]) -> None:
     for rows in sizes:
         put_rows(rows)
         done = subprocess.run(
-            [sys.executable, __file__, "--remember", str(rows)], check=True, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, "--peak-memory", str(rows)], check=True, stdout=subprocess.PIPE, text=True
         )
         print(f"| {rows:,} | {float(done.stdout.split()[-1]):.1f} |", flush=True)
 
 
 def main() -> None:
+    """Print the tables that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="how long ours predicts at each latency")
     parser.add_argument("--most-rows", type=int, default=1_000_000, help="of the file whose memory is measured")
     parser.add_argument("--only", choices=("rates", "memory"), help="one of the tables")
-    parser.add_argument("--remember", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--peak-memory", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.disable(logging.INFO)
-    if options.remember:
-        return remember(options.remember)
+    if options.peak_memory:
+        return print_peak_memory(options.peak_memory)
     os.environ.update(AWS_DEFAULT_REGION="us-east-1", AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local")
     os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp())
     with subprocess.Popen(

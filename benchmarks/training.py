@@ -29,7 +29,7 @@ from sklearn.linear_model import SGDClassifier
 
 from amazon_ml_local.learning import make_table, predict_rows, train
 from amazon_ml_local.learning.batch import COMPRESSION
-from amazon_ml_local.learning.learners import RATES, sgd_settings, steady_rate
+from amazon_ml_local.learning.learners import LOGISTIC, RATES, sgd_settings, steady_rate
 from amazon_ml_local.learning.parameters import parse_parameters
 from amazon_ml_local.learning.steps import TableRows
 
@@ -43,7 +43,7 @@ KEYS: dict[str, Any] = {"region_name": "us-east-1", "aws_access_key_id": "local"
 MEGABYTE = 2**20
 
 
-def made_up(rows: int, categorical: int = 0) -> tuple[bytes, str]:
+def random_data(rows: int, categorical: int = 0) -> tuple[bytes, str]:
     """Return a CSV file with a binary target and its schema; so many of its columns are categorical."""
     random = np.random.default_rng(0)
     numbers = random.normal(size=(rows, COLUMNS)).round(4)
@@ -57,42 +57,43 @@ def made_up(rows: int, categorical: int = 0) -> tuple[bytes, str]:
     return frame.to_csv(header=False, index=False).encode(), schema
 
 
-def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return how long a piece of work takes, and what it gives."""
+def seconds(work: Callable[[], Any]) -> float:
+    """Do a piece of work, and return how long it takes."""
     start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
+    work()
+    return time.perf_counter() - start
 
 
 def fits(matrix: Any, labels: Any) -> None:
     """Fit scikit-learn's learner as often as a training does, with the same settings."""
-    steady = steady_rate(matrix, 0.25, 0.0)
+    steady = steady_rate(matrix, LOGISTIC.curvature, 0.0)
     for rate in (*RATES, 1.0):
         with suppress(ValueError):  # a rate at which it overflows
             learner = SGDClassifier(loss="log_loss", **sgd_settings(parse_parameters({}), rate * steady))
             learner.fit(matrix, labels, sample_weight=np.ones(len(labels)))
 
 
-def written(labels: Any, scores: Any) -> bytes:
-    """Return predictions as pandas writes them."""
+def csv_of_predictions(model: Any, matrix: Any, labels: Any) -> bytes:
+    """Return the compressed file of predictions that pandas writes."""
+    scores = 1 / (1 + np.exp(-(matrix @ model.weights + model.intercepts)[:, 0]))
     frame = pd.DataFrame({"trueLabel": labels, "bestAnswer": (scores >= 0.5).astype(int), "score": scores})
     return gzip.compress(frame.to_csv(index=False, float_format="%.6E").encode(), COMPRESSION)
 
 
 def compare(rows: int, categorical: int, repeats: int) -> None:
-    """Print the best times of interleaved runs and their ratios, which the issue bounds by 3, 2 and 3."""
-    body, schema = made_up(rows, categorical)
+    """Print the best times of interleaved runs, and their ratios with the bounds that these are to keep."""
+    body, schema = random_data(rows, categorical)
     table = make_table({"s3://b/d.csv": BytesIO(body)}, {"schema": schema})
     model = train(table, "BINARY")
     matrix, labels = model.features.matrix(TableRows(table)), table.numbers("y")
     runs = [
         (
-            seconds(lambda: make_table({"s3://b/d.csv": BytesIO(body)}, {"schema": schema}))[0],
-            seconds(lambda: pd.read_csv(BytesIO(body), header=None))[0],
-            seconds(lambda: train(table, "BINARY"))[0],
-            seconds(lambda: fits(matrix, labels))[0],
-            seconds(lambda: predict_rows(model, table, None, "bp", "s3://b"))[0],
-            seconds(lambda: written(labels, 1 / (1 + np.exp(-(matrix @ model.weights + model.intercepts)[:, 0]))))[0],
+            seconds(lambda: make_table({"s3://b/d.csv": BytesIO(body)}, {"schema": schema})),
+            seconds(lambda: pd.read_csv(BytesIO(body), header=None)),
+            seconds(lambda: train(table, "BINARY")),
+            seconds(lambda: fits(matrix, labels)),
+            seconds(lambda: predict_rows(model, table, None, "bp", "s3://b")),
+            seconds(lambda: csv_of_predictions(model, matrix, labels)),
         )
         for _ in range(repeats)
     ]
@@ -128,16 +129,16 @@ class Service:
                 self.peak = max(self.peak, sum(process.memory_info().rss for process in processes))
 
     def call(self) -> None:
-        """Call GetMLModel and Predict in turns."""
+        """Call GetMLModel and Predict in turns, and keep the milliseconds of each call."""
         calls = {
             "GetMLModel": lambda: self.ml.get_ml_model(MLModelId="small"),
             "Predict": lambda: self.ml.predict(MLModelId="small", Record={"x0": "1"}, PredictEndpoint=self.url),
         }
         while not self.ended.wait(0.02):
             for name, call in calls.items():
-                self.taken[name].append(seconds(call)[0] * 1000)
+                self.taken[name].append(seconds(call) * 1000)
 
-    def ready(self, get: str, **wanted: str) -> None:
+    def wait_until_completed(self, get: str, **wanted: str) -> None:
         """Wait until an entity is COMPLETED."""
         while (answer := getattr(self.ml, get)(**wanted))["Status"] != "COMPLETED":
             assert answer["Status"] != "FAILED", answer["Message"]
@@ -148,9 +149,9 @@ class Service:
         self.s3.put_object(Bucket="bench", Key=f"{name}.csv", Body=body)
         spec: Any = {"DataLocationS3": f"s3://bench/{name}.csv", "DataSchema": schema}
         self.ml.create_data_source_from_s3(DataSourceId=name, DataSpec=spec, ComputeStatistics=True)
-        self.ready("get_data_source", DataSourceId=name)
+        self.wait_until_completed("get_data_source", DataSourceId=name)
         self.ml.create_ml_model(MLModelId=name, MLModelType="BINARY", TrainingDataSourceId=name)
-        self.ready("get_ml_model", MLModelId=name)
+        self.wait_until_completed("get_ml_model", MLModelId=name)
 
 
 @contextmanager
@@ -162,7 +163,7 @@ def service() -> Iterator[Service]:
         urls = (re.search("AWS_ENDPOINT_URL=(.+)", line) for line in process.stdout)
         served = Service(process, next(found[1] for found in urls if found))
         try:
-            served.train("small", *made_up(1_000))
+            served.train("small", *random_data(1_000))
             served.ml.create_realtime_endpoint(MLModelId="small")
             while served.ml.get_ml_model(MLModelId="small")["EndpointInfo"]["EndpointStatus"] != "READY":
                 time.sleep(0.1)
@@ -174,7 +175,7 @@ def service() -> Iterator[Service]:
 
 def a_million_rows() -> None:
     """Print what other requests notice of a million rows, and what memory they take."""
-    body, schema = made_up(1_000_000)
+    body, schema = random_data(1_000_000)
     with service() as served:
         threads = [threading.Thread(target=target, daemon=True) for target in (served.watch, served.call)]
         for thread in threads:
@@ -182,11 +183,11 @@ def a_million_rows() -> None:
         started = time.perf_counter()
         served.train("million", body, schema)
         served.ml.create_evaluation(EvaluationId="ev", MLModelId="million", EvaluationDataSourceId="million")
-        served.ready("get_evaluation", EvaluationId="ev")
+        served.wait_until_completed("get_evaluation", EvaluationId="ev")
         served.ml.create_batch_prediction(
             BatchPredictionId="bp", MLModelId="million", BatchPredictionDataSourceId="million", OutputUri="s3://bench/"
         )
-        served.ready("get_batch_prediction", BatchPredictionId="bp")
+        served.wait_until_completed("get_batch_prediction", BatchPredictionId="bp")
         served.ended.set()
         for thread in threads:
             thread.join()
@@ -199,9 +200,9 @@ def a_million_rows() -> None:
         print(f"  {name:20} 99 % within {np.percentile(taken, 99):4.0f} ms of {len(taken):,} calls   (at most 100)")
 
 
-def deleted() -> None:
+def memory_after_deletion() -> None:
     """Print what memory data sources and models leave behind when they are deleted."""
-    body, schema = made_up(SMALL_ROWS)
+    body, schema = random_data(SMALL_ROWS)
     with service() as served:
         for number in range(SOURCES):
             served.s3.put_object(Bucket="bench", Key=f"large-{number}.csv", Body=body)
@@ -223,4 +224,4 @@ if __name__ == "__main__":
     compare(41_000, COLUMNS // 2, repeats=5)
     compare(1_000_000, 0, repeats=1)
     a_million_rows()
-    deleted()
+    memory_after_deletion()

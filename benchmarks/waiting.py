@@ -1,14 +1,14 @@
 """What a deferred wait costs the triggerer, beside a trigger on the amazon provider's AwsBaseWaiterTrigger.
 
-Both wait for realtime endpoints on Amazon ML Local, which runs in a process of its own, with a look every 5 s. The peer
+Both wait for realtime endpoints on Amazon ML Local, which runs in a process of its own, by a poll every 5 s. The peer
 runs in an environment of its own, since it needs aiobotocore; it is made under ``build/`` on the first run.
 
-- start: CPU of the process until every endpoint was looked at, per trigger
+- start: CPU of the process until every endpoint was polled, per trigger
 - lag: by how much a 5 ms sleep in the event loop comes late, from start to end; imported modules are frozen for
   Python's garbage collector, whose full collections take 100 to 300 ms in any process with Airflow in it
 - memory: what the process has grown by in the midst of the wait, per trigger
 - calls: requests that the service counted, per interval, in the midst of the wait
-- interval: seconds from one look at an endpoint to the next, as the calls show it
+- interval: seconds from one poll of an endpoint to the next, as the calls show it
 - delay: from an endpoint's READY to the trigger's event, for all endpoints, or a hundred, that become READY at once
 """
 
@@ -39,9 +39,10 @@ def peer_python() -> str:
 
 
 def environment(url: str, credentials: str) -> dict[str, str]:
-    extra = {"region_name": "us-east-1"} | (
-        {"role_arn": "arn:aws:iam::123456789012:role/ml"} if credentials == "assumed role" else {}
-    )
+    """Return the environment of a process that waits, whose ``aws_default`` has these credentials."""
+    extra = {"region_name": "us-east-1"}
+    if credentials == "assumed role":
+        extra["role_arn"] = "arn:aws:iam::123456789012:role/ml"
     connection = {"conn_type": "aws", "login": "benchmark-key", "password": "benchmark-secret", "extra": extra}
     return {
         **os.environ,

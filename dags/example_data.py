@@ -21,7 +21,7 @@ def upload(name: str, data_uri: str, how_many: int | str | None = None) -> int:
     names = [variable.replace(" ", "_").replace("/", "_") for variable in data.feature_names]
     rows = [[*measured, target] for measured, target in zip(data.data.tolist(), data.target.tolist(), strict=True)]
     random.Random(0).shuffle(rows)
-    del rows[int(how_many or len(rows)) :]
+    del rows[int(how_many or len(rows)) :]  # a template without a value renders an empty text
     table = "\n".join(",".join(str(value) for value in row) for row in [[*names, TARGET], *rows])
     types = {**dict.fromkeys(names, "NUMERIC"), TARGET: TARGET_TYPES[name]}
     schema = {

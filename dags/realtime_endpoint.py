@@ -32,7 +32,7 @@ TOLERANCE = 0.001  # scores are 32-bit numbers on their way
 
 @task(multiple_outputs=True)
 def sample(data_uri: str) -> dict[str, list]:
-    """Return a few such rows: the records without the target, and the truth."""
+    """Return a few rows that the model is not trained on: the records without the target, and the truth."""
     rows = read_rows(data_uri, TRAINING_PERCENT)[:SHOWN]
     truth = [row.pop(TARGET) for row in rows]
     return {"records": rows, "truth": truth}

@@ -103,7 +103,7 @@ with DAG(
     ).expand(resource_id=old)
 
     upload("breast_cancer", DATA, "{{ params.rows or '' }}") >> [training_data, unseen_data]
-    # Where its create has failed for good, by kill -9 too, nobody wants the new endpoint.
+    # A create task that has failed for good, also one that was killed, must not leave its endpoint behind.
     undo = MachineLearningDeleteRealtimeEndpointOperator(
         task_id="undo", ml_model_id=train.output, created_by="create_endpoint", trigger_rule="one_failed"
     )

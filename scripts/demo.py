@@ -61,8 +61,8 @@ class Compared(TypedDict):
     evaluation_auc: float
 
 
-class Found(TypedDict):
-    """What the Dag's tasks gave to XCom."""
+class XComs(TypedDict):
+    """What the Dag's tasks gave to XCom, by task."""
 
     predict: list[dict[str, Any]]
     sample: dict[str, list[str]]
@@ -104,13 +104,14 @@ class Progress:
         self.console.print(f"           {text}", style="red", markup=False)
 
 
-def run_dag(processes: Processes, env: dict[str, str], progress: Progress) -> Found:
+def run_dag(processes: Processes, env: dict[str, str], progress: Progress) -> XComs:
     """Run the Dag in a process of its own, and return what its tasks gave to XCom.
 
     :raises SystemExit: when the run does not end in success.
     """
     command = [sys.executable, str(ROOT / "scripts" / "run_dag.py"), DAG_ID, json.dumps({"bucket": BUCKET})]
-    process = processes.start(AIRFLOW_LOG, *command, *Found.__annotations__, env=env, stdout=subprocess.PIPE)
+    tasks = XComs.__annotations__  # whose XComs the process reports
+    process = processes.start(AIRFLOW_LOG, *command, *tasks, env=env, stdout=subprocess.PIPE)
     progress.begin(READING)
     ended: dict[str, Any] = {}
     for line in process.stdout or ():
@@ -123,8 +124,8 @@ def run_dag(processes: Processes, env: dict[str, str], progress: Progress) -> Fo
             show(event, progress)
     progress.status.stop()
     if ended.get("run") == "success":
-        found: Found = ended["xcoms"]
-        return found
+        xcoms: XComs = ended["xcoms"]
+        return xcoms
     if not ended:
         progress.error(processes.tail(AIRFLOW_LOG))
     raise SystemExit(f"The Dag run has failed; Airflow's log is {processes.logs / AIRFLOW_LOG}.log")
@@ -142,18 +143,18 @@ def show(event: dict[str, str], progress: Progress) -> None:
         progress.error(event["error"])
 
 
-def explain(found: Found, progress: Progress) -> None:
+def explain(xcoms: XComs, progress: Progress) -> None:
     """Print the predictions beside the truth, both metrics, what it would have cost, and where to go from here."""
     say = progress.console.print
     say("\n  predicted   score of 1   truth")
-    for prediction, truth in zip(found["predict"], found["sample"]["truth"], strict=True):
+    for prediction, truth in zip(xcoms["predict"], xcoms["sample"]["truth"], strict=True):
         (score,) = prediction["predictedScores"].values()
         say(f"  {prediction['predictedLabel']:>9}   {score:10.4f}   {truth:>5}")
-    say(METRIC.format(**found["compare"]), end="")
-    predictions = found["compare"]["rows"] + len(found["predict"])
+    say(METRIC.format(**xcoms["compare"]), end="")
+    predictions = xcoms["compare"]["rows"] + len(xcoms["predict"])
     say(
         COST.format(
-            status=found["delete_endpoint"]["EndpointStatus"],
+            status=xcoms["delete_endpoint"]["EndpointStatus"],
             predictions=predictions,
             predicting=predictions * PRICE_PER_PREDICTION,
             hour=PRICE_PER_10_MB,  # the model is smaller
@@ -175,8 +176,7 @@ def main() -> None:
         env = airflow_environment(HOME / "airflow", url, free_port())
         with progress.step("Airflow makes its database"):
             processes.run("database", str(BIN / "airflow"), "db", "migrate", env=env)
-        found = run_dag(processes, env, progress)
-        explain(found, progress)
+        explain(run_dag(processes, env, progress), progress)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ def compile_lock(environment: Environment, extras: str) -> None:
 def main() -> None:
     """Compile every lock once; style, types and builds are checked on the first alone."""
     environments = read_environments()
+    # Of the environments that share a lock the first one's Python counts.
     for environment in {each.lock: each for each in reversed(environments)}.values():
         compile_lock(environment, "dev" if environment.lock == environments[0].lock else "test")
 

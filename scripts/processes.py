@@ -25,6 +25,7 @@ BIN = Path(sys.executable).parent
 LOOPBACK = "127.0.0.1,localhost"
 ENDING_SECONDS = 2.5  # what is left then is killed
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Opens URLs without the user's proxy.
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -191,6 +192,7 @@ class Processes:
 
     def stop(self, seconds: float = ENDING_SECONDS) -> None:
         """End all processes and their children: SIGTERM, and SIGKILL for what is left after some seconds."""
+        # Listed before their parents end: some are in process groups of their own, where no signal below finds them.
         ours = [one for process in self.running.values() for one in _with_children(process.pid)]
         for process in self.running.values():
             _signal_group(process, signal.SIGTERM)
@@ -221,6 +223,7 @@ def _kill(processes: list[psutil.Process]) -> None:
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> bool:
+    """Send a signal to a process's group, 0 only to look for it; return whether the group still exists."""
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:

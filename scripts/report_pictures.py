@@ -41,39 +41,44 @@ WIDTH = 1000
 Floats = NDArray[np.float64]
 
 
-def results(type: ModelType, truth: Floats, predicted: Floats, ml_model_id: str = "ml-model") -> Results:
+def results(model_type: ModelType, truth: Floats, predicted: Floats, ml_model_id: str = "ml-model") -> Results:
     """Return results as if they were read from S3."""
     uri = f"s3://amazon-ml-demo/predictions/{ml_model_id}.csv"
-    source = ResultSource("predictions_uri", Model(ml_model_id, "", type, 0.5), [uri], "CSV", False, "target")
-    rows = np.arange(1, len(truth) + 1)
-    none = np.zeros(0, dtype=np.int64)
-    return Results(source, truth, predicted, rows, none, [], len(truth), 0, 0, [(uri, 0)])
+    model = Model(ml_model_id, "", model_type, 0.5)
+    return Results(
+        source=ResultSource("predictions_uri", model, [uri], "CSV", is_batch=False, true_label_column="target"),
+        truth=truth,
+        predicted=predicted,
+        rows=np.arange(1, len(truth) + 1),
+        keys=np.zeros(0, dtype=np.int64),
+        key_columns=[],
+        total=len(truth),
+        without_prediction=0,
+        without_true_label=0,
+        objects=[(uri, 0)],
+    )
 
 
 def reports() -> Iterator[tuple[str, int, Report]]:
     """Yield the name of each picture, its height and its report."""
     features, target = load_breast_cancer(return_X_y=True)
-    scores, few = (cross_val_predict(classifier(), part, target, method="predict_proba")[:, 1]
-                   for part in (features, features[:, :2]))  # fmt: skip
+    scores, scores_of_two_variables = (
+        cross_val_predict(classifier(), variables, target, method="predict_proba")[:, 1]
+        for variables in (features, features[:, :2])
+    )
     binary = results("BINARY", target.astype(float), scores)
-    other = results("BINARY", target.astype(float), few, "ml-two-variables")
+    other = results("BINARY", target.astype(float), scores_of_two_variables, "ml-two-variables")
     costs = Goal.of(None, None, 10, 1)
     yield "report-binary", 1900, report_of([binary], Labels(), costs)
     yield "report-two-models", 1900, report_of([binary, other], Labels(), costs)
     features, target = load_wine(return_X_y=True)
     names = Labels(["Barolo", "Grignolino", "Barbera"])
-    wine = results(
-        "MULTICLASS", target.astype(float), cross_val_predict(classifier(), features[:, :2], target).astype(float)
-    )
+    predicted = cross_val_predict(classifier(), features[:, :2], target)
+    wine = results("MULTICLASS", target.astype(float), predicted.astype(float))
     yield "report-multiclass", 1350, report_of([wine], names, Goal())
     features, target = load_diabetes(return_X_y=True)
-    yield (
-        "report-regression",
-        1150,
-        report_of(
-            [results("REGRESSION", target, cross_val_predict(LinearRegression(), features, target))], Labels(), Goal()
-        ),
-    )
+    diabetes = results("REGRESSION", target, cross_val_predict(LinearRegression(), features, target))
+    yield "report-regression", 1150, report_of([diabetes], Labels(), Goal())
 
 
 def classifier() -> object:
@@ -81,7 +86,7 @@ def classifier() -> object:
     return make_pipeline(StandardScaler(), LogisticRegression())
 
 
-def picture(html: str, path: Path, height: int) -> None:
+def take_picture(html: str, path: Path, height: int) -> None:
     """Take a picture of a page."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.html"
@@ -96,7 +101,7 @@ def main() -> None:
         raise SystemExit("There is no chromium; on Debian: apt-get install chromium")
     IMAGES.mkdir(exist_ok=True)
     for name, height, report in reports():
-        picture(page(report), IMAGES / f"{name}.png", height)
+        take_picture(page(report), IMAGES / f"{name}.png", height)
         print(f"docs/images/{name}.png: {(IMAGES / f'{name}.png').stat().st_size:,} bytes")
 
 

@@ -17,7 +17,7 @@ MOST_IN_FLIGHT = 256
 
 
 class Limiter:
-    """Space attempts evenly; a late wake-up is made up for, but for what is older than 50 ms."""
+    """Space attempts evenly. If the loop wakes up late, the next attempts follow sooner, for at most the last 50 ms."""
 
     def __init__(self, limit: int) -> None:
         self._seconds, self._next = 1 / limit, time.monotonic()
@@ -38,7 +38,7 @@ async def predict(client: Any, rows: int, limit: int) -> None:
             await limiter.wait()
             await one(number)
         else:
-            free.release()
+            free.release()  # after any other error the task group ends all tasks
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(rows):
@@ -52,7 +52,7 @@ async def main(rows: int, limit: int) -> None:
     config = AioConfig(max_pool_connections=MOST_IN_FLIGHT, retries={"total_max_attempts": 1})
     async with get_session().create_client("machinelearning", config=config) as client:
         await predict(client, 20, limit)
-        await asyncio.sleep(1.1)
+        await asyncio.sleep(1.1)  # until no call of the last second counts against the rate
         control("DELETE", "requests")
         cpu, began = time.process_time(), time.perf_counter()
         await predict(client, rows, limit)

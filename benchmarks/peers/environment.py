@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def python_with(name: str, *requirements: str) -> str:
-    """Return the Python of an environment that holds some packages."""
+    """Return the Python of an environment that holds some packages; it is made anew when these have changed."""
     folder = ROOT / "build" / f"benchmark-{name}"
     python, made = folder / "bin" / "python", folder / "requirements.txt"
     wanted = "".join(f"{requirement}\n" for requirement in requirements)

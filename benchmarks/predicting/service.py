@@ -37,7 +37,7 @@ def serve() -> None:
 
 
 def control(method: str, path: str, **body: object) -> list[dict[str, object]]:
-    """Use a lever of the service."""
+    """Send a request to the service's control API, and return its answer."""
     request = urllib.request.Request(
         f"{os.environ['AWS_ENDPOINT_URL']}/_local/{path}",
         data=json.dumps(body).encode() if method == "POST" else None,

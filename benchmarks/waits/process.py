@@ -23,24 +23,26 @@ WINDOW = 4  # intervals that calls are counted for
 
 
 def ask(url: str, what: str) -> dict[str, Any]:
+    """Send a request to the service's ``/_bench``, and return its counts."""
     with urllib.request.urlopen(f"{url}/_bench/{what}", timeout=60) as response:
         found: dict[str, Any] = json.load(response)
     return found
 
 
-def megabytes() -> float:
+def resident_mb() -> float:
+    """Return the resident memory of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 
-def all_seen(counts: dict[str, Any], kind: str, count: int) -> bool:
-    """Return whether every endpoint has been looked at, by a Get or by a full round of pages."""
-    return looks(counts, kind, count) >= 1 if asks_for_lists(kind, count) else counts["seen"] == count
+def all_polled(counts: dict[str, Any], kind: str, count: int) -> bool:
+    """Return whether every endpoint has been polled, by a Get or by a full round of pages."""
+    return polls_each(counts, kind, count) >= 1 if asks_for_lists(kind, count) else counts["seen"] == count
 
 
-def looks(counts: dict[str, Any], kind: str, count: int) -> float:
+def polls_each(counts: dict[str, Any], kind: str, count: int) -> float:
     """Return how often an endpoint has been polled, on average."""
     if asks_for_lists(kind, count):
-        return float(counts.get("DescribeMLModels", 0)) / -(-count // 100)
+        return float(counts.get("DescribeMLModels", 0)) / math.ceil(count / 100)  # pages of a hundred
     return float(counts.get("GetMLModel", 0)) / count
 
 
@@ -50,13 +52,14 @@ def asks_for_lists(kind: str, count: int) -> bool:
 
 
 def connections(url: str) -> int:
+    """Return how many connections this process has to the service."""
     import psutil
 
     port = int(url.rpartition(":")[2])
     return sum(bool(c.raddr) and c.raddr.port == port for c in psutil.Process().net_connections("tcp"))
 
 
-async def probe(lags: list[float]) -> None:
+async def record_lags(lags: list[float]) -> None:
     """Record by how much a short sleep is late."""
     while True:
         began = time.perf_counter()
@@ -64,8 +67,8 @@ async def probe(lags: list[float]) -> None:
         lags.append(time.perf_counter() - began - 0.005)
 
 
-async def hear(trigger: Any, heard: list[float]) -> None:
-    """Record when the trigger fires."""
+async def record_events(trigger: Any, heard: list[float]) -> None:
+    """Record the times of the trigger's events."""
     async for _ in trigger.run():
         heard.append(time.time())  # noqa: PERF401 - when, not what
 
@@ -78,14 +81,15 @@ async def wait(kind: str, count: int, url: str) -> dict[str, Any]:
     heard: list[Any] = []
     gc.collect()
     gc.freeze()  # else a full collection of what Airflow has imported shows as a lag of 100 to 300 ms, whoever waits
-    memory, cpu = megabytes(), time.process_time()
-    tasks = [asyncio.create_task(probe(lags)), *(asyncio.create_task(hear(trigger, heard)) for trigger in triggers)]
-    while not all_seen(await asyncio.to_thread(ask, url, "counts"), kind, count):
+    memory, cpu = resident_mb(), time.process_time()
+    work = [record_lags(lags), *(record_events(trigger, heard) for trigger in triggers)]
+    tasks = list(map(asyncio.create_task, work))
+    while not all_polled(await asyncio.to_thread(ask, url, "counts"), kind, count):
         await asyncio.sleep(0.1)
     found = {"start": (time.process_time() - cpu) / count * 1000}
     await asyncio.sleep(2 * INTERVAL)
     found |= await steady(kind, count, url)
-    found |= {"memory": (megabytes() - memory) / count, "connections": await asyncio.to_thread(connections, url)}
+    found |= {"memory": (resident_mb() - memory) / count, "connections": await asyncio.to_thread(connections, url)}
     found |= await delays(url, heard, count)
     for task in tasks:
         task.cancel()
@@ -99,10 +103,10 @@ async def steady(kind: str, count: int, url: str) -> dict[str, Any]:
     await asyncio.sleep(WINDOW * INTERVAL)
     after, seconds = await asyncio.to_thread(ask, url, "counts"), time.perf_counter() - began
     calls = sum(after[name] - before.get(name, 0) for name in after if name not in ("now", "seen"))
-    looked = looks(after, kind, count) - looks(before, kind, count)
+    polled = polls_each(after, kind, count) - polls_each(before, kind, count)
     return {
         "calls": calls / seconds * INTERVAL,
-        "interval": seconds / looked if looked else math.inf,
+        "interval": seconds / polled if polled else math.inf,
         "roles": after.get("AssumeRole", 0),
     }
 

@@ -18,7 +18,10 @@ SCHEMA = schema_text({"x": "NUMERIC", "y": "BINARY"}, has_header=True)
 
 
 def serve(count: int) -> None:
-    """Serve so many endpoints that are UPDATING; a hundred of them become READY on demand."""
+    """Serve so many endpoints that are UPDATING, and count the calls.
+
+    ``/_bench/ready`` makes the first hundred of them READY, ``/_bench/counts`` returns the counts.
+    """
     from collections import Counter
 
     from amazon_ml_local import AmazonMLLocal, MemoryStorage
@@ -51,6 +54,7 @@ def serve(count: int) -> None:
 
 
 def make_endpoints(service: AmazonMLLocal, count: int) -> None:
+    """Create so many endpoints, of which the first hundred are READY earlier than the others."""
     client = service.client()
     location: Any = {"DataLocationS3": "s3://bucket/train.csv", "DataSchema": SCHEMA}
     client.create_data_source_from_s3(DataSourceId="ds", DataSpec=location, ComputeStatistics=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-INTERVAL = 5  # seconds from one look to the next
+INTERVAL = 5  # seconds from one poll to the next
 WAITERS = Path(__file__).parent.parent.parent / "airflow_ml_provider" / "waiters" / "machinelearning.json"
 
 
 def our_triggers(count: int) -> list[Any]:
+    """Return a trigger of this package for each endpoint."""
     from airflow_ml_provider import waiting
     from airflow_ml_provider.clock import CLOCK
     from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
@@ -23,6 +24,7 @@ def our_triggers(count: int) -> list[Any]:
 
 
 def peer_triggers(count: int) -> list[Any]:
+    """Return a trigger on the amazon provider's AwsBaseWaiterTrigger for each endpoint."""
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
     from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 
