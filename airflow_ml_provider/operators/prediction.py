@@ -17,7 +17,7 @@ from airflow_ml_provider.resources import ResourceKind
 
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
-    from airflow_ml_provider.payloads import Description, Format, Prediction
+    from airflow_ml_provider.payloads import Format, JSONObject, Prediction
     from airflow_ml_provider.records import Record
     from airflow_ml_provider.scoring.plan import RowRange
     from airflow_ml_provider.scoring.settings import Settings
@@ -175,7 +175,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         ml_model_id: str,
         output_uri: str,
         source_uri: str | None = None,
-        row_ranges: Sequence[Description] | None = None,
+        row_ranges: Sequence[JSONObject] | None = None,
         input_format: Format | None = None,
         output_format: Format | None = None,
         column_names: Sequence[str] | None = None,

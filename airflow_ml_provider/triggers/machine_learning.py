@@ -17,7 +17,7 @@ from airflow_ml_provider.waiting import Wait
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
-    from airflow_ml_provider.payloads import JSON, AwsSettings, Description, Event
+    from airflow_ml_provider.payloads import AwsSettings, Event, JSONObject
 
 log = logging.getLogger(__name__)
 _clean_ups: set[asyncio.Task[None]] = set()  # an event loop alone does not keep its tasks alive
@@ -35,12 +35,12 @@ class MachineLearningTrigger(BaseTrigger):
     def __init__(
         self,
         *,
-        wait: Description,
-        carried: dict[str, JSON],
+        wait: JSONObject,
+        carried: JSONObject,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
-        botocore_config: dict[str, JSON] | None = None,
+        botocore_config: JSONObject | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves its triggers untyped
         self.wait = Wait.from_json(wait)
@@ -90,4 +90,4 @@ class MachineLearningTrigger(BaseTrigger):
 
     def _delete_own_endpoint(self, hook: MachineLearningClientHook) -> None:
         register = ownership.Register(hook, self.wait)
-        ownership.Claim.from_json(register, cast("dict[str, JSON]", self.carried["claim"])).delete_own_endpoint()
+        ownership.Claim.from_json(register, cast("JSONObject", self.carried["claim"])).delete_own_endpoint()
