@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from airflow_ml_provider.compat import DAG
+from airflow_ml_provider.compat import DAG  # on Airflow 3: from airflow.sdk
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
 from airflow_ml_provider.operators.realtime_endpoint import (
     MachineLearningCreateRealtimeEndpointOperator,
