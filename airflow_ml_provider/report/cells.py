@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from airflow_ml_provider.scoring.objects import ObjectVersion
 
 Cells: TypeAlias = "Sequence[object]"
-CutJSON: TypeAlias = "Callable[[dict[str, object]], tuple[list[str], Callable[[dict[str, object]], Cells]]]"
+# Takes the first object of JSON Lines, and returns the header, and a function from any of its objects to a row.
+JSONColumns: TypeAlias = "Callable[[dict[str, object]], tuple[list[str], Callable[[dict[str, object]], Cells]]]"
 
 CHUNK_ROWS = 10_000  # with 100 classes some 60 MB of text
 
@@ -55,17 +56,17 @@ def find_results(s3: S3Client, argument: str, uri: str) -> list[ObjectVersion]:
         raise AirflowFailException(f"{argument}: the results are gone, there is no object at {uri}") from None
 
 
-def read_chunks(s3: S3Client, source: ObjectVersion, format: Format, cut_json: CutJSON) -> Iterator[Chunk]:
+def read_chunks(s3: S3Client, source: ObjectVersion, format: Format, json_columns: JSONColumns) -> Iterator[Chunk]:
     """Yield the rows of an object.
 
-    :param cut_json: takes the first object of JSON Lines; returns the header, and a function from an object to a row.
     :raises AirflowFailException: when the object is cut or has another format; the message names the line.
     """
     with _reading(source.uri):
+        # Bytes that are not UTF-8 are kept until ``Labels`` reports their row and column.
         stream = TextIOWrapper(open_at(s3, source), encoding="utf-8-sig", errors="surrogateescape", newline="")
         with stream:
             lines = _whole_lines(stream, source)
-            header, rows = _csv_rows(lines, source) if format == "CSV" else _json_rows(lines, source, cut_json)
+            header, rows = _csv_rows(lines, source) if format == "CSV" else _json_rows(lines, source, json_columns)
             first = 1
             while chunk := list(islice(rows, CHUNK_ROWS)):
                 yield Chunk(source.uri, first, header, chunk)
@@ -101,42 +102,51 @@ def _whole_lines(stream: TextIOWrapper, source: ObjectVersion) -> Iterator[str]:
 
 
 def _csv_rows(lines: Iterator[str], source: ObjectVersion) -> tuple[list[str], Iterator[Cells]]:
-    reader = csv.reader(lines, strict=True)
-
-    def rows() -> Iterator[Cells]:
-        try:
-            for number, cells in enumerate(reader, start=0):
-                if number and cells and len(cells) != len(header):
-                    raise AirflowFailException(
-                        f"row {number:,} of {source.uri} has {len(cells)} fields, the columns are {len(header)}: "
-                        f"it is cut or damaged"
-                    )
-                yield cells
-        except csv.Error as error:
-            raise AirflowFailException(f"line {reader.line_num:,} of {source.uri} is no CSV: {error}") from None
-
-    found = rows()
-    header: list[str] = [str(name) for name in next(found, ())]
+    rows = _csv_cells(lines, source)
+    header = next(rows, [])
     if not header:
         raise AirflowFailException(f"{source.uri} is empty: it has no header")
-    return header, found
+    return header, _of_equal_length(rows, len(header), source)
 
 
-def _json_rows(lines: Iterator[str], source: ObjectVersion, cut_json: CutJSON) -> tuple[list[str], Iterator[Cells]]:
+def _csv_cells(lines: Iterator[str], source: ObjectVersion) -> Iterator[list[str]]:
+    reader = csv.reader(lines, strict=True)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise AirflowFailException(f"line {reader.line_num:,} of {source.uri} is no CSV: {error}") from None
+
+
+def _of_equal_length(rows: Iterator[list[str]], length: int, source: ObjectVersion) -> Iterator[Cells]:
+    """Yield rows, and raise AirflowFailException at one that is neither empty nor of this length."""
+    for number, cells in enumerate(rows, start=1):
+        if cells and len(cells) != length:
+            raise AirflowFailException(
+                f"row {number:,} of {source.uri} has {len(cells)} fields, the columns are {length}: "
+                f"it is cut or damaged"
+            )
+        yield cells
+
+
+def _json_rows(
+    lines: Iterator[str], source: ObjectVersion, json_columns: JSONColumns
+) -> tuple[list[str], Iterator[Cells]]:
     objects = (_json_object(line, number, source) for number, line in enumerate(lines, start=1))
     first = next(objects, None)
     if first is None:
         raise AirflowFailException(f"{source.uri} is empty: its first line holds no prediction")
-    header, cut = cut_json(first)
+    header, to_row = json_columns(first)
 
     def rows() -> Iterator[Cells]:
-        yield cut(first)
-        yield from (() if found is None else cut(found) for found in objects)
+        yield to_row(first)
+        for found in objects:
+            yield () if found is None else to_row(found)
 
     return header, rows()
 
 
 def _json_object(line: str, number: int, source: ObjectVersion) -> dict[str, object] | None:
+    """Return the object in a line; None for an empty line, which stands for a record without a prediction."""
     if not line.strip():
         return None
     try:

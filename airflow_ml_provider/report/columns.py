@@ -10,7 +10,7 @@ from airflow_ml_provider.compat import AirflowFailException
 
 if TYPE_CHECKING:
     from airflow_ml_provider.payloads import Format
-    from airflow_ml_provider.report.cells import Cells, Chunk
+    from airflow_ml_provider.report.cells import Cells, Chunk, JSONColumns
 
 ModelType = Literal["BINARY", "MULTICLASS", "REGRESSION"]
 
@@ -18,7 +18,7 @@ ModelType = Literal["BINARY", "MULTICLASS", "REGRESSION"]
 # the latter a MULTICLASS model has a column for each class instead, after the true label.
 PREDICTED = {"BINARY": "predictedScore", "MULTICLASS": "predictedLabel", "REGRESSION": "predictedValue"}
 BATCH_PREDICTED = {"BINARY": "score", "REGRESSION": "score"}
-BATCH_ANSWERS = ("bestAnswer",)
+OUTPUT_COLUMNS = {*PREDICTED.values(), *BATCH_PREDICTED.values(), "bestAnswer"}
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ class Columns:
             return cls(truth, range(truth + 1, len(header)), range(truth), header)
         name = (BATCH_PREDICTED if source.is_batch else PREDICTED)[source.model.type]
         predicted = _index(chunk, name, f"the predictions of the {source.model.type} model {source.model.ml_model_id}")
-        ours = {*PREDICTED.values(), *BATCH_PREDICTED.values(), *BATCH_ANSWERS}
-        keys = [
-            place
-            for place, column in enumerate(header)
-            if place not in (truth, predicted) and column not in ours and not column.startswith("predictedScores.")
-        ]
+        keys = [place for place, column in enumerate(header) if place != truth and not _is_output(column)]
         return cls(truth, [predicted], keys, header)
+
+
+def _is_output(column: str) -> bool:
+    """Return whether a column holds what a model says of a row, whatever the type of the model."""
+    return column in OUTPUT_COLUMNS or column.startswith("predictedScores.")
 
 
 def _index(chunk: Chunk, column: str, what: str) -> int:
@@ -89,22 +89,20 @@ def _index(chunk: Chunk, column: str, what: str) -> int:
     return list(chunk.header).index(column)
 
 
-def json_cutter(
-    source: ResultSource,
-) -> Callable[[dict[str, object]], tuple[list[str], Callable[[dict[str, object]], Cells]]]:
-    """Return the ``cut_json`` of ``read_chunks``, whose rows are the true label, the prediction and the keys."""
+def json_columns(source: ResultSource) -> JSONColumns:
+    """Return a function for ``read_chunks`` that makes columns of the true label, the prediction and the keys."""
 
-    def cut(first: dict[str, object]) -> tuple[list[str], Callable[[dict[str, object]], Cells]]:
+    def columns(first: dict[str, object]) -> tuple[list[str], Callable[[dict[str, object]], Cells]]:
         truth, predicted = source.true_label_column, PREDICTED[source.model.type]
         keys = sorted(first.keys() - {truth, "predictedLabel", "predictedScores", "predictedValue"})
 
-        def cells(found: dict[str, object]) -> Cells:
+        def to_row(found: dict[str, object]) -> Cells:
             value = _score(found) if predicted == "predictedScore" else found.get(predicted)
             return [found.get(truth), value, *(str(found.get(key)) for key in keys)]
 
-        return [truth, predicted, *keys], cells
+        return [truth, predicted, *keys], to_row
 
-    return cut
+    return columns
 
 
 def _score(found: Mapping[str, object]) -> object:

@@ -30,7 +30,7 @@ def numbers(chunk: Chunk, places: list[int], column: str, cells: list[object]) -
     """
     try:
         found = np.array(cells, dtype=np.float64)
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError):  # numpy does not say which cell is wrong
         found = np.array([_number(cell) for cell in cells], dtype=np.float64)
     wrong = np.flatnonzero(~np.isfinite(found))
     if len(wrong):
@@ -40,6 +40,7 @@ def numbers(chunk: Chunk, places: list[int], column: str, cells: list[object]) -
 
 
 def _number(cell: object) -> float:
+    """Return a cell as a number, NaN if it is none."""
     try:
         return float(cell)  # type: ignore[arg-type]  # TypeError means that it is no number
     except (ValueError, TypeError, OverflowError):

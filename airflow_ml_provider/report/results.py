@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from airflow_ml_provider.compat import AirflowFailException
 from airflow_ml_provider.report.cells import Cells, Chunk, find_results, read_chunks
-from airflow_ml_provider.report.columns import Columns, ModelType, ResultSource, json_cutter
+from airflow_ml_provider.report.columns import Columns, ModelType, ResultSource, json_columns
 from airflow_ml_provider.report.labels import Labels, numbers, scores
 from airflow_ml_provider.scoring.settings import format_of
 
@@ -42,7 +42,7 @@ class Results:
 
     def place(self, row: int) -> str:
         """Return the place of a row in words: its number in its object."""
-        before, uri = max((before, uri) for uri, before in self.objects if before < row)
+        uri, before = [(uri, before) for uri, before in self.objects if before < row][-1]
         return f"row {row - before:,} of {uri}"
 
 
@@ -57,8 +57,8 @@ def read_results(s3: S3Client, source: ResultSource, labels: Labels) -> Results:
     for uri in source.uris:
         for found in find_results(s3, source.argument, uri):
             objects.append((found.uri, total))
-            format = format_of("predictions_format", source.format, found.uri)
-            for chunk in read_chunks(s3, found, format, json_cutter(source)):
+            object_format = format_of("predictions_format", source.format, found.uri)
+            for chunk in read_chunks(s3, found, object_format, json_columns(source)):
                 columns = Columns.of(chunk, source)
                 key_columns = columns.key_names
                 parts.append(_Part.of(chunk, columns, source.model.type, labels, total))
@@ -93,54 +93,63 @@ class _Part:
 
     @classmethod
     def of(cls, chunk: Chunk, columns: Columns, type: ModelType, labels: Labels, before: int) -> _Part:
-        places = [place for place, row in enumerate(chunk.rows) if row]
+        """Return the arrays of those rows of a chunk that have both a prediction and a true label.
+
+        :param before: the number of rows before the chunk, in all objects.
+        """
+        predicted = [place for place, row in enumerate(chunk.rows) if row]
+        places = [place for place in predicted if chunk.rows[place][columns.truth] not in (None, "")]
         rows = [chunk.rows[place] for place in places]
-        without_prediction = len(chunk.rows) - len(places)
-        known = [place for place, row in zip(places, rows, strict=True) if row[columns.truth] not in (None, "")]
-        rows = [chunk.rows[place] for place in known]
-        truth = [row[columns.truth] for row in rows]
-        column = chunk.header[columns.truth]
         return cls(
-            truth=TRUTHS[type](chunk, known, column, truth, labels),
-            predicted=_predicted(chunk, known, columns, rows, type, labels),
-            rows=np.array(known, dtype=np.int64) + before + 1,
+            truth=_truth(chunk, places, columns, rows, type, labels),
+            predicted=_predicted(chunk, places, columns, rows, type, labels),
+            rows=np.array(places, dtype=np.int64) + before + 1,
             keys=_hashes(rows, columns.keys),
-            without_prediction=without_prediction,
+            without_prediction=len(chunk.rows) - len(predicted),
         )
 
 
-def _predicted(
-    chunk: Chunk, known: list[int], columns: Columns, rows: list[Cells], type: ModelType, labels: Labels
+def _truth(
+    chunk: Chunk, places: list[int], columns: Columns, rows: list[Cells], type: ModelType, labels: Labels
 ) -> NDArray[np.float64]:
-    """Return the predictions of rows; of a MULTICLASS batch prediction, the class with the highest score."""
+    """Return the true labels of rows as numbers.
+
+    :param places: the places of the rows in the chunk.
+    """
+    cells = [row[columns.truth] for row in rows]
+    convert = {"BINARY": labels.binary, "MULTICLASS": labels.codes, "REGRESSION": numbers}[type]
+    return convert(chunk, places, chunk.header[columns.truth], cells)
+
+
+def _predicted(
+    chunk: Chunk, places: list[int], columns: Columns, rows: list[Cells], type: ModelType, labels: Labels
+) -> NDArray[np.float64]:
+    """Return the predictions of rows; of a MULTICLASS batch prediction, the class with the highest score.
+
+    :param places: the places of the rows in the chunk.
+    """
     names = [chunk.header[place] for place in columns.predicted]
     cells = [[row[place] for row in rows] for place in columns.predicted]
     if type == "REGRESSION":
-        return numbers(chunk, known, names[0], cells[0])
+        return numbers(chunk, places, names[0], cells[0])
     if type == "BINARY":
-        return scores(chunk, known, names[0], cells[0])
+        return scores(chunk, places, names[0], cells[0])
     if names == ["predictedLabel"]:
-        return labels.codes(chunk, known, names[0], cells[0])
+        return labels.codes(chunk, places, names[0], cells[0])
     if not names:
         raise AirflowFailException(f"{chunk.uri} has no column of a class behind {chunk.header[columns.truth]!r}")
-    best: NDArray[np.intp] = np.column_stack(
-        [scores(chunk, known, *column) for column in zip(names, cells, strict=True)]
-    ).argmax(axis=1)
+    by_class = [scores(chunk, places, *column) for column in zip(names, cells, strict=True)]
+    best: NDArray[np.intp] = np.column_stack(by_class).argmax(axis=1)
     codes = np.array([labels.code(chunk, name) for name in names], dtype=np.float64)
     return codes[best]
 
 
 def _hashes(rows: list[Cells], keys: Sequence[int]) -> NDArray[np.int64]:
+    """Return a hash of each row's key columns; an empty array if there are none."""
     if not keys:
         return np.zeros(0, dtype=np.int64)
-    return np.fromiter(map(hash, map(cast("Callable[[Cells], str]", itemgetter(*keys)), rows)), np.int64, len(rows))
-
-
-TRUTHS: dict[ModelType, Callable[[Chunk, list[int], str, list[object], Labels], NDArray[np.float64]]] = {
-    "BINARY": lambda chunk, known, column, cells, labels: labels.binary(chunk, known, column, cells),
-    "MULTICLASS": lambda chunk, known, column, cells, labels: labels.codes(chunk, known, column, cells),
-    "REGRESSION": lambda chunk, known, column, cells, labels: numbers(chunk, known, column, cells),
-}
+    key_of = itemgetter(*keys)
+    return np.fromiter((hash(key_of(row)) for row in rows), np.int64, len(rows))
 
 
 def _joined_parts(
@@ -148,18 +157,17 @@ def _joined_parts(
 ) -> Results:
     """Return the results of all chunks together."""
 
-    def column(name: str) -> Iterator[NDArray[np.float64]]:
-        yield np.zeros(0)
-        yield from (getattr(part, name) for part in parts)
+    def joined(name: str, kind: type[np.float64] | type[np.int64]) -> NDArray[Any]:
+        return np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])  # there may be no part
 
-    truth = np.concatenate(list(column("truth")))
+    truth = joined("truth", np.float64)
     without_prediction = sum(part.without_prediction for part in parts)
     return Results(
         source=source,
         truth=truth,
-        predicted=np.concatenate(list(column("predicted"))),
-        rows=np.concatenate(list(column("rows"))).astype(np.int64),
-        keys=np.concatenate([part.keys for part in parts] or [np.zeros(0, dtype=np.int64)]),
+        predicted=joined("predicted", np.float64),
+        rows=joined("rows", np.int64),
+        keys=joined("keys", np.int64),
         key_columns=key_columns,
         total=total,
         without_prediction=without_prediction,
