@@ -65,8 +65,10 @@ def binary(results: Results, goal: Goal, must_reach: bool = True) -> Binary:
         )
     counts = Counts.of(truth, scores, goal.costs)
     model_threshold = results.source.model.score_threshold
-    best = _best(counts, goal, must_reach)
-    shown = sorted({*SHOWN_THRESHOLDS, model_threshold, *best})
+    best = _best_threshold(counts, goal, must_reach)
+    shown = {*SHOWN_THRESHOLDS, model_threshold}
+    if best is not None:
+        shown.add(best)
     found = Binary(
         Metrics={
             "BinaryAUC": float(roc_auc_score(truth, scores)),
@@ -76,24 +78,25 @@ def binary(results: Results, goal: Goal, must_reach: bool = True) -> Binary:
         },
         AtScoreThreshold=counts.at(model_threshold),
         BestBy=str(goal),
-        Thresholds=[counts.at(threshold) for threshold in shown],
+        Thresholds=[counts.at(threshold) for threshold in sorted(shown)],
         RocCurve=_thin(counts.false_positive_rate, counts.recall),
+        # At the first threshold nothing is predicted 1, and there is no precision.
         PrecisionRecallCurve=_thin(counts.recall[1:], counts.precision[1:]),
         Scores=_distribution(truth, scores),
         Calibration=_calibration(truth, scores),
     )
-    for threshold in best:
-        found["BestThreshold"], found["AtBestThreshold"] = threshold, counts.at(threshold)
+    if best is not None:
+        found["BestThreshold"], found["AtBestThreshold"] = best, counts.at(best)
     return found
 
 
-def _best(counts: Counts, goal: Goal, must_reach: bool) -> list[float]:
+def _best_threshold(counts: Counts, goal: Goal, must_reach: bool) -> float | None:
     try:
-        return [best_threshold(counts, goal)]
+        return best_threshold(counts, goal)
     except AirflowFailException:
         if must_reach:
             raise
-        return []
+        return None
 
 
 def _thin(x: Floats, y: Floats) -> Curve:

@@ -27,7 +27,10 @@ class Difference(TypedDict):
 
 
 class Comparison(TypedDict):
-    """How two models differ. Of REGRESSION models the one that is closer to the true value counts as right."""
+    """How two models differ. Of REGRESSION models the one that is closer to the true value counts as right.
+
+    ``MeanDifference`` is that of scores or values, without sign; 0 for MULTICLASS models, which predict labels.
+    """
 
     Rows: int
     MatchedBy: list[str]
@@ -102,6 +105,7 @@ def comparison(first: Results, other: Results, names: list[str]) -> Comparison:
 
 
 def _answers(results: Results, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return predictions, with 0 or 1 in place of a score, by the model's own threshold."""
     if results.source.model.type != "BINARY":
         return predicted
     return (predicted >= results.source.model.score_threshold).astype(np.float64)
@@ -125,7 +129,7 @@ def _differences(
 ) -> list[Difference]:
     """Return the rows that differ most; for classes, the first row of each of the most frequent differences."""
     is_multiclass = first.source.model.type == "MULTICLASS"
-    places = _frequent(one, two) if is_multiclass else np.argsort(-np.abs(one - two), kind="stable")[:SHOWN].tolist()
+    places = _most_frequent_differences(one, two) if is_multiclass else _largest_differences(one, two)
 
     def shown(value: float) -> str | float:
         return names[int(value)] if is_multiclass else float(value)
@@ -142,10 +146,17 @@ def _differences(
     ]
 
 
-def _frequent(one: NDArray[np.float64], two: NDArray[np.float64]) -> list[int]:
-    changed = np.flatnonzero(one != two).tolist()
-    first: dict[tuple[float, float], int] = {}
-    counted = Counter(zip(one[changed].tolist(), two[changed].tolist(), strict=True))
-    for place in changed:
-        first.setdefault((float(one[place]), float(two[place])), place)
-    return [first[change] for change, _ in counted.most_common(SHOWN)]
+def _most_frequent_differences(one: NDArray[np.float64], two: NDArray[np.float64]) -> list[int]:
+    """Return the first place of each of the most frequent pairs of different classes."""
+    differing = np.flatnonzero(one != two)
+    pairs = list(zip(one[differing].tolist(), two[differing].tolist(), strict=True))
+    first_places: dict[tuple[float, float], int] = {}
+    for place, pair in zip(differing.tolist(), pairs, strict=True):
+        first_places.setdefault(pair, place)
+    return [first_places[pair] for pair, _ in Counter(pairs).most_common(SHOWN)]
+
+
+def _largest_differences(one: NDArray[np.float64], two: NDArray[np.float64]) -> list[int]:
+    """Return the places of the largest differences, which may be 0."""
+    places: list[int] = np.argsort(-np.abs(one - two), kind="stable")[:SHOWN].tolist()
+    return places

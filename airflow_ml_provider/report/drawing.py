@@ -35,6 +35,7 @@ SETTINGS: dict[Any, Any] = {  # Any: matplotlib types the names by a Literal
     "legend.frameon": False,
     "legend.fontsize": "small",
 }
+# What a page does not need: ids of groups, metadata, comments, and indentation.
 LEFT_OUT = re.compile(r'(?<=<g) id="[^"]*"|<metadata>.*?</metadata>|<!--.*?-->|(?<=\n) +', re.DOTALL)
 
 
@@ -65,8 +66,9 @@ def draw(name: str, x: str, y: str, drawing: Callable[[Axes], object]) -> str:
 
 
 def _inline(svg: str) -> str:
-    head, body = svg[svg.index("<svg") :].split(">", 1)
-    (box,) = re.findall(r'viewBox="[^"]*"', head)
+    """Return an SVG file as an element of a page, which sets its size and its colours."""
+    start_tag, body = svg[svg.index("<svg") :].split(">", 1)
+    (box,) = re.findall(r'viewBox="[^"]*"', start_tag)
     body = LEFT_OUT.sub("", body)
     for colour, variable in VARIABLES.items():
         body = body.replace(colour, f"var({variable})")

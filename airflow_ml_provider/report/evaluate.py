@@ -48,27 +48,28 @@ def evaluate(s3: S3Client, sources: Sequence[ResultSource], goal: Goal) -> Repor
     :param goal: the goal by which the best threshold of a BINARY model is chosen.
     :raises AirflowFailException: on bad input, naming its place.
     """
-    type = _same_type([source.model for source in sources])
-    if type != "BINARY" and goal != Goal():
+    model_type = _same_type([source.model for source in sources])
+    if model_type != "BINARY" and goal != Goal():
         raise AirflowFailException(
-            f"wanted_precision, wanted_recall, false_positive_cost: a {type} model has no threshold to choose"
+            f"wanted_precision, wanted_recall, false_positive_cost: a {model_type} model has no threshold to choose"
         )
     labels = Labels()
     return report_of([read_results(s3, source, labels) for source in sources], labels, goal)
 
 
-def report_of(read: Sequence[Results], labels: Labels, goal: Goal) -> Report:
-    """Return the report of results that have been read.
+def report_of(results: Sequence[Results], labels: Labels, goal: Goal) -> Report:
+    """Return the report of the results of one or two models.
 
     :raises AirflowFailException: when all rows have one class, no threshold reaches the goal, or the rows of two
         models are not the same.
     """
-    if len(read) > 1:
-        check_same_rows(read[0], read[1])
-    models = [_measure(results, goal, labels.names, must_reach=results is read[0]) for results in read]
-    report = Report(MLModelType=read[0].source.model.type, Models=models)
-    if len(read) > 1:
-        report["Comparison"] = comparison(read[0], read[1], labels.names)
+    first, *others = results
+    for other in others:
+        check_same_rows(first, other)  # before the measuring, which takes longer
+    models = [_measure(one, goal, labels.names, must_reach=one is first) for one in results]
+    report = Report(MLModelType=first.source.model.type, Models=models)
+    for other in others:
+        report["Comparison"] = comparison(first, other, labels.names)
     return report
 
 
@@ -80,6 +81,11 @@ def _same_type(models: Sequence[Model]) -> Literal["BINARY", "MULTICLASS", "REGR
 
 
 def _measure(results: Results, goal: Goal, names: list[str], must_reach: bool) -> ModelReport:
+    """Measure one model.
+
+    :param names: the labels of the classes by number.
+    :param must_reach: whether a threshold of the model must reach the goal; a model to compare with need not have one.
+    """
     model = results.source.model
     found = ModelReport(
         MLModelId=model.ml_model_id,

@@ -41,26 +41,32 @@ def name(models: Models, model: ModelReport) -> str:
 
 
 def _styled(models: Models) -> Iterator[tuple[ModelReport, str, str, str]]:
+    """Yield each model with its colour, its style of line and its name."""
     for model, (colour, line) in zip(models, STYLES, strict=False):
         yield model, colour, line, name(models, model)
 
 
 def _curves(axes: Axes, models: Models, key: str, at: tuple[str, str] | None = None, marker: str = "") -> None:
-    """Draw a curve of each model, with a dot at the model's threshold and a ring at the best one."""
+    """Draw a curve of each model.
+
+    :param at: the members of ``AtThreshold`` on the axes, to mark the model's threshold and the best one.
+    :param marker: matplotlib's sign for each point of the curve; none by default.
+    """
     for model, colour, line, label in _styled(models):
         curve = cast("dict[str, Curve]", model["Binary"])[key]
         axes.plot(curve["X"], curve["Y"], color=colour, linestyle=line, marker=marker, markersize=4, label=label)
         if at:
-            _marks(axes, model["Binary"], at, colour)
+            _mark_thresholds(axes, model["Binary"], at, colour)
 
 
-def _marks(axes: Axes, found: Binary, at: tuple[str, str], colour: str) -> None:
-    places = [(found["AtScoreThreshold"], "threshold", colour)]
+def _mark_thresholds(axes: Axes, found: Binary, at: tuple[str, str], colour: str) -> None:
+    """Draw a dot at the model's threshold, and a ring at the best one."""
+    marked = [(found["AtScoreThreshold"], "threshold", colour)]
     if "AtBestThreshold" in found:
-        places.append((found["AtBestThreshold"], "best threshold", "none"))
-    for place, label, fill in places:
-        x, y = (cast("dict[str, float]", place)[axis] for axis in at)
-        (dot,) = axes.plot([x], [y], "o", label=f"{label} {place['Threshold']:g}", clip_on=False, markersize=9)
+        marked.append((found["AtBestThreshold"], "best threshold", "none"))
+    for at_threshold, label, fill in marked:
+        x, y = (cast("dict[str, float]", at_threshold)[member] for member in at)
+        (dot,) = axes.plot([x], [y], "o", label=f"{label} {at_threshold['Threshold']:g}", clip_on=False, markersize=9)
         dot.set_markerfacecolor(fill)
         dot.set_markeredgecolor(colour)
 
@@ -156,7 +162,7 @@ def score_distribution(models: Models, model: ModelReport) -> Figure:
 def f1_by_class(models: Models) -> Figure:
     """Draw the F1 of each class, the worst first."""
     classes = sorted(models[0]["Multiclass"]["Classes"], key=lambda found: found["F1"])[:MOST_CLASSES]
-    height, lines = 0.8 / len(models), range(len(classes))
+    height, lines = 0.8 / len(models), range(len(classes))  # the bars of a class fill 0.8 of its line
 
     def drawing(axes: Axes) -> None:
         for place, (model, colour, _, label) in enumerate(_styled(models)):

@@ -58,15 +58,15 @@ def multiclass(results: Results, names: list[str]) -> Multiclass:
     truth, predicted = results.truth.astype(np.int64), results.predicted.astype(np.int64)
     matrix = confusion_matrix(truth, predicted, labels=order)
     by_class = precision_recall_fscore_support(truth, predicted, labels=order, zero_division=0)
+    precision, recall, f1, rows = by_class  # each an array with an item for each class
     labels = [names[place] for place in order]
-    weights = by_class[3]
     return Multiclass(
         Metrics={
-            "MulticlassAvgFScore": float(np.mean(by_class[2])),
+            "MulticlassAvgFScore": float(np.mean(f1)),
             "Accuracy": float(accuracy_score(truth, predicted)),
-            "MacroPrecision": float(np.mean(by_class[0])),
-            "MacroRecall": float(np.mean(by_class[1])),
-            "WeightedFScore": float(np.average(by_class[2], weights=weights)),
+            "MacroPrecision": float(np.mean(precision)),
+            "MacroRecall": float(np.mean(recall)),
+            "WeightedFScore": float(np.average(f1, weights=rows)),
         },
         Labels=labels,
         ConfusionMatrix=matrix.tolist(),

@@ -45,10 +45,10 @@ def publish(s3: S3Client, sources: Sequence[ResultSource], goal: Goal, output_ur
         json_uri: (json.dumps(report, allow_nan=False), "application/json"),
         output_uri: (page(report), "text/html"),
     }
-    for uri, (text, type) in written.items():
+    for uri, (text, media_type) in written.items():
         bucket, key = split("output_uri", uri)
         with translate_s3_errors("written", uri):
-            s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=f"{type}; charset=utf-8")
+            s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=f"{media_type}; charset=utf-8")
     url = object_url(output_uri, s3.meta.endpoint_url, s3.meta.region_name)
     return {**describe(report), "ReportUri": output_uri, "JsonUri": json_uri, "ReportUrl": url}
 

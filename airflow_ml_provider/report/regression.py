@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.report.thresholds import Floats
 
 BINS = 40
-CELLS = 40
+GRID = 40  # cells along each axis
 
 
 class Histogram(TypedDict):
@@ -64,6 +64,6 @@ def _r2(truth: Floats, predicted: Floats) -> dict[str, float]:
 
 
 def _density(x: Floats, y: Floats) -> Density:
-    counts, x_edges, y_edges = np.histogram2d(x, y, CELLS)
+    counts, x_edges, y_edges = np.histogram2d(x, y, GRID)
     cells = [[int(column), int(row), int(counts[column, row])] for column, row in np.argwhere(counts)]
     return Density(XEdges=x_edges.tolist(), YEdges=y_edges.tolist(), Cells=cells)

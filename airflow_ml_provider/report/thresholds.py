@@ -65,7 +65,8 @@ class Goal(NamedTuple):
         costs = [false_positive_cost, false_negative_cost]
         if costs.count(None) == 1:
             raise InvalidArgument("false_positive_cost, false_negative_cost: both of them must be given, or none")
-        if 3 - [wanted_precision, wanted_recall, false_positive_cost].count(None) > 1:
+        given = [value for value in (wanted_precision, wanted_recall, false_positive_cost) if value is not None]
+        if len(given) > 1:
             raise InvalidArgument(
                 "wanted_precision, wanted_recall, false_positive_cost: at most one of them can be given"
             )
@@ -133,7 +134,8 @@ class Counts:
         return 2 * self.true_positives / (self.true_positives + self.false_positives + self.positives)
 
     def at(self, threshold: float) -> AtThreshold:
-        """Return the measurements at any threshold."""
+        """Return the measurements at any threshold: those at the lowest of ``thresholds`` that is not below it."""
+        # Negated, as searchsorted needs ascending numbers.
         place = int(np.searchsorted(-self.thresholds, -threshold, side="right")) - 1
         true, false = int(self.true_positives[place]), int(self.false_positives[place])
         found = AtThreshold(
@@ -154,6 +156,7 @@ class Counts:
 
     @cached_property
     def cost(self) -> Floats:
+        """The cost at every threshold; without ``costs`` the number of errors."""
         false_positive, false_negative = self.costs or (1.0, 1.0)
         return false_positive * self.false_positives + false_negative * (self.positives - self.true_positives)
 
@@ -194,7 +197,7 @@ def best_threshold(counts: Counts, goal: Goal) -> float:
 
     :raises AirflowFailException: when no threshold reaches the goal.
     """
-    good = GOALS[goal.measure](counts, goal)
+    good = GOALS[goal.measure](counts, goal).copy()  # since ``counts`` keeps the array
     if counts.thresholds[1] >= 1:  # then no threshold from 0 to 1, which AWS allows, is above every score
         good[0] = -np.inf
     place = int(np.argmax(good))
