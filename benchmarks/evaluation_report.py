@@ -35,7 +35,7 @@ CASES = (("BINARY", 1), ("BINARY", 2), ("MULTICLASS", 1), ("REGRESSION", 1))
 
 
 def serve() -> None:
-    """Serve a model of each type, and predictions of a million rows, until the parent ends."""
+    """Serve a model of each type, and S3 for the predictions, until the parent ends."""
     from amazon_ml_local import AmazonMLLocal, MemoryStorage
     from amazon_ml_local.serving import serve
 

@@ -1,4 +1,8 @@
-"""Amazon ML Local: a local service with the API of Amazon Machine Learning (2014-12-12)."""
+"""Amazon ML Local: a local service with the API of Amazon Machine Learning (2014-12-12).
+
+It shares no code with the Airflow provider that is tested with it, so that it does not repeat the provider's bugs. What
+both have to know or do, each has of its own, by AWS's documents and botocore's service model.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

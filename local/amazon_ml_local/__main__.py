@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _return_freed_memory() -> None:
-    """Set glibc to return freed large objects to the system, and to few arenas, since each keeps what threads free."""
+    """Set glibc to return large objects to the system when they are freed; and few arenas, as each keeps small ones."""
     with suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in ((M_ARENA_MAX, 2), (M_MMAP_THRESHOLD, 2**20), (M_TRIM_THRESHOLD, 2**20)):
@@ -64,6 +64,7 @@ def _return_freed_memory() -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    """Start the service with what the options name, print how to reach it, and end it on a signal."""
     folder = DataFolder(options.data_dir) if options.data_dir else None
     seed = read_seed(options.seed) if options.seed else None
     buckets, objects = list(options.bucket), {uri: _content(uri, file) for uri, file in options.load}

@@ -1,4 +1,8 @@
-"""Draw charts of an evaluation with matplotlib, as SVG with its own colours for light and dark."""
+"""Draw charts of an evaluation with matplotlib, as SVG with its own colours for light and dark.
+
+The provider's evaluation report draws such charts too. This module shares no code with it on purpose: a service that
+tests the provider must not repeat its bugs.
+"""
 
 from __future__ import annotations
 

@@ -114,8 +114,8 @@ def _ml_model(parameters: Parameters) -> Iterator[str]:
 
 
 def _batch_prediction(parameters: Parameters) -> Iterator[str]:
-    key = parameters["OutputUri"].removeprefix("s3://").partition("/")[2]
-    if found := [part for part in FORBIDDEN_IN_OUTPUT if part in f"/{key}"]:
+    key = "/" + parameters["OutputUri"].removeprefix("s3://").partition("/")[2]  # so that ./ at its start is found
+    if found := [part for part in FORBIDDEN_IN_OUTPUT if part in key]:
         yield f"the key in OutputUri must not have {', '.join(found)}"
 
 
@@ -124,6 +124,7 @@ def _nothing_more(parameters: Parameters) -> Iterator[str]:
 
 
 def _complaints(validate: Callable[[T], None], value: T | None) -> Iterator[str]:
+    """Yield why a value, if it is given, is not valid."""
     try:
         if value is not None:
             validate(value)

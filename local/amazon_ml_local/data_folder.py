@@ -98,13 +98,13 @@ class DataFolder:
             database = sqlite3.connect(self.path / "amazon-ml-local.sqlite", check_same_thread=False)
             database.execute("pragma journal_mode = wal")
             database.execute("pragma synchronous = full")
-            (found,) = database.execute("pragma user_version").fetchone()
-            if found > FORMAT:
+            (present,) = database.execute("pragma user_version").fetchone()  # 0 in a new file
+            if present > FORMAT:
                 raise DataFolderError(
-                    f"{self.path} has the format {found}, and this version knows up to {FORMAT}: use the newer "
+                    f"{self.path} has the format {present}, and this version knows up to {FORMAT}: use the newer "
                     "version that wrote it, or another folder"
                 )
-            changes = "".join(CHANGES[format] for format in range(found, FORMAT)) if found else TABLES
+            changes = "".join(CHANGES[each] for each in range(present, FORMAT)) if present else TABLES
             database.executescript(f"begin; {changes} pragma user_version = {FORMAT}; commit;")
             return database
         except sqlite3.Error as error:

@@ -230,5 +230,5 @@ class Region:
 
     def add(self, entity: Entity) -> None:
         """Add ``entity``, and remove a deleted one of the same id."""
-        self._entities[entity.kind.name].pop(entity.id, None)
+        self._entities[entity.kind.name].pop(entity.id, None)  # else the new one would take its place in the order
         self._entities[entity.kind.name][entity.id] = entity

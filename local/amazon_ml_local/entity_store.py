@@ -88,7 +88,7 @@ class EntityStore:
             path.unlink(missing_ok=True)
 
     def remove_content(self, entity: Entity) -> None:
-        """Remove the content of a deleted entity's result."""
+        """Store a deleted entity's result anew, from which ``Jobs`` has removed the content."""
         if self.closed:
             return
         try:

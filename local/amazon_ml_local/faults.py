@@ -139,6 +139,7 @@ class Faults:
 
     @staticmethod
     def _applies_to(fault: Fault, operation: str, when: When) -> bool:
+        """Return whether a fault applies to a request; only one that it may apply to draws from its generator."""
         if fault.when != when or fault.operation not in (None, operation):
             return False
         if fault.kind == "lag" and not operation.startswith("Describe"):

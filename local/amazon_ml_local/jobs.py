@@ -37,7 +37,7 @@ class ResultStore(Protocol):
         """Store the result of an entity's job before any answer shows it. Raises DataFolderError."""
 
     def remove_content(self, entity: Entity) -> None:
-        """Remove the content of a deleted entity's result."""
+        """Store a deleted entity's result anew, now that its content has been removed."""
 
 
 class Jobs:
@@ -116,7 +116,7 @@ class Jobs:
             self.store.save_result(entity, result, error)
 
     def _result(self, entity: Entity) -> Any:
-        inputs = list(map(_input_result, entity.inputs))
+        inputs = list(map(_input_result, entity.inputs))  # which may take long
         if entity in self._unwanted and not self._users[entity]:
             raise JobError("It was deleted")
         return self.work.do(entity, inputs)
@@ -159,7 +159,7 @@ def _reduce_result(entity: Entity) -> None:
 
 def _input_result(entity: Entity) -> Any:
     """Return the result of an input's job; raise a JobError that names the input if it has failed."""
-    if entity.lifecycle.failure:
+    if entity.lifecycle.failure:  # on order, whatever its job has given
         raise JobError(f"{entity.kind.name} {entity.id} has failed: {entity.lifecycle.failure}")
     try:
         return entity.job.result()

@@ -88,6 +88,7 @@ class Processes:
                 raise LearningError("The service has ended")
             if owner in self._killed:
                 raise LearningError("It was deleted")
+            # It shall find the modules that this process does, and none in the current folder.
             path = os.pathsep.join(filter(None, sys.path))
             self._running[owner] = subprocess.Popen(
                 [sys.executable, "-P", "-m", "amazon_ml_local.worker"],
@@ -154,6 +155,6 @@ def _available(path: str) -> int | None:
 
 
 def _cgroup_room(folder: Path) -> int | None:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):  # without a limit memory.max is "max"
         return int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text())
     return None

@@ -180,9 +180,9 @@ def _map(shape: MapShape, value: Parameters) -> Parameters:
 
 def _shortest_float32(shape: Shape, value: float) -> float:
     """Return the float with the fewest digits that rounds to the same 32-bit number."""
-    wanted = struct.pack("f", value)  # which 9 digits always tell apart from all others
+    wanted = struct.pack("f", value)
     candidates = (float(f"{value:.{digits}g}") for digits in range(6, 9))
-    return next((c for c in candidates if struct.pack("f", c) == wanted), float(f"{value:.9g}"))
+    return next((c for c in candidates if struct.pack("f", c) == wanted), float(f"{value:.9g}"))  # 9 always suffice
 
 
 def _widened_float32(shape: Shape, value: float) -> float:

@@ -130,7 +130,7 @@ class AmazonMLLocal:
         self.requests.clear()
         if self._store:
             self._store.clear()
-            self._store.save()
+            self._store.save()  # the clock, which was set back
 
     @property
     def peak_requests_per_second(self) -> int:

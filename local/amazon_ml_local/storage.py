@@ -58,7 +58,7 @@ class MemoryStorage:
 
     def write(self, uri: str, body: bytes) -> None:
         """Store the bytes under the URI, replacing what was there."""
-        split(uri)
+        split(uri)  # raises if it is no URI
         self.objects[uri] = body
 
     def list(self, uri: str) -> list[str]:

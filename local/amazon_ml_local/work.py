@@ -97,7 +97,7 @@ class EntityWork:
         from amazon_ml_local.learning import data_files, make_table
 
         files = {uri: self._download(uri) for uri in data_files(source["location_s3"], self.storage)}
-        size = sum(file.tell() for file in files.values())
+        size = sum(file.tell() for file in files.values())  # each was just written to its end
         for file in files.values():
             file.seek(0)
         if size < self.heavy_bytes:

@@ -77,7 +77,10 @@ class Columns:
             numbers.append(np.concatenate(list(map(_numbers, table[name].chunks))))
 
     def finish(self, taken: NDArray[np.bool_] | None) -> pa.Table:
-        """Return the columns of the rows that are taken, of all if ``taken`` is None, in the form of ``Table``."""
+        """Return the columns of the rows that are taken, of all if ``taken`` is None.
+
+        An attribute's texts are the column ``text:NAME``, its numbers ``number:NAME``; the target may have both.
+        """
         columns = {}
         for name in self.schema.kinds:
             if name in self._texts:
@@ -111,9 +114,9 @@ class Columns:
 
 def numbers_of(texts: pa.DictionaryArray) -> Floats:
     """Return texts as numbers, NaN for a text that is none."""
-    shown = np.fromiter(map(number, Distinct(texts.dictionary)), np.float64, len(texts.dictionary))
+    distinct = np.fromiter(map(number, Distinct(texts.dictionary)), np.float64, len(texts.dictionary))
     codes: Codes = texts.indices.to_numpy()
-    return shown[codes] if len(shown) else np.empty(0)
+    return distinct[codes] if len(distinct) else np.empty(0)
 
 
 def texts_of(numbers: Floats) -> Texts:

@@ -1,4 +1,8 @@
-"""Count how predictions compare with the true values, for the page of an evaluation."""
+"""Count how predictions compare with the true values, for the page of an evaluation.
+
+The provider's evaluation report counts them too. This module shares no code with it on purpose: a service that tests
+the provider must not repeat its bugs.
+"""
 
 from __future__ import annotations
 

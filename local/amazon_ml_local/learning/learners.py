@@ -145,8 +145,8 @@ def _multinomial(rows: Rows, settings: TrainingParameters, log: Log) -> Learned:
 
 def _mixed_penalty(learner: Any) -> dict[str, str]:
     """Return the argument with which ``l1_ratio`` has an effect: scikit-learn before 1.8 needs this penalty for it."""
-    default = inspect.signature(learner).parameters.get("penalty")
-    return {"penalty": "elasticnet"} if default and default.default == "l2" else {}
+    penalty = inspect.signature(learner).parameters.get("penalty")
+    return {"penalty": "elasticnet"} if penalty and penalty.default == "l2" else {}
 
 
 Learner: TypeAlias = "Callable[[Rows, TrainingParameters, Log], Learned]"

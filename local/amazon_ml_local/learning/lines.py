@@ -109,10 +109,15 @@ class LineReader:
 
     def _count_wrong(self, offset: int, line: bytes, values: list[str]) -> None:
         if not self.wrong:
-            what = f"{len(values)} values where the schema has {self.width} attributes" if values else "a broken quote"
-            too_long = f"{len(line):,} bytes, more than the {MOST_BYTES:,} of an observation"
-            self._first_wrong = offset, what if len(line) <= MOST_BYTES else too_long
+            self._first_wrong = offset, self._problem(line, values)
         self.wrong += 1
+
+    def _problem(self, line: bytes, values: list[str]) -> str:
+        if len(line) > MOST_BYTES:
+            return f"{len(line):,} bytes, more than the {MOST_BYTES:,} of an observation"
+        if not values:
+            return "a broken quote"
+        return f"{len(values)} values where the schema has {self.width} attributes"
 
     def _raise_if_too_many_wrong(self) -> None:
         if self.wrong <= min(MOST_INVALID, MOST_INVALID_SHARE * self.total):

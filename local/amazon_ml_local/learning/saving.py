@@ -85,7 +85,7 @@ def from_json(value: Any) -> Any:
         case {"function": name}:
             return FUNCTIONS[name]
         case {"class": name, "state": state}:
-            made: Any = object.__new__(CLASSES[name])
+            made: Any = object.__new__(CLASSES[name])  # without __init__, which computes most of the state anew
             vars(made).update({key: from_json(item) for key, item in state.items()})
             return made
     return value

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["BINARY", "CATEGORICAL", "NUMERIC", "TEXT"]
 
+# AWS's literals of BINARY values. The provider's reports have a table of their own, which this one tests.
 BINARY_LITERALS = dict.fromkeys(("0", "n", "no", "f", "false"), "0") | dict.fromkeys(
     ("1", "y", "yes", "t", "true"), "1"
 )
@@ -133,11 +134,13 @@ def _attribute(position: int, attribute: object) -> tuple[str, Kind]:
 
 
 def _member(document: Mapping[str, object], name: str) -> object:
+    """Return a member by any of its names, None if it is missing or null."""
     values = (document.get(spelling) for spelling in SYNONYMS[name])
     return next((value for value in values if value is not None), None)
 
 
 def _name(document: Mapping[str, object], member: str) -> str | None:
+    """Return a member that is a name, None if it is missing or empty."""
     name = _member(document, member)
     if name is not None and not isinstance(name, str):
         raise LearningError(f"{member} in the data schema must be a string, not {name!r}.")

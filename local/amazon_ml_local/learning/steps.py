@@ -192,6 +192,7 @@ class QuantileBin:
 
     def __init__(self, source: NumberStep, bins: int, data: TableRows) -> None:
         present = np.sort(_present(source.column(data)))
+        # The edges between the bins are quantiles; equal numbers may leave fewer of them.
         places = np.linspace(0, len(present) - 1, bins + 1)[1:-1]
         edges = np.unique(np.interp(places, np.arange(len(present)), present)) if present.size else present
         self.source, self.edges = source, edges.tolist()
@@ -200,7 +201,8 @@ class QuantileBin:
         numbers, missing = self.source.column(data), len(self.edges) + 1
         codes = np.searchsorted(self.edges, numbers, side="right").astype(np.int32)
         codes[np.isnan(numbers)] = missing
-        return Column([*([str(code)] for code in range(missing)), []], codes)
+        words: list[Words] = [[str(code)] for code in range(missing)]
+        return Column([*words, []], codes)  # a missing number has no word
 
     def row(self, record: Mapping[str, str]) -> Words:
         value = self.source.row(record)

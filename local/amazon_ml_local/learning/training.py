@@ -86,7 +86,7 @@ def _row_weights(table: Table, data: TableRows) -> Floats:
     if name is None:
         return np.ones(len(data))
     numbers = data.number_variable(name)
-    weights: Floats = np.where(numbers >= 0, numbers, 1.0)
+    weights: Floats = np.where(numbers >= 0, numbers, 1.0)  # a missing or negative one counts as 1
     if not weights.any():
         raise LearningError(f"No record has a weight above 0 in the rowWeight attribute {name!r}.")
     weights /= weights.max()

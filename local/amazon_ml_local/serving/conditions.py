@@ -34,7 +34,8 @@ def send_s3(request: Request, send: Send) -> Response:
         return send(request)
     query = parse_qs(urlsplit(request.path).query, keep_blank_values=True)
     # The parts of an upload change no object until it is completed.
-    with nullcontext() if "partNumber" in query or "uploads" in query else _writing:
+    changes_object = "partNumber" not in query and "uploads" not in query
+    with _writing if changes_object else nullcontext():
         try:
             return _refusal(request, send) or send(_without_conditions(request))
         except KeyError:  # moto's own, for an upload that is completed or aborted

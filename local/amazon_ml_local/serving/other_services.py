@@ -57,6 +57,7 @@ class OtherServices:
     ) -> None:
         self._elsewhere = s3_endpoint_url
         self._store = BucketStore(data_folder) if data_folder and not s3_endpoint_url else None
+        # No copy: the fixture adds objects until moto is loaded.
         self._buckets, self._objects = buckets, {} if objects is None else objects
         self.loading = threading.RLock()
         self._app: Any = None
@@ -91,6 +92,7 @@ class OtherServices:
         return _call(self._load(), request)
 
     def _send_and_save(self, request: Request) -> Response:
+        """Send a request to moto, and commit what it has changed in S3, if that is stored, before it is answered."""
         response = self._send(request)
         if self._store and request.method not in ("GET", "HEAD") and response.status < 300:
             self._store.save(request)

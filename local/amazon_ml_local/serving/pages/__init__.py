@@ -51,7 +51,7 @@ class Pages:
 
     def handle(self, request: Request) -> Response | None:
         """Return the response to a request for a page; None for a request for anything else."""
-        if request.method not in ("GET", "HEAD") or request.credential:
+        if request.method not in ("GET", "HEAD") or request.credential:  # a signed one is for S3
             return None
         url = urlsplit(request.path)
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
@@ -88,12 +88,13 @@ class Pages:
 
     def _draw_chart(self, sequence: int, threshold: float) -> bytes:
         entity = self.service.state.numbered(sequence)
-        found = result(entity, self.service.clock.now()) if entity else None
-        if not (entity and found and found.counts) or entity.inputs[0].parameters["MLModelType"] not in DRAWN:
+        evaluated = result(entity, self.service.clock.now()) if entity else None
+        is_drawn = entity is not None and entity.inputs[0].parameters["MLModelType"] in DRAWN
+        if not is_drawn or not evaluated or not evaluated.counts:
             raise PageError("This evaluation has nothing to draw.")
         try:
             owner = object()  # nobody kills a drawing
-            chart: bytes = self._drawing.run(owner, "draw", (found.counts, threshold), silent)
+            chart: bytes = self._drawing.run(owner, "draw", (evaluated.counts, threshold), silent)
         except (LearningError, ModuleNotFoundError) as error:
             raise PageError(str(error), HTTPStatus.SERVICE_UNAVAILABLE) from error
         return chart

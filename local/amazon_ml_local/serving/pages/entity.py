@@ -58,8 +58,8 @@ def entity_page(service: AmazonMLLocal, region: str, entity: Entity, url: str, t
     members: Parameters = serialise(output_of(operation), shown)
     plain = {name: _fact(name, value, region) for name, value in members.items() if name not in SECTIONS}
     sections = [section(SECTIONS[name], _value(members[name])) for name in SECTIONS if name in members]
-    if kind == "Evaluation" and (found := result(entity, now)):
-        sections += evaluation_sections(entity, region, found, threshold)
+    if kind == "Evaluation" and (evaluated := result(entity, now)):
+        sections += evaluation_sections(entity, region, evaluated, threshold)
     return document(
         f"{kind} {entity.id}",
         element("p", status(entity.status(now)), f" {age(now - entity.lifecycle.created_at)} old, {region}"),

@@ -24,12 +24,15 @@ NO_MATPLOTLIB = "The chart needs matplotlib: pip install 'amazon-ml-local[pages]
 NO_COUNTS = "An earlier version evaluated this and kept no more than the metric. Evaluate anew to see more."
 
 
-def evaluation_sections(entity: Entity, region: str, found: Evaluated, threshold: float | None) -> list[Element]:
-    """Return the sections of an evaluation's page that follow the metric."""
-    if found.counts is None:
+def evaluation_sections(entity: Entity, region: str, evaluated: Evaluated, threshold: float | None) -> list[Element]:
+    """Return the sections of an evaluation's page that follow the metric.
+
+    :param threshold: the score threshold to show it with; None for the model's
+    """
+    if evaluated.counts is None:
         return [section("Records", element("p", NO_COUNTS, class_="quiet"))]
     parts = PARTS[entity.inputs[0].parameters["MLModelType"]]
-    return [section(*part) for part in parts(found.counts, entity, region, shown_threshold(entity, threshold))]
+    return [section(*part) for part in parts(evaluated.counts, entity, region, shown_threshold(entity, threshold))]
 
 
 def shown_threshold(entity: Entity, threshold: float | None) -> float:
@@ -97,7 +100,7 @@ def _form(entity: Entity, region: str, chosen: float) -> Element:
         element("label", "Score threshold", for_="threshold"),
         number,
         element("button", "Move"),
-        action=address(entity.kind.name, entity.id, region).partition("?")[0],
+        action=address(entity.kind.name, entity.id, region).partition("?")[0],  # a form's query is its inputs alone
         method="get",
     )
 
@@ -142,6 +145,7 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
+# By the type of the model.
 PARTS: dict[str, Callable[[Any, Entity, str, float], list[Part]]] = {
     "BINARY": _binary,
     "MULTICLASS": _multiclass,

@@ -34,18 +34,19 @@ def index_page(service: AmazonMLLocal, url: str) -> bytes:
     :param url: the URL by which the client reaches realtime endpoints
     """
     now = service.clock.now()
-    found = {kind: list(_entities(service, kind)) for kind in KINDS}
+    entities = {kind: list(_entities(service, kind)) for kind in KINDS}
     return document(
         "Entities and endpoints",
         element("p", f"The service's time is {time_text(now)}.", class_="quiet"),
-        section("Realtime endpoints", _endpoints(found["MLModel"], now, service.endpoint_url or url)),
-        *(section(HEADINGS[kind], *_newest(kind, entities, now)) for kind, entities in found.items()),
+        section("Realtime endpoints", _endpoints(entities["MLModel"], now, service.endpoint_url or url)),
+        *(section(HEADINGS[kind], *_newest(kind, entities[kind], now)) for kind in KINDS),
         section("Levers", *_levers(state_of(service))),
         section("Latest requests", _requests(service, now)),
     )
 
 
 def _entities(service: AmazonMLLocal, kind: str) -> Iterator[tuple[str, Entity]]:
+    """Yield the entities of a kind, each with the name of its region."""
     for name, region in service.state.regions():
         for entity in region.all(kind):
             entity.advance_to_now(service.clock, wait=False)
