@@ -21,6 +21,7 @@ from airflow_ml_provider.operators.prediction import (
     MachineLearningJoinPredictS3Operator,
     MachineLearningPlanPredictS3Operator,
 )
+from tests.helpers.endpoints import replace
 from tests.helpers.files import FILE, OUTPUT, ROWS, SOURCE, VALUES, expected, got, interrupted, predict
 from tests.helpers.schemas import schema_text
 
@@ -31,11 +32,22 @@ if TYPE_CHECKING:
 
 
 def test_every_row_is_predicted_in_order(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
-    """Key columns and predictions stand in the input's order; nothing but the output stays."""
-    summary = predict(rows_per_part=25)
+    """Key columns and predictions stand in the input's order; each row is asked for once."""
+    predict(rows_per_part=25)
     assert got(bucket) == expected()
     assert list(bucket.rows(OUTPUT)[0]) == ["id", "predictedLabel", "predictedScore"]
+    assert endpoint.requests.count("Predict") == 60
+
+
+def test_nothing_but_the_output_stays(bucket: Bucket) -> None:
+    """Parts and the record of progress are deleted when it is complete."""
+    predict(rows_per_part=25)
     assert bucket.uris() == {SOURCE, OUTPUT}
+
+
+def test_the_summary_says_what_was_written(bucket: Bucket) -> None:
+    """Rows, errors and parts, and where output and errors file are."""
+    summary = predict(rows_per_part=25)
     assert {name: summary[name] for name in ("rows", "errors", "parts", "output_uri", "errors_uri")} == {
         "rows": 60,
         "errors": 0,
@@ -43,7 +55,6 @@ def test_every_row_is_predicted_in_order(bucket: Bucket, endpoint: AmazonMLLocal
         "output_uri": OUTPUT,
         "errors_uri": None,
     }
-    assert endpoint.requests.count("Predict") == 60
 
 
 def test_only_the_models_variables_are_sent(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
@@ -246,24 +257,21 @@ def test_a_key_of_any_text_is_written_back(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize("change", ["threshold", "endpoint"])
-def test_a_change_in_mid_run_is_an_error_and_the_next_try_begins_anew(
+def test_a_change_in_mid_run_is_never_mixed_into_one_output(
     bucket: Bucket, endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    """Predictions of two thresholds or two endpoints are never mixed in one output."""
+    """With two thresholds or at two endpoints: the try fails, and the next one predicts every row again."""
     from airflow_ml_provider.scoring import parts
 
-    client, original = endpoint.client(), parts.Parts.write
+    original = parts.Parts.write
 
     def write(self: Any, *arguments: Any) -> None:
         original(self, *arguments)
         monkeypatch.setattr(parts.Parts, "write", original)
         if change == "threshold":
-            client.update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9999)
+            endpoint.client().update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9999)
         else:
-            client.delete_realtime_endpoint(MLModelId="ml-1")
-            endpoint.clock.advance(1)
-            client.create_realtime_endpoint(MLModelId="ml-1")
-            endpoint.clock.advance(3600)
+            change_endpoint(endpoint, bucket)
 
     monkeypatch.setattr(parts.Parts, "write", write)
     with pytest.raises(AirflowException, match="ml-1 in us-east-1: this changed during the predictions") as caught:
@@ -300,15 +308,19 @@ def test_a_body_that_breaks_off_is_read_again(
     assert not broken
 
 
-def test_a_damaged_archive_is_an_error(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
+ARCHIVE = gzip.compress(b"id,x\n" + b"".join(b"%f,1\n" % random.Random(n).random() for n in range(2000)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"no gzip", ARCHIVE[:5000] + bytes(10) + ARCHIVE[5010:], ARCHIVE[:3000]],
+    ids=["no gzip", "damaged", "cut off"],
+)
+def test_a_damaged_archive_is_an_error(bucket: Bucket, endpoint: AmazonMLLocalFixture, body: bytes) -> None:
     """What is no gzip, in its head or in its midst, fails for good and names the file."""
-    rows = "".join(f"{random.Random(number).random()},1\n" for number in range(2000))
-    whole = bytearray(gzip.compress(f"id,x\n{rows}".encode()))
-    whole[5000:5010] = bytes(10)
-    for body in (b"no gzip", bytes(whole), bytes(whole[:3000])):
-        bucket.put(f"{SOURCE}.gz", body)
-        with pytest.raises(AirflowFailException, match=r"source_uri: s3://bucket/in\.csv\.gz cannot be unpacked"):
-            predict(source_uri=f"{SOURCE}.gz")
+    bucket.put(f"{SOURCE}.gz", body)
+    with pytest.raises(AirflowFailException, match=r"source_uri: s3://bucket/in\.csv\.gz cannot be unpacked"):
+        predict(source_uri=f"{SOURCE}.gz")
     assert endpoint.requests.count("Predict") == 0
 
 
@@ -324,8 +336,9 @@ def test_a_row_that_the_service_refuses_goes_to_the_errors_file(bucket: Bucket, 
     assert got(bucket) == expected()[1:]
 
 
-def test_too_many_errors_fail_and_keep_what_was_done(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
-    """No output appears, the errors file does; a try that allows more goes on behind what was done."""
+@pytest.fixture
+def failed_of_an_error(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
+    """A try that has failed, since line 42 of its source is one error more than was allowed."""
     lines = FILE.splitlines()
     lines.insert(41, "ragged")
     bucket.put(SOURCE, "\n".join(lines))
@@ -333,9 +346,19 @@ def test_too_many_errors_fail_and_keep_what_was_done(bucket: Bucket, endpoint: A
         AirflowFailException, match=r"max_errors: 1 rows got no prediction, allowed are 0; .*errors.csv"
     ):
         predict()
+    endpoint.requests.clear()
+
+
+def test_too_many_errors_leave_the_errors_file_and_no_output(bucket: Bucket, failed_of_an_error: None) -> None:
+    """Whoever reads the error finds the rows there."""
     assert OUTPUT not in bucket.uris()
     assert bucket.rows(f"{OUTPUT}.errors.csv")[0]["line"] == "42"
-    endpoint.requests.clear()
+
+
+def test_a_try_that_allows_more_errors_goes_on_behind_what_was_done(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, failed_of_an_error: None
+) -> None:
+    """No row is asked for twice."""
     predict(max_errors=1)
     assert got(bucket) == expected()
     assert endpoint.requests.count("Predict") == 20
@@ -498,8 +521,7 @@ def change_threshold(endpoint: AmazonMLLocalFixture, bucket: Bucket) -> None:
 
 
 def change_endpoint(endpoint: AmazonMLLocalFixture, bucket: Bucket) -> None:
-    endpoint.client().delete_realtime_endpoint(MLModelId="ml-1")
-    endpoint.client().create_realtime_endpoint(MLModelId="ml-1")
+    replace(endpoint)
     endpoint.clock.advance(3600)
 
 
@@ -607,49 +629,71 @@ def test_more_rows_than_max_predictions_are_not_begun(bucket: Bucket, endpoint: 
     assert endpoint.requests.count("Predict") == 0
 
 
-def test_the_log_tells_the_cost_and_the_labels_and_no_record(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
-    """What people sent is in no line above DEBUG."""
-    bucket.put(SOURCE, FILE.replace("k1,", "secret,"))
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    """Return what a run writes into its log."""
     caplog.set_level("INFO")
     predict()
-    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("amazon_ml_local")]
-    text = "\n".join(ours)
-    assert "60 rows to predict, about $0.01 at $0.0001 a prediction" in text
-    assert "Predictions: 0: 30, 1: 30" in text
-    assert "secret" not in text
+    return "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("amazon_ml_local"))
 
 
-def test_many_workers_make_the_bytes_of_one(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
-    """Divided between workers, one after the other here, and joined: the output is the same."""
-    bucket.put("s3://bucket/in/1.csv", FILE)
-    bucket.put("s3://bucket/in/2.csv.gz", gzip.compress(b"id,x\nz1,3\nz2,35\n"))
-    bucket.put("s3://bucket/in/3.csv", "id,x\n")
-    predict(source_uri="s3://bucket/in/", output_uri="s3://bucket/one.csv")
-    plan: Any = MachineLearningPlanPredictS3Operator(
-        task_id="plan", ml_model_id="ml-1", source_uri="s3://bucket/in/", output_uri=OUTPUT, workers=3
-    ).execute({})
-    assert [share["max_requests_per_second"] for share in plan] == [74, 70, 56]  # as there are rows, 200 in sum
-    assert sum(row_range["count"] for share in plan for row_range in share["row_ranges"]) == 62
-    summaries = [predict(source_uri=None, **share) for share in json.loads(json.dumps(plan))]
-    join = MachineLearningJoinPredictS3Operator(task_id="join", output_uri=OUTPUT, summaries=summaries)
-    total = join.execute({})
-    assert bucket.get(OUTPUT) == bucket.get("s3://bucket/one.csv")
-    assert total["rows"] == 62
-    assert not any(".shares/" in uri for uri in bucket.uris())
-    assert join.execute({}) == total
+def test_the_log_tells_the_cost(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
+    """How many rows there are and about what they cost, before the first prediction."""
+    assert "60 rows to predict, about $0.01 at $0.0001 a prediction" in logged(caplog)
+
+
+def test_the_log_counts_the_labels(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
+    """At the end it says how many rows have each."""
+    assert "Predictions: 0: 30, 1: 30" in logged(caplog)
+
+
+def test_the_log_holds_no_record(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
+    """What people sent is in no line above DEBUG."""
+    bucket.put(SOURCE, FILE.replace("k1,", "secret,"))
+    assert "secret" not in logged(caplog)
 
 
 def planned(workers: Any, source: Any = SOURCE) -> Any:
-    """Divide the rows."""
+    """Return how the rows are divided between workers."""
     return MachineLearningPlanPredictS3Operator(
         task_id="plan", ml_model_id="ml-1", source_uri=source, output_uri=OUTPUT, workers=workers
     ).execute({})
 
 
 def joined(summaries: Any) -> Any:
-    """Put together what the workers wrote."""
+    """Join what the workers have written, and return the summary."""
     join = MachineLearningJoinPredictS3Operator(task_id="join", output_uri=OUTPUT, summaries=summaries)
     return join.execute({})
+
+
+@pytest.fixture
+def folder(bucket: Bucket) -> str:
+    """A folder of three objects, with 60 rows, 2 and none."""
+    bucket.put("s3://bucket/in/1.csv", FILE)
+    bucket.put("s3://bucket/in/2.csv.gz", gzip.compress(b"id,x\nz1,3\nz2,35\n"))
+    bucket.put("s3://bucket/in/3.csv", "id,x\n")
+    return "s3://bucket/in/"
+
+
+def test_workers_share_the_rate_as_they_share_the_rows(folder: str) -> None:
+    """All rows are in some share, and together the shares have the endpoint's 200 requests a second."""
+    plan = planned(3, folder)
+    assert [sum(row_range["count"] for row_range in share["row_ranges"]) for share in plan] == [23, 22, 17]
+    assert [share["max_requests_per_second"] for share in plan] == [74, 70, 56]
+
+
+def test_many_workers_make_the_bytes_of_one(bucket: Bucket, folder: str) -> None:
+    """Divided between workers, one after the other here, and joined: the output is the same, and no share stays."""
+    predict(source_uri=folder, output_uri="s3://bucket/one.csv")
+    total = joined([predict(source_uri=None, **share) for share in json.loads(json.dumps(planned(3, folder)))])
+    assert bucket.get(OUTPUT) == bucket.get("s3://bucket/one.csv")
+    assert total["rows"] == 62
+    assert not any(".shares/" in uri for uri in bucket.uris())
+
+
+def test_a_join_that_is_repeated_returns_the_same(folder: str) -> None:
+    """A retry finds its work done, though the shares are gone."""
+    summaries = [predict(source_uri=None, **share) for share in planned(3, folder)]
+    assert joined(summaries) == joined(summaries)
 
 
 def test_a_join_of_what_was_joined_before_in_part_is_an_error(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
