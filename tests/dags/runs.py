@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from amazon_ml_local.fixture import served
+from tests.helpers.service_time import live_by
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 BUCKET = "amazon-ml-demo"
 DAGS = Path(__file__).parent.parent.parent / "dags"
@@ -70,6 +76,17 @@ def run_to_its_end(path: Path, prepare: Callable[[Any], object] = lambda dag: No
         specification.loader.exec_module(module)
         prepare(module.dag)
         return Run(module.dag.test(run_conf=params))
+
+
+@contextmanager
+def shared_service() -> Iterator[AmazonMLLocalFixture]:
+    """Serve, with the bucket, by the service's clock, for the tests of a file that share one run."""
+    with served() as service, pytest.MonkeyPatch.context() as patch:
+        for name, value in service.env.items():
+            patch.setenv(name, value)
+        live_by(service.clock, patch)
+        service.client("s3").create_bucket(Bucket=BUCKET)
+        yield service
 
 
 def _bundle(path: Path) -> dict[str, object]:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from amazon_ml_local.fixture import served
-from tests.dags.runs import FEATURES, Run, run_to_its_end
+from tests.dags.runs import FEATURES, Run, run_to_its_end, shared_service
 from tests.helpers import training
 from tests.helpers.endpoints import status
-from tests.helpers.service_time import live_by
 
 if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
@@ -34,10 +32,7 @@ class Played(NamedTuple):
 @pytest.fixture(scope="module")
 def played(airflow_database: None) -> Iterator[Played]:
     """One run for all tests of this file: it costs more than all of them."""
-    with served() as service, pytest.MonkeyPatch.context() as patch:
-        for name, value in service.env.items():
-            patch.setenv(name, value)
-        live_by(service.clock, patch)
+    with shared_service() as service:
         training.create_model(service)
         service.service.ready_after_polls(2)
         service.clock.resume()

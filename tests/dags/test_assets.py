@@ -1,55 +1,57 @@
-"""Events of assets: what they carry of the thing that a task has made, and that a failed task leaves none."""
+"""Events of assets: what they carry of the resource that a task has made, and that a failed task leaves none."""
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from airflow_ml_provider.compat import AIRFLOW_3, VERSION
-from tests.dags.runs import DAGS, FEATURES, VALUES, expected, predicted, put_rows
+from tests.dags.runs import (
+    DAGS,
+    FEATURES,
+    VALUES,
+    expected,
+    predicted,
+    put_rows,
+    run_to_its_end,
+    shared_service,
+)
+from tests.helpers import training
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
     from amazon_ml_local.fixture import AmazonMLLocalFixture
     from tests.dags.runs import Run
 
 pytestmark = pytest.mark.core
 
 
-@pytest.fixture
-def events(airflow_database: None) -> Callable[[], dict[str, list[dict[str, Any]]]]:
-    """Return the extras of the events of each asset, by its name; those of earlier tests are deleted."""
+def event_class() -> Any:
+    """Return Airflow's model of the events of assets."""
+    place = "airflow.models.asset:AssetEvent" if AIRFLOW_3 else "airflow.models.dataset:DatasetEvent"
+    return pkgutil.resolve_name(place)
+
+
+def forget_events() -> None:
+    """Delete the events of earlier tests."""
     from airflow.utils.session import create_session
 
-    place = "airflow.models.asset:AssetEvent" if AIRFLOW_3 else "airflow.models.dataset:DatasetEvent"
-    Event = pkgutil.resolve_name(place)
-
     with create_session() as session:
-        session.query(Event).delete()
-
-    def read() -> Any:
-        found: dict[str, list[dict[str, Any]]] = {}
-        with create_session() as session:
-            for event in session.query(Event).order_by(Event.id):
-                name = event.asset.name if AIRFLOW_3 else event.dataset.uri
-                found.setdefault(name, []).append(event.extra)
-        return found
-
-    return read
+        session.query(event_class()).delete()
 
 
-@pytest.fixture
-def s3(amazon_ml_local: AmazonMLLocalFixture, bucket: str, ml_model: str) -> S3Client:
-    """A client of the bucket, with a file of records; an endpoint is READY when it has been looked at twice."""
-    client = amazon_ml_local.client("s3")
-    put_rows(client, "records.csv")
-    amazon_ml_local.service.ready_after_polls(2)
-    amazon_ml_local.clock.resume()
-    return client
+def events() -> dict[str, list[dict[str, Any]]]:
+    """Return the extras of the events of each asset, by its name."""
+    from airflow.utils.session import create_session
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    with create_session() as session:
+        for event in session.query(event_class()).order_by(event_class().id):
+            name = event.asset.name if AIRFLOW_3 else event.dataset.uri
+            found.setdefault(name, []).append(event.extra)
+    return found
 
 
 def registered(dag: Any) -> None:
@@ -73,52 +75,72 @@ def activate(assets: Any) -> None:
                 session.add(AssetActive.for_asset(model))
 
 
-def test_events_carry_the_description(
-    run_dag: Callable[..., Run],
-    amazon_ml_local: AmazonMLLocalFixture,
-    s3: S3Client,
-    events: Callable[[], dict[str, list[dict[str, Any]]]],
-) -> None:
-    """Each event says what the service said last; tasks that fail or are skipped leave none."""
-    run = run_dag(FEATURES / "outlets.py", registered)
-    assert {name: state for name, state in run.states().items() if state != "success"} == {
-        "failed": "failed",
-        "mapped": "failed",
-        "skipped": "skipped",
-    }
-    found = events()
-    endpoint = {"MLModelId": "trained", "EndpointUrl": amazon_ml_local.url}
-    assert found.keys() == {
-        "train", "not_waited", "ready", "deferred", "predict", "delete_endpoint", "delete", "mapped"
-    }  # fmt: skip
-    assert all(len(extras) == 1 for extras in found.values())
-    (train,), (not_waited,), (ready,) = found["train"], found["not_waited"], found["ready"]
-    assert train.items() >= {"MLModelId": "trained", "Status": "COMPLETED", "MLModelType": "BINARY"}.items()
-    assert "LogUri" not in train, "as it is a presigned URL"
-    assert not_waited.items() >= {**endpoint, "EndpointStatus": "UPDATING"}.items()
-    assert ready.items() >= {**endpoint, "EndpointStatus": "READY"}.items()
-    for name in ("deferred", "mapped"):
-        assert found[name][0].items() >= {**endpoint, "MLModelId": "ml-1", "EndpointStatus": "READY"}.items(), name
-    assert (
-        found["predict"][0].items()
-        >= {
-            "MLModelId": "trained",
-            "output_uri": "s3://amazon-ml-demo/out.csv",
-            "rows": len(VALUES),
-            "errors": 0,
-        }.items()
-    )
-    assert found["delete_endpoint"][0].items() >= {"MLModelId": "trained", "EndpointStatus": "NONE"}.items()
-    assert found["delete"] == [{"MLModelId": "trained", "Status": "DELETED"}]
+def prepare(service: AmazonMLLocalFixture) -> None:
+    """Put a file of records into the bucket; an endpoint is READY when it has been looked at twice."""
+    put_rows(service.client("s3"), "records.csv")
+    service.service.ready_after_polls(2)
+    service.clock.resume()
+
+
+class Played(NamedTuple):
+    """A run of ``features/outlets.py``, and the events that it has left."""
+
+    states: dict[str, str]
+    events: dict[str, list[dict[str, Any]]]
+    url: str
+
+
+@pytest.fixture(scope="module")
+def played(airflow_database: None) -> Iterator[Played]:
+    """One run for all tests of events: it costs more than all of them."""
+    with shared_service() as service:
+        training.create_model(service)
+        prepare(service)
+        forget_events()
+        run = run_to_its_end(FEATURES / "outlets.py", registered)
+        yield Played(run.states(), events(), service.url)
+
+
+def test_tasks_that_fail_or_are_skipped_leave_no_event(played: Played) -> None:
+    """Every other task leaves one; of a mapped one, each instance that succeeds."""
+    unsuccessful = {name: state for name, state in played.states.items() if state != "success"}
+    assert unsuccessful == {"failed": "failed", "mapped": "failed", "skipped": "skipped"}
+    assert played.events.keys() == played.states.keys() - {"failed", "skipped"}
+    assert {len(extras) for extras in played.events.values()} == {1}
+
+
+EXTRAS: dict[str, dict[str, Any]] = {
+    "train": {"MLModelId": "trained", "Status": "COMPLETED", "MLModelType": "BINARY"},
+    "not_waited": {"MLModelId": "trained", "EndpointUrl": "the service", "EndpointStatus": "UPDATING"},
+    "ready": {"MLModelId": "trained", "EndpointUrl": "the service", "EndpointStatus": "READY"},
+    "deferred": {"MLModelId": "ml-1", "EndpointUrl": "the service", "EndpointStatus": "READY"},
+    "mapped": {"MLModelId": "ml-1", "EndpointUrl": "the service", "EndpointStatus": "READY"},
+    "predict": {
+        "MLModelId": "trained", "output_uri": "s3://amazon-ml-demo/out.csv", "rows": len(VALUES), "errors": 0,
+    },
+    "delete_endpoint": {"MLModelId": "trained", "EndpointStatus": "NONE"},
+    "delete": {"MLModelId": "trained", "Status": "DELETED"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("asset", EXTRAS)
+def test_an_event_says_what_the_service_said_last(played: Played, asset: str) -> None:
+    """Also of a task that deferred, and of one that pushes no XCom."""
+    expected_extra = {name: played.url if value == "the service" else value for name, value in EXTRAS[asset].items()}
+    assert played.events[asset][0].items() >= expected_extra.items()
+
+
+def test_an_event_has_no_presigned_url(played: Played) -> None:
+    """The LogUri of a model lets whoever has it read the log."""
+    assert "LogUri" not in played.events["train"][0]
 
 
 def test_the_consumer_has_what_the_producer_announced(
-    run_dag: Callable[..., Run],
-    amazon_ml_local: AmazonMLLocalFixture,
-    s3: S3Client,
-    events: Callable[[], dict[str, list[dict[str, Any]]]],
+    run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture, ml_model: str
 ) -> None:
     """The example Dags: the consumer predicts at the announced endpoint, and announces how many rows."""
+    prepare(amazon_ml_local)
+    forget_events()
     early = run_dag(DAGS / "predict_on_asset.py", registered)
     assert (early.state, early.states()) == ("success", {"announced": "skipped", "predict": "skipped"})
 
@@ -131,6 +153,6 @@ def test_the_consumer_has_what_the_producer_announced(
     consumed = run_dag(DAGS / "predict_on_asset.py", registered)
     assert consumed.state == "success", consumed.states()
     assert consumed.xcom("announced", "EndpointUrl") == amazon_ml_local.url
-    assert predicted(s3, "announced.csv") == expected()
+    assert predicted(amazon_ml_local.client("s3"), "announced.csv") == expected()
     (announced,) = events()["churn_predictions"]
     assert (announced["output_uri"], announced["rows"]) == ("s3://amazon-ml-demo/announced.csv", len(VALUES))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_ml_provider.compat import AIRFLOW_3
-from airflow_ml_provider.links import EvaluationReportLink
 from tests.dags.runs import DAGS
 
 if TYPE_CHECKING:
@@ -140,24 +139,6 @@ def test_endpoint_events(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLL
     assert run.state == "success", run.states()
     assert run.xcom("predict")["predictedLabel"] == "1"
     assert endpoints(amazon_ml_local) == {ml_model: "READY"}
-
-
-def test_choose_threshold(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture, bucket: str) -> None:
-    """The model gets the threshold with the lowest cost on the unseen rows before it gets an endpoint."""
-    run = run_dag(DAGS / "choose_threshold.py")
-    assert run.state == "success", run.states()
-    best = run.xcom("report", "BestThreshold")
-    assert amazon_ml_local.client().get_ml_model(MLModelId=run.xcom("train"))["ScoreThreshold"] == pytest.approx(best)
-    assert run.xcom("report", "AtBestThreshold")["Cost"] <= run.xcom("report", "AtScoreThreshold")["Cost"]
-    assert EvaluationReportLink().xcom_key == "ReportUrl"  # Airflow 3's UI reads it there
-    if not AIRFLOW_3:
-        link: Any = EvaluationReportLink()
-        assert link.get_link(None, ti_key=run.task_instances["report", -1].key) == run.xcom("report", "ReportUrl")
-    page = amazon_ml_local.client("s3").get_object(
-        Bucket=bucket, Key=run.xcom("report", "ReportUri").removeprefix(f"s3://{bucket}/")
-    )
-    assert f"<strong>{best}</strong>" in page["Body"].read().decode()
-    assert list(endpoints(amazon_ml_local).values()) == ["NONE"]
 
 
 def test_retrain_and_replace(run_dag: Callable[..., Run], amazon_ml_local: AmazonMLLocalFixture) -> None:
