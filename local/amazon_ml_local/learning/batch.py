@@ -88,11 +88,17 @@ def scientific(value: float) -> str:
 
 
 def _names(uris: list[str]) -> list[str]:
-    """Return a name for each file, by which they differ: its path below the folder that all share, joined by ``-``."""
+    """Return a name for each file, all different: its path below the folder that all share, joined by ``-``."""
     parts = [uri.split("/") for uri in uris]
     steps = zip(*(folders for *folders, _ in parts), strict=False)
     shared = len(list(takewhile(lambda step: len(set(step)) == 1, steps)))
-    return ["-".join(part[shared:]) for part in parts]
+    names: dict[str, None] = {}
+    for number, part in enumerate(parts, start=1):
+        name = "-".join(part[shared:])
+        while name in names:  # as a-b/c and a/b-c
+            name = f"{number}-{name}"
+        names[name] = None
+    return list(names)
 
 
 def _answer_columns(model: Model) -> Sequence[str]:

@@ -91,6 +91,15 @@ def test_each_input_file_has_its_own_result() -> None:
     ]  # fmt: skip
 
 
+def test_files_whose_paths_join_to_one_name_have_results_of_their_own() -> None:
+    """A folder's name may hold the sign that joins folders in the names of results."""
+    files = {"s3://in/d/a-b/x.csv": b"1\n", "s3://in/d/a/b-x.csv": b"2\n"}
+    read = read_table({"location_s3": "s3://in/d/", "schema": schema_text({"x": "NUMERIC"})}, MemoryStorage(files))
+    results = predict_rows(known("REGRESSION", []), read, None, "bp-1", "s3://out/deep")
+    manifest = json.loads(results.files[MANIFEST])
+    assert [gzip.decompress(results.files[manifest[uri]]) for uri in files] == [b"score\n1E0\n", b"score\n2E0\n"]
+
+
 def test_the_same_batch_gives_the_same_bytes() -> None:
     """No time is written into the gzip file."""
     read = table("\n".join(f"{n},{n % 2}" for n in range(20)), {"x": "NUMERIC", "y": "BINARY"}, targetAttributeName="y")
