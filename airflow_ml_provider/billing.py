@@ -66,7 +66,7 @@ def _hours(endpoint: RealtimeEndpoint, now: datetime) -> float:
 
 
 def _creators_claim(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint) -> ClaimTag | None:
-    """Return the claim of the task that created the endpoint, else of one that uses it; None if no tag can be read."""
+    """Return the claim of the task that created the endpoint, else of one that uses it; None without a readable one."""
     from botocore.exceptions import ClientError
 
     try:

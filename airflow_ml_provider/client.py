@@ -166,7 +166,7 @@ class MachineLearningClientHook(AwsBaseHook):
 
     @property
     def conn_region_name(self) -> str:
-        """The region, from a client that exists already where there is one."""
+        """The region. It is asked of ``conn`` only if that exists already, since creating a client takes a while."""
         client = self.__dict__.get("conn") or self.one_attempt_client
         return str(client.meta.region_name)
 

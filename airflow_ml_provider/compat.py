@@ -178,7 +178,7 @@ def first_rescheduled(context: Context) -> datetime | None:
 def is_resumed(context: Context) -> bool:
     """Return whether a task resumes after a deferral."""
     ti = context.get("ti")
-    state = getattr(ti, "_ti_context_from_server", None) if AIRFLOW_3 else ti
+    state = getattr(ti, "_ti_context_from_server", None) if AIRFLOW_3 else ti  # Airflow 3 has no public name for it
     return bool(getattr(state, "next_method", None))
 
 

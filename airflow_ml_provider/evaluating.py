@@ -78,4 +78,4 @@ def evaluation_to_compare(
     """
     completed = [one for one in evaluations if one.get("Status") == "COMPLETED"]
     same = [one for one in completed if one.get("EvaluationDataSourceId") == data_source_id]
-    return next(iter(same + completed), None)
+    return next(iter(same or completed), None)

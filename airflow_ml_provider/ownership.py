@@ -67,8 +67,8 @@ class Claim:
         self.held, self.inherited = held, inherited
         self.refused = False
         self._asked_at = ""  # the service's time before the first attempt at Create
-        self._first_attempt = 0.0
-        self._found: list[ClaimTag] = []
+        self._first_attempt = 0.0  # at Create in this try, a moment of CLOCK.now; 0 before it
+        self._found: list[ClaimTag] = []  # all claims on the model's endpoint before Create
 
     @classmethod
     def of(cls, hook: MachineLearningClientHook, wait: Wait, context: Context) -> Claim:
@@ -125,6 +125,7 @@ class Claim:
         A later attempt may create an endpoint after the time that the claim covers, so ``again`` extends it first.
         """
         self._first_attempt = self._first_attempt or CLOCK.now()
+        # Since the claim's ``at``: by the service's clock until this try, and by our own from its first attempt on.
         seconds = ceil(self.tag.seconds_until(self._asked_at) + CLOCK.now() - self._first_attempt)
         if seconds > 0 and self.held and self.tag.state == "creating":
             self._write(again=seconds + 1)  # one more, since the service's times are whole seconds

@@ -43,16 +43,16 @@ def _number(name: str, value: object) -> str | None:
     if not isinstance(value, Number) or isinstance(value, complex):
         raise InvalidArgument(f"record: {name} is {type(value).__name__}; it must be text, a number, a boolean or None")
     number = cast("float", value)
-    if not _in_range(number):
+    if _is_infinite(number):
         raise InvalidArgument(f"record: {name} is infinite or too large; it must be a finite number")
     return None if math.isnan(number) else str(number)
 
 
-def _in_range(number: float) -> bool:
+def _is_infinite(number: float) -> bool:
     try:
-        return not math.isinf(number)
+        return math.isinf(number)
     except OverflowError:  # an integer beyond every float
-        return False
+        return True
 
 
 REALTIME_HOST = r"realtime\.machinelearning\.[a-z0-9-]+\.amazonaws\.com"

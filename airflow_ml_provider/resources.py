@@ -89,7 +89,7 @@ def describe(resource: Resource, answer: Mapping[str, object]) -> Description:
 
 
 def answered_at(answer: Mapping[str, object]) -> datetime | None:
-    """Return the time of an answer by the service's clock, in whole seconds; None if a proxy has removed it."""
+    """Return the time of an answer by the service's clock, in whole seconds; None if a proxy has removed ``Date``."""
     metadata = cast("Mapping[str, Mapping[str, str]]", answer.get("ResponseMetadata") or {})
     date = metadata.get("HTTPHeaders", {}).get("date")
     return parsedate_to_datetime(date) if date else None

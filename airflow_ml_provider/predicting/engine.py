@@ -78,6 +78,8 @@ class Engine:
     ) -> Generator[tuple[Token, Prediction | RefusedRecord], None, None]:
         """Yield each token with the prediction for its body, or with the reason for none, in the order of the input.
 
+        A token is what the caller wants back with the answer, and stays as it is.
+
         The input is read in the caller's thread. Calls must not wait for the caller or for the oldest answer, so the
         input is read ahead of the answers: by ``SECONDS_AHEAD`` of the rate, so that memory does not grow with it.
 
@@ -186,6 +188,8 @@ class Engine:
         """Raise the error of an attempt, unless it is transient and time is left; slow down after throttling.
 
         When the engine closes, the error that closed it is raised instead.
+
+        :raises RefusedRecord: when the error is about this record alone.
         """
         code = errors.code(error)
         if code in REFUSALS:

@@ -51,7 +51,10 @@ class Predictor:
     def predict(
         self, records: Iterable[tuple[Token, Record | RefusedRecord]]
     ) -> Generator[tuple[Token, Prediction | RefusedRecord], None, None]:
-        """Yield each token with the prediction for its record, or with the reason for none, in the input's order."""
+        """Yield each token with the prediction for its record, or with the reason for none, in the input's order.
+
+        A token is what the caller wants back with the answer, and stays as it is.
+        """
         engine = Engine(self._wire.predict, self.pace, patience=self._timeout, check_endpoint=self._check_endpoint)
         return engine.run((token, self._body(record)) for token, record in records)
 

@@ -58,7 +58,8 @@ class Output:
         self._uri = output_uri
         self._writes = 0
         self.record = Record(s3, output_uri)
-        self._keys = [Key(*split("output_uri", uri)) for uri in (output_uri, errors_uri(output_uri))]
+        self._key = Key(*split("output_uri", output_uri))
+        self._errors_key = Key(*split("output_uri", errors_uri(output_uri)))
 
     def claim(self, state: Mapping[str, object]) -> None:
         """Claim the output: no try that began before can write it from now on.
@@ -66,7 +67,7 @@ class Output:
         :raises AirflowFailException: when this S3 does not support conditional writes.
         :raises TakenOver: when another try claims the output at the same moment.
         """
-        bucket = self._keys[0].bucket
+        bucket = self._key.bucket
         earlier = [(Key(bucket, name), upload_id) for name, upload_id in self.record.uploads.items()]
         self.record.uploads.clear()
         self.record.swap(state)
@@ -110,7 +111,7 @@ class Output:
     def find(self) -> Found | None:
         """Return the version of the output that is there now, None if there is none."""
         with translate_s3_errors("read", self._uri):
-            return head(self._s3, self._keys[0])
+            return head(self._s3, self._key)
 
     def write(
         self,
@@ -179,11 +180,11 @@ class Output:
         """
         uri = errors_uri(self._uri)
         with translate_s3_errors("deleted", uri):
-            if head(self._s3, self._keys[1]) is None:
+            if head(self._s3, self._errors_key) is None:
                 return
         found = self.write(uri, lambda: [csv_line(ERROR_COLUMNS).encode()], state)
         with translate_s3_errors("deleted", uri), suppress(ConditionFailed):
-            delete(self._s3, self._keys[1], found.etag)
+            delete(self._s3, self._errors_key, found.etag)
 
     def clear(self) -> None:
         """Delete the parts of all tries so far and their unfinished uploads, and the record last."""
@@ -211,7 +212,7 @@ class Output:
     def _is_ours(self, name: str) -> bool:
         """Return whether a key is one that tries write: the output, its errors file, a part, or the probe."""
         part = name.removeprefix(self.record.folder.name)
-        return OUR_NAMES.fullmatch(part) is not None or any(key.name == name for key in self._keys)
+        return OUR_NAMES.fullmatch(part) is not None or name in (self._key.name, self._errors_key.name)
 
     def _unfinished_uploads(self) -> Iterator[tuple[Key, str]]:
         """Yield key and id of each unfinished upload of the output's objects; none if they may not be listed."""
@@ -219,10 +220,10 @@ class Output:
 
         pages = self._s3.get_paginator("list_multipart_uploads")
         try:
-            for page in pages.paginate(Bucket=self._keys[0].bucket, Prefix=self._keys[0].name):
+            for page in pages.paginate(Bucket=self._key.bucket, Prefix=self._key.name):
                 for item in page.get("Uploads", ()):
                     if self._is_ours(item["Key"]):
-                        yield Key(self._keys[0].bucket, item["Key"]), item["UploadId"]
+                        yield Key(self._key.bucket, item["Key"]), item["UploadId"]
         except ClientError as error:
             if code(error) not in ACCESS_DENIED:
                 raise

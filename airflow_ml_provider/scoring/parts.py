@@ -128,12 +128,13 @@ class Parts:
         return self._output.write(errors_uri(self._uri), lambda: self._bytes("errors", header), self.progress).etag
 
     def finish(self, header: str) -> None:
-        """Write the output from the parts, and delete them.
+        """Write the output from the parts, unless an earlier try has done so, and delete the parts.
 
+        :param header: the first line of the output.
         :raises DamagedPart: when a part must be predicted again first.
         """
         if not self.progress["whole"]:
-            errors_etag = self.write_errors()
+            errors_etag = self.write_errors()  # first, so that whoever finds the output finds its errors file too
             found = self._output.write(self._uri, lambda: self._bytes("lines", header), self.progress)
             whole = Whole(
                 etag=found.etag,

@@ -44,7 +44,7 @@ class Record:
         bucket, key = split("output_uri", output_uri)
         self.folder = Key(bucket, f"{key}{PARTS}")
         self.try_id = uuid.uuid4().hex[:12]
-        self.uploads: dict[str, str] = {}
+        self.uploads: dict[str, str] = {}  # key of an object → id of its upload that may still be completed
         self._key = Key(bucket, f"{self.folder.name}progress.json")
         self._uri = output_uri
         self._etag: str | None = None
@@ -91,7 +91,7 @@ class Record:
         :raises TakenOver: when it is another try's.
         """
         found = get(self._s3, self._key)
-        if found is None and self._etag is None:
+        if found is None and self._etag is None:  # S3 refused for another reason: two writes at once
             return False
         if found is None:
             raise TakenOver(

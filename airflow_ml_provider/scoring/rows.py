@@ -97,11 +97,11 @@ def read(
 
 
 def header(stream: io.BufferedReader, uri: str) -> tuple[list[str], Place]:
-    """Read the CSV header; return the names of the columns, and where the first row begins.
+    """Read the CSV header, the first line that is not empty; return its names, and where the line after it begins.
 
     A file without any line has no columns.
 
-    :raises AirflowFailException: when a name is empty or repeated.
+    :raises AirflowFailException: when the header cannot be read, or a name is empty, repeated or not UTF-8.
     """
     lines = _Lines(stream, uri, Place())
     names = next((cells for cells in map(_cells, lines) if cells), [])

@@ -112,11 +112,11 @@ def _write_joined(
     shares = [_version(s3, *version) for version in _outputs(summaries)]
     errors = [_version(s3, *version) for version in _errors(summaries)]
     if total["errors_uri"]:
-        output.write(total["errors_uri"], lambda: _pieces(s3, errors, has_header=True), made_of)
+        output.write(total["errors_uri"], lambda: _pieces(s3, errors, has_header=True), state=made_of)
     else:
         output.remove_errors(made_of)
     has_header = total["output_format"] == "CSV"
-    return output.write(total["output_uri"], lambda: _pieces(s3, shares, has_header), made_of, made_of)
+    return output.write(total["output_uri"], lambda: _pieces(s3, shares, has_header), state=made_of, metadata=made_of)
 
 
 def _outputs(summaries: Sequence[Summary]) -> list[tuple[str, str]]:
@@ -132,7 +132,7 @@ def _errors(summaries: Sequence[Summary]) -> list[tuple[str, str]]:
 def _version(s3: S3Client, uri: str, etag: str) -> ObjectVersion:
     """Return the version of an object that a worker wrote.
 
-    :raises AirflowException: when it no longer exists.
+    :raises AirflowException: when it no longer exists, or has been replaced.
     """
     found = head(s3, Key(*split("output_uri", uri)))
     if found is None or found.etag != etag:

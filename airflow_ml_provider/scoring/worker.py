@@ -107,8 +107,10 @@ class Scoring:
 
     def _check_headers(self) -> None:
         """Raise AirflowFailException for a header below which every row would be refused."""
+        if self._settings.input_format != "CSV":
+            return
         checked: set[tuple[str, ...]] = set()
-        for row_range in self._row_ranges if self._settings.input_format == "CSV" else ():
+        for row_range in self._row_ranges:
             if (columns := tuple(row_range.columns)) not in checked:
                 self._variables.check_header(columns, row_range.uri)
                 checked.add(columns)
@@ -166,7 +168,10 @@ class Scoring:
         return Row(row.begins, row.ends, {name: row.values.get(name) for name in self._settings.key_columns})
 
     def _check_end(self) -> None:
-        """Raise when all rows were refused, or the predictions may come from two versions of the model."""
+        """Raise when the predictions may come from two versions of the model, or all rows were refused.
+
+        When all were refused, the errors file stays, and the parts are deleted.
+        """
         if self._written == self._refusals.count and not self._is_share:
             self._parts.write_errors()
             self._parts.clear()
