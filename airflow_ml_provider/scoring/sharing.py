@@ -41,13 +41,15 @@ def divide(
     workers: int,
     max_requests_per_second: int | None,
 ) -> list[Share]:
-    """Divide the rows in order, and the endpoint's rate into whole numbers whose sum does not exceed it."""
+    """Divide the rows in order, and the endpoint's rate into whole numbers whose sum does not exceed it.
+
+    :param max_requests_per_second: the rate to divide; None means the endpoint's own.
+    :raises InvalidArgument: when an argument is not a number of at least 1.
+    """
     check_at_least("workers", workers, 1)
-    rate = max_requests_per_second
-    if rate is None:
-        rate = hook.get_realtime_endpoint(ml_model_id)["PeakRequestsPerSecond"]
-    if rate < 1:
-        raise AirflowException(f"MLModel {ml_model_id} has no realtime endpoint to predict with")
+    if max_requests_per_second is not None:
+        check_at_least("max_requests_per_second", max_requests_per_second, 1)
+    rate = max_requests_per_second or _endpoints_rate(hook, ml_model_id)
     found = source.shares(hook.s3, min(workers, rate))
     rows = [sum(row_range.count for row_range in share) for share in found]
     log.info("%s rows for %d workers, %s", f"{sum(rows):,}", len(found), cost(sum(rows)))
@@ -60,6 +62,20 @@ def divide(
         )
         for number, (share, share_of_rate) in enumerate(zip(found, _rates(rate, rows), strict=True))
     ]
+
+
+def _endpoints_rate(hook: MachineLearningClientHook, ml_model_id: str) -> int:
+    """Return the ``PeakRequestsPerSecond`` of a model's endpoint.
+
+    :raises AirflowException: when there is no endpoint, whose rate is 0 then.
+    """
+    rate = hook.get_realtime_endpoint(ml_model_id)["PeakRequestsPerSecond"]
+    if rate < 1:
+        raise AirflowException(
+            f"MLModel {ml_model_id} in {hook.conn_region_name} has no realtime endpoint to predict with: create it "
+            f"with MachineLearningCreateRealtimeEndpointOperator."
+        )
+    return rate
 
 
 def _rates(rate: int, rows: Sequence[int]) -> list[int]:

@@ -652,10 +652,10 @@ def test_the_log_holds_no_record(bucket: Bucket, caplog: pytest.LogCaptureFixtur
     assert "secret" not in logged(caplog)
 
 
-def planned(workers: Any, source: Any = SOURCE) -> Any:
+def planned(workers: Any, source: Any = SOURCE, **arguments: Any) -> Any:
     """Return how the rows are divided between workers."""
     return MachineLearningPlanPredictS3Operator(
-        task_id="plan", ml_model_id="ml-1", source_uri=source, output_uri=OUTPUT, workers=workers
+        task_id="plan", ml_model_id="ml-1", source_uri=source, output_uri=OUTPUT, workers=workers, **arguments
     ).execute({})
 
 
@@ -694,6 +694,13 @@ def test_a_join_that_is_repeated_returns_the_same(folder: str) -> None:
     """A retry finds its work done, though the shares are gone."""
     summaries = [predict(source_uri=None, **share) for share in planned(3, folder)]
     assert joined(summaries) == joined(summaries)
+
+
+@pytest.mark.parametrize("rate", [0, "200"])
+def test_a_bad_rate_of_a_plan_is_named(rate: Any, bucket: Bucket) -> None:
+    """It is an error of this argument, and not of the endpoint."""
+    with pytest.raises(InvalidArgument, match=f"max_requests_per_second: {rate!r}; it must be a number of at least 1"):
+        planned(2, max_requests_per_second=rate)
 
 
 def test_a_join_of_what_was_joined_before_in_part_is_an_error(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
