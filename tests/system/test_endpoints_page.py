@@ -135,6 +135,21 @@ def test_text_of_a_report_is_text(up: Up, page: Page) -> None:
     assert page.title() == "Amazon ML endpoints"
 
 
+def test_a_report_that_cannot_be_read_shows_no_other_one(up: Up, page: Page) -> None:
+    """Of two reports the one that is chosen is gone: the page says so, and does not go on showing the first one."""
+    value = {"ReportedAt": "2026-01-01T00:00:00+00:00", "Endpoints": [], "Unreached": []}
+    instance = {"dag_id": "d", "task_id": "t", "dag_run_id": "r", "map_index": -1}
+    instances = {"task_instances": [instance, {**instance, "task_id": "gone"}]}
+    page.route("**/taskInstances?*", lambda route: route.fulfill(json=instances))
+    page.route("**/t/xcomEntries/*", lambda route: route.fulfill(json={"value": value}))
+    page.route("**/gone/xcomEntries/*", lambda route: route.fulfill(status=404, json={}))
+    page.goto(f"{up.url}/amazon-machine-learning/")
+    page.locator("#totals", has_text="No endpoint costs money").wait_for(timeout=60_000)
+    page.locator("#report").select_option("d.gone")
+    page.locator("#age.alarm", has_text="404").wait_for(timeout=60_000)
+    assert page.locator("#totals").inner_text() == ""
+
+
 def test_whoever_may_not_read_xcoms_sees_nothing(up: Up, browser: Browser, tmp_path: Path) -> None:
     """An api-server whose users may not read XComs serves the page, and the page says why it is empty."""
     port = free_port()

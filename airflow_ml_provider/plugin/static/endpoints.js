@@ -1,4 +1,4 @@
-// Shows what MachineLearningEndpointsReportOperator last wrote, read through Airflow's REST API with the reader's session.
+// Shows what MachineLearningEndpointsReportOperator last returned, read through Airflow's REST API with the reader's session.
 "use strict";
 
 const OPERATOR = "MachineLearningEndpointsReportOperator";
@@ -16,6 +16,7 @@ const COLUMNS = [
 const root = location.pathname.split("/amazon-machine-learning/")[0];
 const byId = id => document.getElementById(id);
 const dollars = value => `$${value.toFixed(2)}`;
+const regionOf = one => `${one.AwsConnId ?? "boto3's own credentials"}, ${one.RegionName ?? "its region"}`;
 
 function age(milliseconds) {
   const hours = milliseconds / HOUR;
@@ -59,7 +60,8 @@ async function get(path) {
   return answer.json();
 }
 
-async function reports() {
+// The latest successful task instance of each task that writes reports, by the task's name.
+async function latestInstances() {
   const query = new URLSearchParams({ operator: OPERATOR, state: "success", order_by: "-end_date", limit: "100" });
   const found = (await get(`/dags/~/dagRuns/~/taskInstances?${query}`)).task_instances;
   const latest = new Map();
@@ -70,9 +72,10 @@ async function reports() {
   return latest;
 }
 
-async function read(one) {
-  const path = ["dags", one.dag_id, "dagRuns", one.dag_run_id, "taskInstances", one.task_id].map(encodeURIComponent);
-  const entry = await get(`/${path.join("/")}/xcomEntries/return_value?map_index=${one.map_index}&stringify=false`);
+async function readReport(instance) {
+  const names = ["dags", instance.dag_id, "dagRuns", instance.dag_run_id, "taskInstances", instance.task_id];
+  const path = names.map(encodeURIComponent).join("/");
+  const entry = await get(`/${path}/xcomEntries/return_value?map_index=${instance.map_index}&stringify=false`);
   return typeof entry.value === "string" ? JSON.parse(entry.value) : entry.value;
 }
 
@@ -87,9 +90,9 @@ function table(caption, endpoints) {
   for (const one of endpoints) {
     const row = element("tr", undefined, one.Forgotten ? { class: "forgotten" } : {});
     for (const [name, cell, kind] of COLUMNS) {
-      const made = element("td", undefined, { "data-name": name, class: kind || "" });
-      made.append(cell(one) ?? "");
-      row.append(made);
+      const field = element("td", undefined, { "data-name": name, class: kind || "" });
+      field.append(cell(one) ?? "");
+      row.append(field);
     }
     body.append(row);
   }
@@ -97,30 +100,44 @@ function table(caption, endpoints) {
   return made;
 }
 
+function totals(endpoints) {
+  if (!endpoints.length) return "No endpoint costs money.";
+  const count = `${endpoints.length} endpoint${endpoints.length > 1 ? "s" : ""}`;
+  const cost = endpoints.reduce((sum, one) => sum + one.Cost, 0);
+  const daily = 24 * endpoints.reduce((sum, one) => sum + one.HourlyPrice, 0);
+  return `${count}, ${dollars(cost)} so far, ${dollars(daily)} per day`;
+}
+
+function byRegion(endpoints) {
+  const groups = new Map();
+  for (const one of endpoints) {
+    if (!groups.has(regionOf(one))) groups.set(regionOf(one), []);
+    groups.get(regionOf(one)).push(one);
+  }
+  return [...groups];
+}
+
 function show(report) {
   const old = Date.now() - Date.parse(report.ReportedAt);
   byId("age").textContent = `Reported ${age(old)} ago, at ${new Date(report.ReportedAt).toLocaleString()}.`;
-  const present = report.Endpoints.filter(one => one.Action !== "deleted");
-  const daily = 24 * present.reduce((sum, one) => sum + one.HourlyPrice, 0);
-  const cost = present.reduce((sum, one) => sum + one.Cost, 0);
-  byId("totals").textContent = present.length
-    ? `${present.length} endpoint${present.length > 1 ? "s" : ""}, ${dollars(cost)} so far, ${dollars(daily)} per day` : "No endpoint costs money.";
-  const groups = Map.groupBy
-    ? Map.groupBy(report.Endpoints, one => `${one.AwsConnId ?? "boto3's own credentials"}, ${one.RegionName}`)
-    : report.Endpoints.reduce((map, one) => {
-      const name = `${one.AwsConnId ?? "boto3's own credentials"}, ${one.RegionName}`;
-      return map.set(name, [...(map.get(name) || []), one]);
-    }, new Map());
-  byId("table").replaceChildren(...[...groups].map(([caption, endpoints]) => table(caption, endpoints)));
-  byId("unreached").replaceChildren(...report.Unreached.map(one =>
-    element("li", `${one.AwsConnId ?? "boto3's own credentials"}, ${one.RegionName ?? "its region"}: ${one.Message}`)));
+  byId("age").className = "";
+  byId("totals").textContent = totals(report.Endpoints.filter(one => one.Action !== "deleted"));
+  byId("table").replaceChildren(...byRegion(report.Endpoints).map(([region, endpoints]) => table(region, endpoints)));
+  byId("unreached").replaceChildren(...report.Unreached.map(one => element("li", `${regionOf(one)}: ${one.Message}`)));
+}
+
+// In place of a report, also of one that was shown before.
+function showError(error) {
+  byId("age").textContent = error.message;
+  byId("age").className = "alarm";
+  for (const id of ["totals", "table", "unreached"]) byId(id).replaceChildren();
 }
 
 function followTheme() {
   const outer = window.parent.document.documentElement;
   const copy = () => {
-    const theme = outer.classList.contains("dark") ? "dark" : outer.classList.contains("light") ? "light" : "";
-    document.documentElement.dataset.theme = theme;
+    const theme = ["dark", "light"].find(name => outer.classList.contains(name));
+    document.documentElement.dataset.theme = theme ?? "";
   };
   copy();
   new MutationObserver(copy).observe(outer, { attributes: true, attributeFilter: ["class"] });
@@ -128,22 +145,18 @@ function followTheme() {
 
 async function main() {
   if (window.parent !== window) followTheme();
-  try {
-    const latest = await reports();
-    if (!latest.size) {
-      byId("age").textContent = `No report yet: run a task with ${OPERATOR}.`;
-      return;
-    }
-    const choice = byId("report");
-    choice.append(...[...latest.keys()].map(name => element("option", name)));
-    choice.hidden = latest.size < 2;
-    choice.closest("p").hidden = latest.size < 2;
-    choice.addEventListener("change", async () => show(await read(latest.get(choice.value))));
-    show(await read(latest.values().next().value));
-  } catch (error) {
-    byId("age").textContent = error.message;
-    byId("age").className = "alarm";
+  const latest = await latestInstances();
+  if (!latest.size) {
+    byId("age").textContent = `No report yet: run a task with ${OPERATOR}.`;
+    return;
   }
+  const choice = byId("report");
+  choice.append(...[...latest.keys()].map(name => element("option", name)));
+  choice.hidden = latest.size < 2;
+  choice.closest("p").hidden = latest.size < 2;
+  const showChosen = async () => show(await readReport(latest.get(choice.value)));
+  choice.addEventListener("change", () => showChosen().catch(showError));
+  await showChosen();
 }
 
-main();
+main().catch(showError);
