@@ -28,7 +28,9 @@ pytestmark = pytest.mark.system
 ROWS = 3_000
 SECONDS = 120
 SCHEMA = schema_text(
-    {"id": "CATEGORICAL", "x": "NUMERIC", "t": "TEXT", "y": "BINARY"}, targetAttributeName="y", rowId="id"
+    {"id": "CATEGORICAL", "x": "NUMERIC", "t": "TEXT", "c": "CATEGORICAL", "y": "BINARY"},
+    targetAttributeName="y",
+    rowId="id",
 )
 
 
@@ -37,7 +39,7 @@ def data(rows: int) -> bytes:
     random = np.random.default_rng(0)
     out = StringIO()
     for number, x in enumerate(random.normal(size=rows).round(4).tolist()):
-        row = [f"r{number}", x, f'word{number % 50} "quoted, {number % 7}"', int(x > 0)]
+        row = [f"r{number}", x, f'word{number % 50} "quoted, {number % 7}"', "abc"[number % 3], int(x > 0)]
         csv.writer(out, lineterminator="\n").writerow(row if number % 100 else row[:2])
     return out.getvalue().encode()
 
@@ -111,7 +113,7 @@ def test_heavy_work_gives_the_same_results_to_the_bit(make_service: Callable[...
         assert (service.state.region("us-east-1").get("DataSource", "ds-1").job.result().table.file is None) == (
             heavy_bytes > 0
         )
-        return metrics, files, model.predict({"x": "0.3", "t": "word3"}), model.weights.tolist()
+        return metrics, files, model.predict({"x": "0.3", "t": "word3", "c": "a"}), model.weights.tolist()
 
     assert results(0) == results(2**40)
 
