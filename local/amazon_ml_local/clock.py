@@ -17,7 +17,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        # When the clock was last changed: by itself, by the monotonic clock, and by the wall's, for another process.
+        # The time of the latest change by this clock, by the monotonic one, and by the wall's, which snapshot() needs.
         self._service_time, self._real_time = time.time(), time.monotonic()
         self._wall_time = self._service_time
         self._speed, self._frozen = 1.0, False
