@@ -13,7 +13,10 @@ LifecycleState = Literal["PENDING", "INPROGRESS", "ENDED", "DELETED"]
 
 @dataclass
 class Durations:
-    """Seconds of the service's time that each kind of entity takes, from when its inputs are finished."""
+    """Seconds of the service's time that each kind of entity takes, from when its inputs are finished.
+
+    :ivar mount: from when an endpoint is READY until it can predict
+    """
 
     data_source: float = 1.0
     ml_model: float = 2.0

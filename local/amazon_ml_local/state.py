@@ -24,7 +24,9 @@ DEFAULT_RATE = 200  # AWS's
 
 
 class State:
-    """The entities of every region, and the levers that decide when and how they end. Safe to use from any thread.
+    """The entities of every region, and the levers that decide when and how they end: clock, durations, polls, failures.
+
+    Safe to use from any thread.
 
     :param jobs: runs the jobs of new entities
     :param durations: seconds that entities and endpoints take

@@ -56,6 +56,8 @@ class Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
+    """Open the inherited files whose descriptors ``Pickler`` has written."""
+
     def persistent_load(self, descriptor: int) -> BinaryIO:
         return os.fdopen(descriptor, "r+b", closefd=False)
 

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 
 class Single(NamedTuple):
-    """At most one feature for each row: its place, and its value, which is 0 if the row has none."""
+    """At most one feature for each row: its place, and its value, which is 0 if the row has none.
+
+    A plain number holds for all rows.
+    """
 
     places: int | NDArray[np.int32]
     values: float | Floats

@@ -10,7 +10,7 @@ Log: TypeAlias = Callable[[str], None]
 
 
 class JobLog:
-    """Collect lines of text, each with the seconds since the job began."""
+    """Collect lines of text, each with the seconds since the log was made, which is when its entity was created."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

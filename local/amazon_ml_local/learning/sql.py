@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Rows = Sequence[Iterable[object]]
 
 QUERY_SECONDS = 60
-STEPS_BETWEEN_LOOKS = 10_000  # of SQLite's virtual machine
+STEPS_BETWEEN_CHECKS = 10_000  # of SQLite's virtual machine
 
 
 def read_sql_table(source: DataSource, storage: Storage, log: Log = silent) -> Table:
@@ -98,7 +98,7 @@ def _select_from_postgres(url: URL, query: str) -> Rows:
 def _select_from_sqlite(url: URL, query: str) -> Rows:
     until = time.monotonic() + QUERY_SECONDS
     with closing(sqlite3.connect(_sqlite_uri(url.database), uri=True)) as connection:
-        connection.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
+        connection.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_CHECKS)
         try:
             return connection.execute(query).fetchall()
         except sqlite3.OperationalError:

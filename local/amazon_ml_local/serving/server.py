@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SILENCE_SECONDS = 60.0
+SILENCE_SECONDS = 60.0  # after which a connection is ended
 MOST_CONNECTIONS = 500
-MOST_BYTES = 256 * 1024 * 1024
+MOST_BYTES = 256 * 1024 * 1024  # of a body
 LINE_BYTES = 64  # the most that is read of the line with a chunk's size
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds
 # Where two of these disagree, what checks one would not see the other.
