@@ -24,9 +24,9 @@ DEFAULT_RATE = 200  # AWS's
 
 
 class State:
-    """The entities of every region, and the levers that decide when and how they end: clock, durations, polls, failures.
+    """The entities of every region, and the levers that decide when and how they end. Safe to use from any thread.
 
-    Safe to use from any thread.
+    The levers are the clock, durations, the number of polls, failures on order, and the rate of endpoints.
 
     :param jobs: runs the jobs of new entities
     :param durations: seconds that entities and endpoints take
