@@ -92,7 +92,7 @@ class _Blocks(io.RawIOBase):
         try:
             block = read_with_retries(lambda: self._block(end))
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "412"):
+            if code(error) in ("PreconditionFailed", "412"):
                 raise AirflowException(f"source_uri: {self._source.uri} changed while it was read") from None
             raise
         view[: len(block)] = block

@@ -120,12 +120,13 @@ class Record:
 
     def delete(self) -> None:
         """Delete the record in the version that this try wrote last."""
+        assert self._etag  # of the claim, at least
         with translate_s3_errors("deleted", self._uri):
             try:
-                delete(self._s3, self._key, self._etag or "")
+                delete(self._s3, self._key, self._etag)
             except ConditionFailed:
                 self.confirm()
-                delete(self._s3, self._key, self._etag or "")
+                delete(self._s3, self._key, self._etag)
 
 
 def _encoded(try_id: str, changes: int, uploads: Mapping[str, str], state: Mapping[str, object]) -> bytes:

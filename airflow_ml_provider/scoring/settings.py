@@ -124,8 +124,9 @@ class Settings:
 
 
 def check_output(uri: str) -> None:
-    """Raise InvalidArgument when an output has a name that belongs to another output's objects, which get deleted."""
+    """Raise InvalidArgument unless an output is an S3 URI, and could not be an object that belongs to another output."""
     split("output_uri", uri)
+    # The other output would delete it.
     if PARTS in uri or uri.endswith(ERRORS):
         raise InvalidArgument(f"output_uri: {uri!r} is a name of another output's own objects (…{ERRORS}, …{PARTS}…)")
 
@@ -142,7 +143,7 @@ def check_source(uri: str, output_uri: str) -> None:
 def key_names(value: object) -> list[str]:
     """Return the names of the key columns.
 
-    :raises InvalidArgument: when one is named like a column of the predictions.
+    :raises InvalidArgument: when they are no list of different names, or one is named like a column of the predictions.
     """
     names = distinct_names("key_columns", value)
     for name in names:
@@ -168,7 +169,10 @@ def share_of(row_ranges: Sequence[JSONObject], output_uri: str, max_predictions:
 
 
 def format_of(argument: str, format: object, uri: str) -> Format:
-    """Return the format by an argument, or if it is None, by the name at the end of a URI."""
+    """Return the format by an argument, or if it is None, by the name at the end of a URI.
+
+    :raises InvalidArgument: when the argument names another format.
+    """
     if format is None:
         name = uri.removesuffix(".gz")
         return "JSON_LINES" if os.path.splitext(name)[1] in JSON_LINES_NAMES else "CSV"

@@ -13,6 +13,7 @@ from airflow_ml_provider.scoring.objects import SHARES, ObjectVersion, errors_ur
 from airflow_ml_provider.scoring.output import Output
 from airflow_ml_provider.scoring.progress_log import cost, log
 from airflow_ml_provider.scoring.settings import Input, check_at_least, check_output
+from airflow_ml_provider.scoring.summary import Summary, rows_per_second
 from airflow_ml_provider.scoring.writing import Found, Key, delete, head
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.payloads import Format, JSONObject
-    from airflow_ml_provider.scoring.summary import Summary
 
 
 class Share(TypedDict):
@@ -199,5 +199,5 @@ def _total(output_uri: str, summaries: Sequence[Summary]) -> Summary:
         "errors": errors,
         "parts": sum(item["parts"] for item in summaries),
         "seconds": seconds,
-        "rate": round(rows / max(seconds, 1e-3), 1),
+        "rate": rows_per_second(rows, seconds),
     }

@@ -27,6 +27,11 @@ class Summary(TypedDict):
     rate: float
 
 
+def rows_per_second(rows: int, seconds: float) -> float:
+    """Return the rate of a run; one that found nothing to do took no time that the clock shows."""
+    return round(rows / max(seconds, 0.001), 1)
+
+
 def summary(settings: Settings, parts: Parts) -> Summary:
     """Return the summary of an output from its record of progress."""
     progress, rows, refused = parts.progress, parts.row_count, parts.error_count
@@ -41,5 +46,5 @@ def summary(settings: Settings, parts: Parts) -> Summary:
         errors=refused,
         parts=parts.count,
         seconds=round(progress["seconds"], 3),
-        rate=round(rows / max(progress["seconds"], 1e-3), 1),
+        rate=rows_per_second(rows, progress["seconds"]),
     )
