@@ -124,7 +124,7 @@ class Settings:
 
 
 def check_output(uri: str) -> None:
-    """Raise InvalidArgument unless an output is an S3 URI, and could not be an object that belongs to another output."""
+    """Raise InvalidArgument unless an output is an S3 URI that cannot be an object of another output."""
     split("output_uri", uri)
     # The other output would delete it.
     if PARTS in uri or uri.endswith(ERRORS):
