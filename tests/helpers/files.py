@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_ml_provider.compat import AirflowException
-from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
+from airflow_ml_provider.operators.prediction import (
+    MachineLearningJoinPredictS3Operator,
+    MachineLearningPlanPredictS3Operator,
+    MachineLearningPredictS3Operator,
+)
 
 if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
@@ -52,6 +56,19 @@ class Bucket:
 def predict(**arguments: Any) -> Any:
     """Predict for ``SOURCE`` into ``OUTPUT``, and return the summary."""
     return MachineLearningPredictS3Operator(**PREDICT_ARGUMENTS | arguments).execute({})
+
+
+def planned(workers: Any, source: Any = SOURCE, **arguments: Any) -> Any:
+    """Return how the rows are divided between workers."""
+    return MachineLearningPlanPredictS3Operator(
+        task_id="plan", ml_model_id="ml-1", source_uri=source, output_uri=OUTPUT, workers=workers, **arguments
+    ).execute({})
+
+
+def joined(summaries: Any) -> Any:
+    """Join what the workers have written, and return the summary."""
+    join = MachineLearningJoinPredictS3Operator(task_id="join", output_uri=OUTPUT, summaries=summaries)
+    return join.execute({})
 
 
 def expected(rows: Any = ROWS) -> list[Any]:

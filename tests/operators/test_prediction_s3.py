@@ -17,12 +17,20 @@ import pytest
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
-from airflow_ml_provider.operators.prediction import (
-    MachineLearningJoinPredictS3Operator,
-    MachineLearningPlanPredictS3Operator,
-)
 from tests.helpers.endpoints import replace
-from tests.helpers.files import FILE, OUTPUT, ROWS, SOURCE, VALUES, expected, got, interrupted, predict
+from tests.helpers.files import (
+    FILE,
+    OUTPUT,
+    ROWS,
+    SOURCE,
+    VALUES,
+    expected,
+    got,
+    interrupted,
+    joined,
+    planned,
+    predict,
+)
 from tests.helpers.schemas import schema_text
 
 if TYPE_CHECKING:
@@ -650,19 +658,6 @@ def test_the_log_holds_no_record(bucket: Bucket, caplog: pytest.LogCaptureFixtur
     """What people sent is in no line above DEBUG."""
     bucket.put(SOURCE, FILE.replace("k1,", "secret,"))
     assert "secret" not in logged(caplog)
-
-
-def planned(workers: Any, source: Any = SOURCE, **arguments: Any) -> Any:
-    """Return how the rows are divided between workers."""
-    return MachineLearningPlanPredictS3Operator(
-        task_id="plan", ml_model_id="ml-1", source_uri=source, output_uri=OUTPUT, workers=workers, **arguments
-    ).execute({})
-
-
-def joined(summaries: Any) -> Any:
-    """Join what the workers have written, and return the summary."""
-    join = MachineLearningJoinPredictS3Operator(task_id="join", output_uri=OUTPUT, summaries=summaries)
-    return join.execute({})
 
 
 @pytest.fixture

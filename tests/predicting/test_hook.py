@@ -9,10 +9,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.errors import DeadlinePassed, InvalidArgument, RefusedRecord
 from amazon_ml_local.protocol import raw_answer
+from tests.helpers.rates import busiest_second
 
 if TYPE_CHECKING:
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
@@ -32,10 +34,9 @@ def truth(values: list[Any]) -> list[Any]:
     return ["1" if x >= 20 else "0" for x in values]
 
 
-def busiest_second(service: AmazonMLLocalFixture) -> Any:
-    """The most calls that arrived within one second."""
-    times = sorted(received.at for received in service.requests if received.operation == "Predict")
-    return max(sum(start <= at < start + 1 for at in times) for start in times)
+def arrivals(service: AmazonMLLocalFixture) -> list[float]:
+    """Return when the calls of Predict arrived."""
+    return [received.at for received in service.requests if received.operation == "Predict"]
 
 
 def test_predictions_come_in_the_order_of_the_records(hook: MachineLearningHook) -> None:
@@ -59,14 +60,14 @@ def test_no_record_is_no_call(hook: MachineLearningHook, endpoint: AmazonMLLocal
 def test_the_endpoints_own_rate_is_kept(hook: MachineLearningHook, endpoint: AmazonMLLocalFixture) -> None:
     """Without a limit of its own it asks as often as PeakRequestsPerSecond allows, and never more often."""
     labels(hook, [1] * 300)
-    assert 190 < busiest_second(endpoint) <= 200
+    assert 190 < busiest_second(arrivals(endpoint)) <= 200
     assert not [received for received in endpoint.requests if received.error_code]
 
 
 def test_max_requests_per_second_is_kept(hook: MachineLearningHook, endpoint: AmazonMLLocalFixture) -> None:
     """A lower limit holds."""
     labels(hook, [1] * 100, max_requests_per_second=20)
-    assert busiest_second(endpoint) == 20
+    assert busiest_second(arrivals(endpoint)) == 20
 
 
 def test_a_limit_below_one_is_refused(hook: MachineLearningHook) -> None:
@@ -126,7 +127,7 @@ def test_a_model_without_an_endpoint_is_an_error(hook: MachineLearningHook, endp
 def test_an_error_that_stays_ends_it_at_once(hook: MachineLearningHook, endpoint: AmazonMLLocalFixture) -> None:
     """Missing permissions are no matter of patience; the message names the IAM action."""
     endpoint.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
-    with pytest.raises(Exception, match="IAM action machinelearning:Predict in us-east-1"):
+    with pytest.raises(ClientError, match="IAM action machinelearning:Predict in us-east-1"):
         labels(hook, [1] * 100)
     assert endpoint.requests.count("Predict") == 1
 
@@ -136,7 +137,7 @@ def test_an_error_that_stays_in_mid_run_ends_it(hook: MachineLearningHook, endpo
     found = hook.predict_records("ml-1", ({"x": 1} for _ in range(500)), max_requests_per_second=20)
     assert len(list(islice(found, 30))) == 30
     endpoint.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
-    with pytest.raises(Exception, match="IAM action machinelearning:Predict"):
+    with pytest.raises(ClientError, match="IAM action machinelearning:Predict"):
         list(found)
     assert endpoint.requests.count("Predict") < 200
 

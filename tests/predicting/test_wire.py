@@ -85,19 +85,30 @@ def test_verification_can_be_turned_off(tls: Gate) -> None:
     assert predicted(tls.port, verify=False) == "1"
 
 
-def test_a_client_certificate_is_shown(
-    tls: Gate, authority: Authority, context: ssl.SSLContext, tmp_path: Path
-) -> None:
-    """client_cert of botocore's config reaches a server that wants one; without it there is no answer."""
+@pytest.fixture
+def certificate(authority: Authority, context: ssl.SSLContext, tmp_path: Path) -> tuple[str, str]:
+    """A client's certificate and its key, of the kind that the server wants now."""
     context.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(context)
     certificate = authority.issue_cert("worker@example.org")
     paths = (str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"))
     certificate.cert_chain_pems[0].write_to_path(paths[0])
     certificate.private_key_pem.write_to_path(paths[1])
-    assert predicted(tls.port, verify=authority.bundle, config={"client_cert": paths}) == "1"
-    with pytest.raises(BotoCoreError):
+    return paths
+
+
+def test_a_client_certificate_is_shown(tls: Gate, authority: Authority, certificate: tuple[str, str]) -> None:
+    """client_cert of botocore's config reaches a server that wants one."""
+    assert predicted(tls.port, verify=authority.bundle, config={"client_cert": certificate}) == "1"
+
+
+def test_without_a_client_certificate_that_server_gives_no_answer(
+    tls: Gate, authority: Authority, certificate: tuple[str, str]
+) -> None:
+    """No request gets past its TLS."""
+    with pytest.raises(BotoCoreError, match=f"https://localhost:{tls.port}"):
         predicted(tls.port, verify=authority.bundle)
+    assert tls.passed == 0
 
 
 @pytest.mark.parametrize("prefix", ["http://", "", "http://me:secret@"])

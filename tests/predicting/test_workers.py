@@ -16,13 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_ml_provider.operators.prediction import (
-    MachineLearningJoinPredictS3Operator,
-    MachineLearningPlanPredictS3Operator,
-    MachineLearningPredictS3Operator,
-)
+from airflow_ml_provider.operators.prediction import MachineLearningPredictS3Operator
 from airflow_ml_provider.scoring.worker import Scoring
-from tests.helpers.files import PREDICT_ARGUMENTS
+from tests.helpers.files import PREDICT_ARGUMENTS, joined, planned
+from tests.helpers.rates import busiest_second
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -108,22 +105,9 @@ def test_a_new_worker_after_a_kill_makes_the_same_bytes(endpoint: AmazonMLLocalF
 @pytest.fixture
 def plan(endpoint: AmazonMLLocalFixture, s3: S3Client) -> Any:
     """The shares of four workers."""
-    plan: Any = MachineLearningPlanPredictS3Operator(
-        task_id="plan", ml_model_id="ml-1", source_uri="s3://bucket/in.csv", output_uri="s3://bucket/out.csv", workers=4
-    ).execute({})
+    plan = planned(4)
     assert [share["max_requests_per_second"] for share in plan] == [55, 48, 49, 48]  # as there are rows, 200 in sum
     return plan
-
-
-def join(summaries: Any) -> None:
-    """Put what the workers wrote together."""
-    uri = "s3://bucket/out.csv"
-    MachineLearningJoinPredictS3Operator(task_id="join", output_uri=uri, summaries=summaries).execute({})
-
-
-def busiest_second(times: list[float]) -> Any:
-    """The most calls within one second."""
-    return max(sum(start <= at < start + 1 for at in times) for start in times)
 
 
 def scored(worker: Any) -> Any:
@@ -137,7 +121,7 @@ def test_workers_at_once_keep_the_endpoints_rate_in_sum(
     """Four workers, each with its share of rows and rate: no second has more than 200 calls, and none is refused."""
     workers = [MachineLearningPredictS3Operator(**{**ARGUMENTS, "source_uri": None, **share}) for share in plan]
     with ThreadPoolExecutor(len(workers)) as threads:
-        join(list(threads.map(scored, workers)))
+        joined(list(threads.map(scored, workers)))
     assert is_undisturbed(s3)
     assert busiest_second([item.at for item in endpoint.requests if item.operation == "Predict"]) <= 200
     assert endpoint.requests.count("Predict") == ROWS
@@ -171,7 +155,7 @@ def test_processes_at_once_keep_the_endpoints_rate_in_sum(
     workers = subprocess.run([sys.executable, "-c", WORKERS, shares], capture_output=True, text=True, timeout=120)
     assert workers.returncode == 0, workers.stderr
     summaries, departures = zip(*json.loads(workers.stdout.splitlines()[-1]), strict=True)
-    join(summaries)
+    joined(summaries)
     assert is_undisturbed(s3)
     assert 50 < busiest_second([at for of_one in departures for at in of_one]) <= 200
     keys = Counter(item.access_key for item in endpoint.requests if item.operation == "Predict")

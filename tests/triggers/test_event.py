@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow import __version__
 
+from airflow_ml_provider.compat import AIRFLOW_3
 from tests.helpers.deferred import reloaded, run_in_loop
 
 if TYPE_CHECKING:
@@ -20,19 +20,18 @@ if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
 NAME = "airflow_ml_provider.triggers.event"
-IS_2 = __version__.startswith("2.")
 
 
 def test_it_needs_airflow_3() -> None:
     """On Airflow 2 the import says so, and what to use there."""
-    if IS_2:
+    if AIRFLOW_3:
+        assert importlib.import_module(NAME).MachineLearningEventTrigger
+    else:
         with pytest.raises(ImportError, match="needs Airflow 3.*A sensor of airflow_ml_provider.sensors"):
             importlib.import_module(NAME)
-    else:
-        assert importlib.import_module(NAME).MachineLearningEventTrigger
 
 
-if not IS_2:
+if AIRFLOW_3:
     from airflow_ml_provider.triggers.event import MachineLearningEventTrigger
 
     class Store(dict[str, Any]):
@@ -164,17 +163,32 @@ if not IS_2:
         watch(service_clock, [], region_name=region)
         assert f"RealtimeEndpoint ml-1 in {named}: status" in caplog.text
 
-    @pytest.mark.parametrize("arguments", [{"target_status": "UPDATING"}, {"poll_interval": 0}])
-    def test_bad_arguments_are_refused_at_once(arguments: dict[str, Any]) -> None:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"target_status": "UPDATING"}, "^target_status: 'UPDATING'; it must be one of READY, NONE, COMPLETED"),
+            ({"poll_interval": 0}, "^poll_interval: 0 s; it must be above 0"),
+        ],
+    )
+    def test_bad_arguments_are_refused_at_once(arguments: dict[str, Any], message: str) -> None:
         """Where they are written."""
-        with pytest.raises(ValueError, match=f"^{next(iter(arguments))}: "):
+        with pytest.raises(ValueError, match=message):
             MachineLearningEventTrigger(ml_model_id="ml-1", **arguments)
 
     def test_airflow_takes_it_for_an_asset_watcher() -> None:
-        """Its arguments are deterministic, so that a watcher is known again."""
+        """As a Dag file writes it."""
         from airflow.sdk import Asset, AssetWatcher
 
+        ready = AssetWatcher(name="ready", trigger=MachineLearningEventTrigger(ml_model_id="ml-1"))
+        assert Asset("endpoint", watchers=[ready]).watchers == [ready]
+
+    def test_airflow_knows_a_watcher_again() -> None:
+        """When the Dag file is read anew, the same arguments have the same hash."""
         one, same = (MachineLearningEventTrigger(ml_model_id="ml-1") for _ in range(2))
-        assert Asset("endpoint", watchers=[AssetWatcher(name="ready", trigger=one)])
         assert one.hash(*one.serialize()) == same.hash(*same.serialize())
-        assert repr(one) == "<MachineLearningEventTrigger ml-1 READY>"
+
+    def test_it_is_shown_without_its_settings() -> None:
+        """Airflow logs a trigger's repr, and a botocore config may hold a proxy's password."""
+        config: Any = {"proxies": {"http": "http://user:pass@proxy"}}
+        trigger = MachineLearningEventTrigger(ml_model_id="ml-1", botocore_config=config)
+        assert repr(trigger) == "<MachineLearningEventTrigger ml-1 READY>"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow import __version__
 
 from airflow_ml_provider.compat import (
     AIRFLOW_3,
@@ -87,7 +86,7 @@ def task_state(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             monkeypatch.setattr(trigger_module, "is_given_up", partial(fail_with, state))
             return
         states = {} if state == "gone" else {"create": state}
-        (airflow_2 if __version__.startswith("2.") else airflow_3)(states, **more)
+        (airflow_3 if AIRFLOW_3 else airflow_2)(states, **more)
 
     return say
 
@@ -121,7 +120,7 @@ def stop(service_clock: Clock, trigger: Any) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        if not __version__.startswith("2."):
+        if AIRFLOW_3:
             await one.on_kill()
 
     run_in_loop(service_clock, stopped)
@@ -155,7 +154,7 @@ def test_a_task_past_its_execution_timeout_leaves_nothing(
     """Airflow 2 fails it before it resumes, so the trigger cleans up; on Airflow 3 the resumed task does."""
     task_state("scheduled", next_method="__fail__")
     stop(service_clock, deferred(create(), {}).trigger)
-    assert status(service) == ("NONE" if __version__.startswith("2.") else "UPDATING")
+    assert status(service) == ("UPDATING" if AIRFLOW_3 else "NONE")
 
 
 def test_a_clean_up_that_airflow_interrupts_goes_on(
@@ -349,11 +348,8 @@ def test_an_endpoint_made_anew_by_somebody_else_is_not_taken_for_ours(
 ) -> None:
     """CreatedAt tells it from the one that an earlier try made."""
     context = context_of(TaskInstance())
-    client = service.client()
     deferred(create(), context)
-    client.delete_realtime_endpoint(MLModelId="ml-1")
-    service_clock.advance(5)
-    client.create_realtime_endpoint(MLModelId="ml-1")
+    replace(service)
     service.service.fail("RealtimeEndpoint", "ml-1")
     with pytest.raises(AirflowException, match="status FAILED"):
         finish(create(), service_clock, context)
@@ -456,25 +452,27 @@ def test_a_create_that_may_have_succeeded_is_undone(
     assert status(service) == "NONE"
 
 
-@pytest.mark.parametrize("existed", [False, True])
-def test_sigterm_ends_the_wait_and_deletes_what_the_task_made(
-    service: AmazonMLLocalFixture, existed: bool, at_next_sleep: Callable[[Callable[[], object]], None]
-) -> None:
-    """Airflow 3 lets a task go on after on_kill: the wait ends by SystemExit, which Airflow may retry."""
-    if existed:
-        service.client().create_realtime_endpoint(MLModelId="ml-1")
+@pytest.fixture
+def terminated(at_next_sleep: Callable[[Callable[[], object]], None]) -> Iterator[Any]:
+    """A task that gets SIGTERM while it waits; Airflow 3's handler calls on_kill, and lets it go on."""
     task = create(deferrable=False)
     before = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
-    try:
-        at_next_sleep(lambda: os.kill(os.getpid(), signal.SIGTERM))
-        if existed:
-            assert task.execute({})["EndpointStatus"] == "READY"
-        else:
-            with pytest.raises(SystemExit):
-                task.execute({})
-            assert status(service) == "NONE"
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    at_next_sleep(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    yield task
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_sigterm_ends_the_wait_for_an_endpoint_of_its_own(service: AmazonMLLocalFixture, terminated: Any) -> None:
+    """By SystemExit, which Airflow may retry; the endpoint is deleted."""
+    with pytest.raises(SystemExit):
+        terminated.execute({})
+    assert status(service) == "NONE"
+
+
+def test_sigterm_does_not_end_the_wait_for_somebody_elses(service: AmazonMLLocalFixture, terminated: Any) -> None:
+    """There is nothing to delete."""
+    service.client().create_realtime_endpoint(MLModelId="ml-1")
+    assert terminated.execute({})["EndpointStatus"] == "READY"
 
 
 def test_on_kill_outside_the_wait_does_nothing(service: AmazonMLLocalFixture, service_clock: Clock) -> None:

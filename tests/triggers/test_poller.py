@@ -18,12 +18,21 @@ from airflow_ml_provider.triggers import poller as poller_module
 from airflow_ml_provider.triggers.poller import GRACE, Poller, poller
 from airflow_ml_provider.waiting import Wait
 from tests.helpers.deferred import first_event, run_in_loop
+from tests.helpers.endpoints import called
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
+
+
+SETTINGS: AwsSettings = {
+    "aws_conn_id": "aws_default",
+    "region_name": "eu-west-1",
+    "verify": False,
+    "botocore_config": {"user_agent_extra": "mine"},
+}
 
 
 def outcomes(service_clock: Clock, triggers: Any) -> Any:
@@ -38,7 +47,8 @@ def outcomes(service_clock: Clock, triggers: Any) -> Any:
 
 
 def operations(amazon_ml_local: AmazonMLLocalFixture) -> Counter[str]:
-    return Counter(request.operation for request in amazon_ml_local.requests)
+    """Return how often each operation was called."""
+    return Counter(called(amazon_ml_local))
 
 
 def test_many_waits_share_a_list(
@@ -338,13 +348,7 @@ def test_settings_reach_the_client(
     endpoints: Callable[[int], list[str]],
     trigger: Callable[..., MachineLearningTrigger],
 ) -> None:
-    """Region, verify and botocore config are the task's own, and settings that differ share no client."""
-    settings: AwsSettings = {
-        "aws_conn_id": "aws_default",
-        "region_name": "eu-west-1",
-        "verify": False,
-        "botocore_config": {"user_agent_extra": "mine"},
-    }
+    """Region, verify and botocore config are the task's own; each call is one attempt."""
     seen: dict[str, Any] = {}
 
     async def asked() -> None:
@@ -353,15 +357,23 @@ def test_settings_reach_the_client(
             seen.update(region=client.meta.region_name, agent=client.meta.config.user_agent, verify=hook.verify)
             return client.meta.config.retries["total_max_attempts"]
 
-        own = poller(settings)
-        other = poller({**settings, "verify": None})
-        assert own is not other
-        assert await own.call_with_hook(look) == 1
+        assert await poller(SETTINGS).call_with_hook(look) == 1
 
     run_in_loop(service_clock, asked)
     assert seen["region"] == "eu-west-1"
     assert seen["verify"] is False
     assert "mine" in seen["agent"]
+
+
+def test_settings_that_differ_share_no_client(service_clock: Clock) -> None:
+    """The same settings share one."""
+
+    async def pollers() -> list[Poller]:
+        return [poller(SETTINGS), poller({**SETTINGS}), poller({**SETTINGS, "verify": None})]
+
+    own, same, other = run_in_loop(service_clock, pollers)
+    assert own is same
+    assert own is not other
 
 
 def test_what_blocks_finds_the_triggerers_event_loop(service_clock: Clock) -> None:
