@@ -72,8 +72,8 @@ class MachineLearningCreateBatchPredictionOperator(ShownBatchPrediction, Machine
         if outcome:
             try:
                 found = read_manifest(self.hook, str(outcome["description"]["OutputUri"]), batch_prediction_id)
-            except AirflowException as error:
-                self.log.warning("%s: %s", wait, error)
+            except (AirflowException, ValueError) as error:  # ValueError: the manifest is no JSON
+                self.log.warning("%s: its manifest cannot be read: %s", wait, error)
             else:
                 self.push_members(context, self.remember(cast("Description", found)))
         return batch_prediction_id

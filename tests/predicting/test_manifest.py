@@ -59,6 +59,15 @@ def test_results_that_cannot_be_read_fail_nothing(s3: S3Client) -> None:
     assert "ResultUris" not in pushed
 
 
+def test_a_damaged_manifest_fails_nothing(s3: S3Client) -> None:
+    """The batch prediction is COMPLETED all the same."""
+    create()
+    s3.put_object(Bucket="results", Key="out/batch-prediction/bp-1.manifest", Body=b'{"s3:')
+    batch_prediction_id, pushed = create()
+    assert (batch_prediction_id, pushed["Status"]) == ("bp-1", "COMPLETED")
+    assert "ResultUris" not in pushed
+
+
 def test_rows_come_in_the_order_of_the_input(s3: S3Client) -> None:
     """Texts stay text, scores are numbers."""
     create()
