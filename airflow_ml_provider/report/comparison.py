@@ -71,9 +71,14 @@ def _common(first: Results, other: Results) -> tuple[NDArray[np.int64], NDArray[
 def _check_equal(
     first: Results, other: Results, differs: NDArray[np.bool_], places: NDArray[np.int64], what: str
 ) -> None:
-    wrong = np.flatnonzero(differs)
-    if len(wrong):
-        row = int(first.rows[places[wrong[0]]])
+    """Raise AirflowFailException at the first row that differs.
+
+    :param differs: for each row that both models have predicted, whether it differs.
+    :param places: the places of these rows in ``first``.
+    """
+    differing = np.flatnonzero(differs)
+    if len(differing):
+        row = int(first.rows[places[differing[0]]])
         raise AirflowFailException(
             f"{other.source.argument}: {other.place(row)} has another {what} than {first.place(row)}; two models are "
             f"compared on the same rows in the same order"

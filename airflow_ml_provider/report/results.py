@@ -97,15 +97,15 @@ class _Part:
 
         :param before: the number of rows before the chunk, in all objects.
         """
-        predicted = [place for place, row in enumerate(chunk.rows) if row]
-        places = [place for place in predicted if chunk.rows[place][columns.truth] not in (None, "")]
+        with_prediction = [place for place, row in enumerate(chunk.rows) if row]
+        places = [place for place in with_prediction if chunk.rows[place][columns.truth] not in (None, "")]
         rows = [chunk.rows[place] for place in places]
         return cls(
             truth=_truth(chunk, places, columns, rows, type, labels),
             predicted=_predicted(chunk, places, columns, rows, type, labels),
             rows=np.array(places, dtype=np.int64) + before + 1,
             keys=_hashes(rows, columns.keys),
-            without_prediction=len(chunk.rows) - len(predicted),
+            without_prediction=len(chunk.rows) - len(with_prediction),
         )
 
 
@@ -137,7 +137,7 @@ def _predicted(
     if names == ["predictedLabel"]:
         return labels.codes(chunk, places, names[0], cells[0])
     if not names:
-        raise AirflowFailException(f"{chunk.uri} has no column of a class behind {chunk.header[columns.truth]!r}")
+        raise AirflowFailException(f"{chunk.uri} has no column of a class after {chunk.header[columns.truth]!r}")
     by_class = [scores(chunk, places, *column) for column in zip(names, cells, strict=True)]
     best: NDArray[np.intp] = np.column_stack(by_class).argmax(axis=1)
     codes = np.array([labels.code(chunk, name) for name in names], dtype=np.float64)

@@ -127,9 +127,9 @@ class Poller:
         return sorted(due, key=lambda pending: pending.wait.failures)
 
     async def _sleep(self) -> None:
-        """Sleep until the next poll is due, or ``_wake_for`` wakes the loop for an earlier one.
+        """Sleep until the next poll is due, or until ``_wake_for`` wakes the loop for an earlier one.
 
-        Nothing is due while every poll is still running, so a sleep lasts for ``LONGEST_PAUSE`` at most.
+        While every poll is still running, none is due: then the sleep lasts for ``LONGEST_PAUSE``, if nothing wakes it.
         """
         self._wake.clear()
         idle = (pending.due for pending in self._pending.values() if not pending.is_polling)
