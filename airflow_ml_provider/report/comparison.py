@@ -95,11 +95,10 @@ def comparison(first: Results, other: Results, names: list[str]) -> Comparison:
     places, other_places = _common(first, other)
     truth, one, two = first.truth[places], first.predicted[places], other.predicted[other_places]
     one_right, two_right = _right(first, truth, one, two), _right(other, truth, two, one)
-    answers = _answers(first, one), _answers(other, two)
     return Comparison(
         Rows=len(truth),
         MatchedBy=matched_by,
-        SamePrediction=int((answers[0] == answers[1]).sum()),
+        SamePrediction=int((_answers(first, one) == _answers(other, two)).sum()),
         BothRight=int((one_right & two_right).sum()),
         OnlyThisRight=int((one_right & ~two_right).sum()),
         OnlyOtherRight=int((two_right & ~one_right).sum()),
@@ -119,6 +118,7 @@ def _answers(results: Results, predicted: NDArray[np.float64]) -> NDArray[np.flo
 def _right(
     results: Results, truth: NDArray[np.float64], predicted: NDArray[np.float64], others: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
+    """Return for each row whether a model is right: by its class, or its value is at least as close as the other's."""
     if results.source.model.type == "REGRESSION":
         return np.less_equal(np.abs(predicted - truth), np.abs(others - truth))
     return np.equal(_answers(results, predicted), truth)
