@@ -68,7 +68,8 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
         for pair in pairs:
             try:
                 hook = self.hook_for(*pair)
-                endpoints += [self.keep_or_delete(context, hook, endpoint) for endpoint in self.list_endpoints(hook)]
+                for endpoint in self.list_endpoints(hook):
+                    endpoints.append(self.keep_or_delete(context, hook, endpoint))  # noqa: PERF401 - kept at an error
             except Exception as error:
                 unreached.append(self.unreached(*pair, error))
         report: EndpointsReport = {

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
 from airflow_ml_provider import compat
 from airflow_ml_provider.compat import AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
+from airflow_ml_provider.operators import endpoints_report
 from airflow_ml_provider.operators.endpoints_report import MachineLearningEndpointsReportOperator
 from tests.helpers import endpoints
 from tests.helpers.task_instances import TaskInstance, context_of
@@ -196,6 +198,23 @@ def test_an_endpoint_that_cannot_be_checked_is_reported_as_not_deleted(
     amazon_ml_local.faults.add("error", code="AccessDeniedException", operation="GetMLModel")
     with pytest.raises(AirflowException, match=r"still costing money: ml-1 in us-east-1: .*AccessDenied"):
         report(context, delete_older_than=timedelta(hours=1), is_dry_run=False)
+
+
+def test_what_was_deleted_before_an_error_stays_in_the_report(
+    made: None, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow cannot say whether the run of the second endpoint is over; the first one is deleted already."""
+    list_endpoints = MachineLearningEndpointsReportOperator.list_endpoints
+
+    def listed_twice(self: Any, hook: MachineLearningHook) -> Any:
+        return 2 * list_endpoints(self, hook)
+
+    monkeypatch.setattr(MachineLearningEndpointsReportOperator, "list_endpoints", listed_twice)
+    monkeypatch.setattr(endpoints_report, "is_run_active", Mock(side_effect=[False, AirflowException("no answer")]))
+    given: Any = {"delete_older_than": timedelta(hours=1), "is_dry_run": False}
+    found = report(context, aws_conn_ids=["aws_default", "aws_default"], **given)
+    assert [one["Action"] for one in found["Endpoints"]] == ["deleted"]
+    assert [one["Message"] for one in found["Unreached"]] == ["AirflowException: no answer"]
 
 
 def test_a_connection_that_cannot_be_asked_does_not_stop_the_others(
