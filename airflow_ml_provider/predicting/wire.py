@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
     from airflow_ml_provider.payloads import Prediction
 
-MOST_BYTES = 100 * 1024  # AWS's limit for an observation; we read it as counting names as well as values
+MOST_RECORD_BYTES = 100 * 1024  # AWS's limit for an observation; we read it as counting names as well as values
 
 
 def check_size(record: dict[str, str]) -> None:
     """Raise RefusedRecord when a record is larger than the service accepts."""
     size = sum(len(name.encode()) + len(value.encode()) for name, value in record.items())
-    if size > MOST_BYTES:
-        raise RefusedRecord(f"it has {size} bytes; a record may have {MOST_BYTES}")
+    if size > MOST_RECORD_BYTES:
+        raise RefusedRecord(f"it has {size} bytes; a record may have {MOST_RECORD_BYTES}")
 
 
 class Wire:

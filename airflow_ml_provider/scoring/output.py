@@ -20,7 +20,7 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import ACCESS_DENIED, code
 from airflow_ml_provider.scoring.answers import ERROR_COLUMNS, csv_line
 from airflow_ml_provider.scoring.objects import errors_uri, split, translate_s3_errors
-from airflow_ml_provider.scoring.record import Record
+from airflow_ml_provider.scoring.record import OutputRecord
 from airflow_ml_provider.scoring.writing import (
     CONFLICT,
     ConditionFailed,
@@ -57,7 +57,7 @@ class Output:
         self._s3 = s3
         self._uri = output_uri
         self._writes = 0
-        self.record = Record(s3, output_uri)
+        self.record = OutputRecord(s3, output_uri)
         self._key = Key(*split("output_uri", output_uri))
         self._errors_key = Key(*split("output_uri", errors_uri(output_uri)))
 

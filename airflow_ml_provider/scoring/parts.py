@@ -1,4 +1,7 @@
-"""Finished parts and the record of progress, stored beside the output until it is complete."""
+"""Finished parts and the record of progress, stored beside the output until it is complete.
+
+A part is the predictions for ``rows_per_part`` consecutive rows, and the reasons for those without one.
+"""
 
 from __future__ import annotations
 

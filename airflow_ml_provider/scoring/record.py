@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+FORMAT_VERSION = 2
 SWAP_ATTEMPTS = 5
 
 
@@ -29,7 +29,7 @@ class TakenOver(MachineLearningError):
     """Raised when another try or another task has claimed the output; this try has written nothing since."""
 
 
-class Record:
+class OutputRecord:
     """The record of one output.
 
     A try claims the record before it writes anything, and changes it with every step. Each change is conditional on the
@@ -130,7 +130,7 @@ class Record:
 
 
 def _encoded(try_id: str, changes: int, uploads: Mapping[str, str], state: Mapping[str, object]) -> bytes:
-    document = {"version": VERSION, "try": try_id, "changes": changes, "uploads": dict(uploads), "state": state}
+    document = {"version": FORMAT_VERSION, "try": try_id, "changes": changes, "uploads": dict(uploads), "state": state}
     return json.dumps({**document, "digest": _digest(document)}).encode()
 
 
@@ -150,7 +150,7 @@ def _document(body: bytes) -> dict[str, object] | None:
     """Return the record if it is undamaged and of this format version, else None."""
     document = _parsed(body)
     digest = document.pop("digest", None)
-    return document if document.get("version") == VERSION and digest == _digest(document) else None
+    return document if document.get("version") == FORMAT_VERSION and digest == _digest(document) else None
 
 
 def _author(body: bytes) -> str | None:

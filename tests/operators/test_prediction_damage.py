@@ -14,7 +14,7 @@ from botocore.client import BaseClient
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.prediction import MachineLearningJoinPredictS3Operator
-from airflow_ml_provider.scoring.record import Record, TakenOver
+from airflow_ml_provider.scoring.record import OutputRecord, TakenOver
 from tests.helpers.files import FILE, OUTPUT, SOURCE, expected, got, interrupted, predict, recorded
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def test_a_record_that_another_try_has_written_is_not_deleted(bucket: Bucket, mo
 
 def test_a_try_that_was_taken_over_stays_so(bucket: Bucket) -> None:
     """After one refused write, none of its later writes is conditional on the other try's version."""
-    dead, alive = Record(bucket.client, OUTPUT), Record(bucket.client, OUTPUT)
+    dead, alive = OutputRecord(bucket.client, OUTPUT), OutputRecord(bucket.client, OUTPUT)
     dead.swap({})
     alive.read()
     alive.swap({"parts": []})
