@@ -47,8 +47,8 @@ class Retries:
         return self.what
 
 
-def record_failed_poll(attempts: Attempts, error: Exception | str) -> None:
-    """Record a failed poll or call; consecutive failures lengthen the back-off."""
+def record_failure(attempts: Attempts, error: Exception | str) -> None:
+    """Record a failed attempt; consecutive failures lengthen the back-off."""
     attempts.failures += 1
     attempts.error = error if isinstance(error, str) else f"{errors.code(error)}: {error}"
 
@@ -65,14 +65,14 @@ def deadline_message(attempts: Attempts) -> str:
 
 
 def next_pause(attempts: Attempts) -> float:
-    """Return the pause before the next poll in seconds; that poll comes at the deadline at the latest."""
+    """Return the pause before the next attempt in seconds; that attempt comes at the deadline at the latest."""
     return max(0.0, min(backoff(attempts), attempts.deadline - CLOCK.now()))
 
 
 def backoff(attempts: Attempts) -> float:
-    """Return the pause before the next poll in seconds, ignoring the deadline.
+    """Return the pause before the next attempt in seconds, ignoring the deadline.
 
-    It is the delay; it doubles with each failed poll up to ``LONGEST_PAUSE``, less up to a half at random.
+    It is the delay; it doubles with each failure up to ``LONGEST_PAUSE``, less up to a half at random.
     """
     if not attempts.failures:
         return attempts.delay
@@ -97,7 +97,7 @@ def retry_until_deadline(
         except Exception as error:
             if not is_transient(error):
                 raise
-            record_failed_poll(attempts, error)
+            record_failure(attempts, error)
         else:
             attempts.failures, attempts.error = 0, ""
             return answer

@@ -16,7 +16,7 @@ from airflow_ml_provider import errors
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.payloads import Description, JSONObject, Outcome
 from airflow_ml_provider.resources import WAITERS, Resource, WaiterName, describe, highlight
-from airflow_ml_provider.retrying import deadline_message, next_pause, record_failed_poll, time_and_calls
+from airflow_ml_provider.retrying import deadline_message, next_pause, record_failure, time_and_calls
 
 if TYPE_CHECKING:
     from botocore.waiter import AcceptorConfig, SingleWaiterConfig
@@ -100,7 +100,7 @@ def judge(wait: Wait, answer: Mapping[str, object]) -> Outcome | None:
     description = describe(wait.resource, answer)
     status = str(description.get(wait.resource.status_member) or "")
     if not status:  # a proxy's page or half an answer, which botocore reads as an empty one
-        record_failed_poll(wait, "an answer without a status")
+        record_failure(wait, "an answer without a status")
         return None
     wait.status, wait.failures, wait.error = status, 0, ""
     state = _acceptor_state(wait.waiter, answer)
@@ -135,7 +135,7 @@ def judge_error(wait: Wait, error: Exception) -> Outcome | None:
     if state == "success":
         return _outcome("success", wait, _description_of_deleted(wait), "")
     if state is None and errors.is_transient(error):
-        record_failed_poll(wait, error)
+        record_failure(wait, error)
         return None
     wait.error = f"{errors.code(error)}: {error}"
     outcome = _outcome("failure" if state else "error", wait, {}, str(error))

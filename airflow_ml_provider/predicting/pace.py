@@ -88,7 +88,8 @@ class Pace:
     def _latest_arrival(self, slot: Slot) -> float:
         """Return the latest moment at which a call may have reached the service.
 
-        All that its answer took beyond the minimum latency may have been spent on the way there, up to a second.
+        All that its answer took beyond the minimum latency may have been spent on the way there. Only a second of it
+        counts, so that one very slow answer does not hold up all calls.
         """
         return slot.sent + min(max(slot.took - self._min_latency, 0.0), 1.0)
 

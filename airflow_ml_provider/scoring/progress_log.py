@@ -43,7 +43,11 @@ class ProgressLog:
         log.info("%s rows to predict, %s; an earlier try did %s", f"{left:,}", cost(left), f"{self._before:,}")
 
     def log_progress(self, rows: int, errors: int) -> None:
-        """Log the progress, at most every ``LOG_EVERY`` seconds."""
+        """Log the progress, at most every ``LOG_EVERY`` seconds.
+
+        :param rows: the number of rows that are done, by earlier tries too.
+        :param errors: how many of them were refused.
+        """
         now = self._clock.now()
         if now - self._logged < LOG_EVERY:
             return

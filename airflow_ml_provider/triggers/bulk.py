@@ -87,7 +87,7 @@ class BulkPoller:
             return []
         for wait in group:
             wait.calls += 1
-            retrying.record_failed_poll(wait, error)
+            retrying.record_failure(wait, error)
         return group
 
 

@@ -125,7 +125,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
             description = outcome["description"]
             return f"{description.get(wait.resource.status_member)} {description.get('CreatedAt') or ''}", description
         if outcome and outcome["kind"] == "error":
-            retrying.record_failed_poll(wait, wait.error)
+            retrying.record_failure(wait, wait.error)
             log.warning("%s", outcome["message"])
         if wait.failures:
             return "", None

@@ -164,7 +164,7 @@ class Poller:
             if errors_in_a_row < MAX_ERRORS_PER_ROUND:
                 await self._poll_by_get(pending, patience)
             else:
-                retrying.record_failed_poll(wait, error)
+                retrying.record_failure(wait, error)
                 pending.end(waiting.timeout_outcome(wait))
             if wait.failures or pending.is_polling:
                 errors_in_a_row += 1
