@@ -50,11 +50,14 @@ def test_predict_arrives_with_a_bare_host_name(send: Any, service: Any, endpoint
         assert (status, answer["Prediction"]["predictedLabel"]) == (200, "1")
 
 
-def test_boto_2_finds_the_names_of_members_and_errors_that_it_knows(send: Any, model: Any) -> None:
+def test_boto_2_finds_the_names_of_members_that_it_knows(send: Any, model: Any) -> None:
     model("ml-1")
     status, answer = send("GetMLModel", {"MLModelId": "ml-1", "Verbose": False})
     assert (status, answer["Status"]) == (200, "COMPLETED")
     assert isinstance(answer["CreatedAt"], float)
+
+
+def test_boto_2_finds_the_names_of_errors_that_it_knows(send: Any) -> None:
     status, error = send("GetMLModel", {"MLModelId": "fake-model"})
     assert status == 400
     assert error == {"__type": "ResourceNotFoundException", "message": "No MLModel with id fake-model exists"}

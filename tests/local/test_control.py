@@ -32,13 +32,21 @@ def test_the_clock_is_frozen_advanced_sped_up_and_resumed(control: Any, service:
     assert control("POST", "/_local/clock", {"frozen": True})[1]["clock"]["frozen"] is True
 
 
-def test_durations_schedule_rate_and_mounting_are_set(control: Any, service: Any) -> None:
+def test_durations_are_set(control: Any, service: Any) -> None:
+    """Of the jobs, of an endpoint, and of the time until its predictor is mounted."""
     assert control("POST", "/_local/durations", {"ml_model": 300, "mount": 60})[0] == 200
     assert (service.durations.ml_model, service.durations.mount) == (300, 60)
-    control("POST", "/_local/schedule", {"ready_after_polls": 3})
-    assert service.state.polls_needed == 3
-    control("POST", "/_local/schedule", {"ready_after_polls": None})
-    assert service.state.polls_needed is None
+
+
+@pytest.mark.parametrize("polls", [3, None])
+def test_the_schedule_is_set(polls: int | None, control: Any, service: Any) -> None:
+    """By Gets instead of time, or by time again."""
+    service.ready_after_polls(7)
+    control("POST", "/_local/schedule", {"ready_after_polls": polls})
+    assert service.state.polls_needed == polls
+
+
+def test_the_rate_is_set(control: Any) -> None:
     control("POST", "/_local/rate", {"peak_requests_per_second": 5})
     assert control("GET", "/_local")[1]["peak_requests_per_second"] == 5
 
@@ -120,16 +128,18 @@ def test_a_web_page_cannot_turn_the_levers(control: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body"),
+    ("path", "body", "text"),
     [
-        ("/_local/clock", b'{"advance": 1' + b"0" * 400 + b"}"),
-        ("/_local/clock", b'{"advance": 1e999}'),
-        ("/_local/faults", b'{"kind": "slow", "seconds": 1e999}'),
+        ("/_local/clock", b'{"advance": 1' + b"0" * 400 + b"}", "too large"),
+        ("/_local/clock", b'{"advance": 1e999}', "the clock never goes back"),
+        ("/_local/faults", b'{"kind": "slow", "seconds": 1e999}', "slow needs seconds above 0"),
     ],
 )
-def test_time_does_not_end(path: str, body: bytes, control: Any, service: Any) -> None:
+def test_time_does_not_end(path: str, body: bytes, text: str, control: Any, service: Any) -> None:
     """A jump that no number can hold, or a sleep without end, is refused."""
     before = service.clock.now()
-    assert control("POST", path, body)[0] == 400
+    status, answer = control("POST", path, body)
+    assert status == 400
+    assert text in answer["error"]
     assert service.clock.now() == before
     assert list(service.faults) == []

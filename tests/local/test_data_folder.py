@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage, entity_store
 from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError, replace_file
+from amazon_ml_local.protocol import Request
 from amazon_ml_local.serving.application import Application
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.storage import StorageError
@@ -127,15 +128,17 @@ def test_jobs_in_flight_start_again(tmp_path: Path) -> None:
         assert service.client().get_data_source(DataSourceId="ds-1")["Status"] == "COMPLETED"
 
 
-def test_a_failure_and_a_deletion_are_kept(tmp_path: Path) -> None:
+def test_a_failure_is_kept(tmp_path: Path) -> None:
     with kept(tmp_path, MemoryStorage()) as service:
-        client = train(service)
-        before = client.get_data_source(DataSourceId="ds-1")
+        before = train(service).get_data_source(DataSourceId="ds-1")
         assert before["Status"] == "FAILED"
     with kept(tmp_path) as service:
-        client = service.client()
-        assert client.get_data_source(DataSourceId="ds-1")["Message"] == before["Message"]
-        client.delete_data_source(DataSourceId="ds-1")
+        assert service.client().get_data_source(DataSourceId="ds-1")["Message"] == before["Message"]
+
+
+def test_a_deletion_is_kept(tmp_path: Path) -> None:
+    with kept(tmp_path) as service:
+        train(service).delete_data_source(DataSourceId="ds-1")
     with kept(tmp_path) as service:
         assert service.client().get_data_source(DataSourceId="ds-1")["Status"] == "DELETED"
 
@@ -236,33 +239,60 @@ def s3_on(path: Path) -> Iterator[Any]:
         yield other_services.s3_client()
 
 
-def test_buckets_and_objects_are_kept(tmp_path: Path) -> None:
+def keys(s3: Any, bucket: str) -> list[str]:
+    return [found["Key"] for found in s3.list_objects_v2(Bucket=bucket).get("Contents", ())]
+
+
+def test_buckets_are_kept(tmp_path: Path) -> None:
+    """A bucket that was deleted is not."""
     with s3_on(tmp_path) as s3:
-        for name in ("one", "two", "three"):
-            s3.create_bucket(Bucket=f"bucket-{name}")
-        s3.delete_bucket(Bucket="bucket-three")
-        sent = {"ContentType": "text/csv", "Metadata": {"who": "me"}, "Body": b"1,2\n"}
+        for name in ("bucket-one", "bucket-two"):
+            s3.create_bucket(Bucket=name)
+        s3.delete_bucket(Bucket="bucket-two")
+    with s3_on(tmp_path) as s3:
+        assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["bucket-one"]
+
+
+def test_an_object_is_kept_with_what_belongs_to_it(tmp_path: Path) -> None:
+    """Key, body, content type, metadata and ETag."""
+    sent = {"ContentType": "text/csv", "Metadata": {"who": "me"}, "Body": b"1,2\n"}
+    with s3_on(tmp_path) as s3:
+        s3.create_bucket(Bucket="bucket-one")
         put = s3.put_object(Bucket="bucket-one", Key="a folder/x+ü.csv", **sent)
-        s3.put_object(Bucket="bucket-one", Key="gone", Body=b"")
-        s3.put_object(Bucket="bucket-one", Key="empty", Body=b"")
-        s3.delete_objects(Bucket="bucket-one", Delete={"Objects": [{"Key": "gone"}]})
-        s3.copy_object(Bucket="bucket-two", Key="copy", CopySource={"Bucket": "bucket-one", "Key": "empty"})
-        upload = s3.create_multipart_upload(Bucket="bucket-two", Key="large", ContentType="a/b")["UploadId"]
-        named = {"Bucket": "bucket-two", "Key": "large", "UploadId": upload}
-        part = s3.upload_part(PartNumber=1, Body=b"part", **named)
-        done = s3.complete_multipart_upload(
-            MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}, **named
-        )
-        unfinished = s3.create_multipart_upload(Bucket="bucket-two", Key="unfinished")["UploadId"]
-        s3.upload_part(Bucket="bucket-two", Key="unfinished", UploadId=unfinished, PartNumber=1, Body=b"part")
     with s3_on(tmp_path) as s3:
-        assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["bucket-one", "bucket-two"]
         found = s3.get_object(Bucket="bucket-one", Key="a folder/x+ü.csv")
         assert found["Body"].read() == b"1,2\n"
         assert (found["ContentType"], found["Metadata"], found["ETag"]) == ("text/csv", {"who": "me"}, put["ETag"])
-        keys = {b: [o["Key"] for o in s3.list_objects_v2(Bucket=b)["Contents"]] for b in ("bucket-one", "bucket-two")}
-        assert keys == {"bucket-one": ["a folder/x+ü.csv", "empty"], "bucket-two": ["copy", "large"]}
-        large = s3.get_object(Bucket="bucket-two", Key="large")
+
+
+def test_copies_are_kept_and_deletions_too(tmp_path: Path) -> None:
+    with s3_on(tmp_path) as s3:
+        for name in ("bucket-one", "bucket-two"):
+            s3.create_bucket(Bucket=name)
+        for key in ("gone", "empty"):
+            s3.put_object(Bucket="bucket-one", Key=key, Body=b"")
+        s3.delete_objects(Bucket="bucket-one", Delete={"Objects": [{"Key": "gone"}]})
+        s3.copy_object(Bucket="bucket-two", Key="copy", CopySource={"Bucket": "bucket-one", "Key": "empty"})
+    with s3_on(tmp_path) as s3:
+        assert (keys(s3, "bucket-one"), keys(s3, "bucket-two")) == (["empty"], ["copy"])
+
+
+def test_an_object_in_parts_is_kept_when_it_is_complete(tmp_path: Path) -> None:
+    """An upload that is not finished is no object."""
+
+    def begin(key: str) -> tuple[dict[str, str], dict[str, Any]]:
+        named = {"Bucket": "bucket-one", "Key": key}
+        named["UploadId"] = s3.create_multipart_upload(ContentType="a/b", **named)["UploadId"]
+        return named, {"PartNumber": 1, "ETag": s3.upload_part(PartNumber=1, Body=b"part", **named)["ETag"]}
+
+    with s3_on(tmp_path) as s3:
+        s3.create_bucket(Bucket="bucket-one")
+        begin("unfinished")
+        named, part = begin("large")
+        done = s3.complete_multipart_upload(MultipartUpload={"Parts": [part]}, **named)
+    with s3_on(tmp_path) as s3:
+        assert keys(s3, "bucket-one") == ["large"]
+        large = s3.get_object(Bucket="bucket-one", Key="large")
         assert (large["Body"].read(), large["ETag"], large["ContentType"]) == (b"part", done["ETag"], "a/b")
 
 
@@ -275,8 +305,6 @@ def test_reset_empties_everything_and_s3_too(tmp_path: Path) -> None:
         service.faults.add("throttling", operation="Predict")
         service.durations.set(ml_model=77)
         control = Application(service, other_services).control
-        from amazon_ml_local.protocol import Request
-
         answer = control.handle(Request("POST", "/_local/reset", {"Content-Type": "application/json"}, b"{}"))
         assert answer.status == 200
         assert client.describe_ml_models()["Results"] == client.describe_data_sources()["Results"] == []

@@ -42,10 +42,22 @@ def create(client: Any, kind: str, **changes: Any) -> None:
         )
 
 
-@pytest.mark.parametrize(("kind", "metadata"), [("redshift", "RedshiftMetadata"), ("rds", "RDSMetadata")])
-def test_a_model_learns_from_what_a_query_selects(kind: str, metadata: str, client: Any, service: Any) -> None:
+KINDS = pytest.mark.parametrize("kind", ["redshift", "rds"])
+
+
+@KINDS
+def test_a_model_learns_from_what_a_query_selects(kind: str, client: Any, service: Any) -> None:
     create(client, kind)
     client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+    service.clock.advance(3600)
+    assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
+
+
+@KINDS
+def test_get_tells_of_the_database_and_the_query(kind: str, client: Any, service: Any) -> None:
+    """The query when it is asked for; the user, but not the password."""
+    metadata = {"redshift": "RedshiftMetadata", "rds": "RDSMetadata"}[kind]
+    create(client, kind)
     service.clock.advance(3600)
     found = client.get_data_source(DataSourceId="ds-1", Verbose=True)
     assert (found["Status"], found["RoleARN"]) == ("COMPLETED", ROLE)
@@ -54,10 +66,9 @@ def test_a_model_learns_from_what_a_query_selects(kind: str, metadata: str, clie
     assert found[metadata]["SelectSqlQuery"] == COMMON["SelectSqlQuery"]
     assert "shop" in json.dumps(found[metadata])
     assert "SelectSqlQuery" not in client.get_data_source(DataSourceId="ds-1")[metadata]
-    assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
 
 
-@pytest.mark.parametrize("kind", ["redshift", "rds"])
+@KINDS
 def test_a_database_that_is_not_mapped_fails_and_says_how_to_map_it(kind: str, client: Any, service: Any) -> None:
     changes = {**(REDSHIFT if kind == "redshift" else RDS)["DatabaseInformation"], "DatabaseName": "other"}
     create(client, kind, DatabaseInformation=changes)
@@ -67,11 +78,11 @@ def test_a_database_that_is_not_mapped_fails_and_says_how_to_map_it(kind: str, c
     assert "--database other=URL" in found["Message"]
 
 
-@pytest.mark.parametrize("kind", ["redshift", "rds"])
+@KINDS
 def test_the_password_appears_in_no_answer_and_no_log(
     kind: str, client: Any, service: Any, caplog: Any, refused: Any
 ) -> None:
-    caplog.set_level(logging.DEBUG, "airflow_ml_provider")
+    caplog.set_level(logging.DEBUG, "amazon_ml_local")
     create(client, kind)
     create(client, kind)
     unchecked = service.client(config=Config(parameter_validation=False))
@@ -168,7 +179,7 @@ def test_a_database_file_that_is_missing_is_not_made(message: Any, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_cannot_be_read_safely_is_refused(client: Any) -> None:
+def test_a_database_that_cannot_be_read_safely_is_refused() -> None:
     """What a query may do is known of SQLite and Postgres alone."""
     service = AmazonMLLocal(MemoryStorage(), databases={"shop": f"mysql+pymysql://admin:{PASSWORD}@127.0.0.1/shop"})
     service.clock.freeze()

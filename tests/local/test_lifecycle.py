@@ -255,16 +255,23 @@ def test_each_region_has_entities_of_its_own(client: Any, service: Any, model: A
     assert elsewhere.describe_ml_models()["Results"] == []
 
 
-def test_schema_and_recipe_can_lie_in_s3(client: Any, service: Any) -> None:
+def test_a_schema_can_lie_in_s3(client: Any, service: Any) -> None:
     service.storage.write("s3://bucket/data.schema", schema("sign").encode())
-    service.storage.write("s3://bucket/recipe.json", b'{"groups": {}, "assignments": {}, "outputs": ["ALL_NUMERIC"]}')
     spec: Any = {"DataLocationS3": DATA, "DataSchemaLocationS3": "s3://bucket/data.schema"}
     client.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
-    client.create_ml_model(
-        MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1", RecipeUri="s3://bucket/recipe.json"
-    )
     service.clock.advance(3600)
     assert client.get_data_source(DataSourceId="ds-1", Verbose=True)["DataSourceSchema"] == schema("sign")
+
+
+def test_a_recipe_can_lie_in_s3(client: Any, service: Any, data_source: Any) -> None:
+    service.storage.write("s3://bucket/recipe.json", b'{"groups": {}, "assignments": {}, "outputs": ["ALL_NUMERIC"]}')
+    client.create_ml_model(
+        MLModelId="ml-1",
+        MLModelType="BINARY",
+        TrainingDataSourceId=data_source("ds-1"),
+        RecipeUri="s3://bucket/recipe.json",
+    )
+    service.clock.advance(3600)
     assert "ALL_NUMERIC" in client.get_ml_model(MLModelId="ml-1", Verbose=True)["Recipe"]
 
 

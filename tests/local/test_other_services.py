@@ -6,10 +6,13 @@ import gc
 import gzip
 import json
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from amazon_ml_local import AmazonMLLocal, S3Storage
 from amazon_ml_local.serving.application import Application
@@ -17,16 +20,6 @@ from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.serving.server import Server
 from tests.helpers.clients import client_at
 from tests.helpers.three_targets import ROWS, schema
-
-
-@pytest.fixture
-def connect() -> Any:
-    """Make a boto3 client of any service at a URL: ``connect(url, name)``."""
-
-    def make(url: str, name: str) -> Any:
-        return client_at(url, name)
-
-    return make
 
 
 @pytest.fixture
@@ -41,9 +34,9 @@ def beside() -> Iterator[tuple[AmazonMLLocal, str]]:
     other_services.close()
 
 
-def test_a_whole_round_through_s3_on_the_same_port(beside: Any, connect: Any) -> None:
+def test_a_whole_round_through_s3_on_the_same_port(beside: Any) -> None:
     service, url = beside
-    s3, ml = connect(url, "s3"), connect(url, "machinelearning")
+    s3, ml = client_at(url, "s3"), client_at(url, "machinelearning")
     s3.put_object(Bucket="data", Key="the schema ä.json", Body=schema("sign").encode())
     spec: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchemaLocationS3": "s3://data/the schema ä.json"}
     ml.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec, ComputeStatistics=True)
@@ -59,17 +52,17 @@ def test_a_whole_round_through_s3_on_the_same_port(beside: Any, connect: Any) ->
     assert gzip.decompress(result).startswith(b"trueLabel,bestAnswer,score\n")
 
 
-def test_sts_answers_on_the_same_port(beside: Any, connect: Any) -> None:
-    assert connect(beside[1], "sts").get_caller_identity()["Account"] == "123456789012"
+def test_sts_answers_on_the_same_port(beside: Any) -> None:
+    assert client_at(beside[1], "sts").get_caller_identity()["Account"] == "123456789012"
 
 
-def test_a_head_of_an_object_tells_its_length_without_a_body(beside: Any, connect: Any) -> None:
-    s3 = connect(beside[1], "s3")
+def test_a_head_of_an_object_tells_its_length_without_a_body(beside: Any) -> None:
+    s3 = client_at(beside[1], "s3")
     assert s3.head_object(Bucket="data", Key="train.csv")["ContentLength"] == len(ROWS)
     assert s3.get_object(Bucket="data", Key="train.csv")["Body"].read() == ROWS.encode()
 
 
-def test_what_is_in_moto_ends_with_the_service(connect: Any) -> None:
+def test_what_is_in_moto_ends_with_the_service() -> None:
     for _ in range(2):
         other_services = OtherServices(None, ["only-now"])
         s3: Any = other_services.s3_client()
@@ -96,19 +89,17 @@ def without_moto(monkeypatch: Any) -> None:
 )
 @pytest.mark.usefixtures("without_moto")
 def test_without_moto_an_error_in_the_shape_of_aws_says_what_to_install(
-    name: str, operation: str, parameters: Any, beside: Any, connect: Any
+    name: str, operation: str, parameters: Any, beside: Any
 ) -> None:
-    from botocore.exceptions import ClientError
-
     with pytest.raises(ClientError, match=r"pip install 'amazon-ml-local\[s3\]'") as caught:
-        getattr(connect(beside[1], name), operation)(**parameters)
+        getattr(client_at(beside[1], name), operation)(**parameters)
     assert caught.value.response["Error"]["Code"].startswith("NotImplemented")
 
 
 @pytest.mark.usefixtures("without_moto")
-def test_without_moto_a_data_source_fails_and_says_what_to_do(beside: Any, connect: Any) -> None:
+def test_without_moto_a_data_source_fails_and_says_what_to_do(beside: Any) -> None:
     service, url = beside
-    ml = connect(url, "machinelearning")
+    ml = client_at(url, "machinelearning")
     spec: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchema": schema("sign")}
     ml.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
     service.clock.advance(3600)
@@ -119,7 +110,7 @@ def test_without_moto_a_data_source_fails_and_says_what_to_do(beside: Any, conne
     assert "--s3-endpoint-url" in found["Message"]
 
 
-def test_data_comes_from_an_s3_elsewhere(beside: Any, connect: Any, monkeypatch: Any) -> None:
+def test_data_comes_from_an_s3_elsewhere(beside: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     elsewhere = beside[1]
@@ -127,19 +118,19 @@ def test_data_comes_from_an_s3_elsewhere(beside: Any, connect: Any, monkeypatch:
     service = AmazonMLLocal(S3Storage(other_services.s3_client))
     service.clock.freeze()
     with Server(Application(service, other_services).handle) as server:
-        ml = connect(server.url, "machinelearning")
+        ml = client_at(server.url, "machinelearning")
         spec: Any = {"DataLocationS3": "s3://more/train.csv", "DataSchema": schema("sign")}
         ml.create_data_source_from_s3(DataSourceId="ds-1", DataSpec=spec)
         service.clock.advance(3600)
         assert ml.get_data_source(DataSourceId="ds-1")["Status"] == "COMPLETED"
-        with pytest.raises(Exception, match=f"S3 is at {elsewhere}: set AWS_ENDPOINT_URL_S3"):
-            connect(server.url, "s3").list_buckets()
-    assert connect(elsewhere, "s3").list_objects_v2(Bucket="more")["KeyCount"] == 1
+        with pytest.raises(ClientError, match=f"S3 is at {elsewhere}: set AWS_ENDPOINT_URL_S3"):
+            client_at(server.url, "s3").list_buckets()
+    assert client_at(elsewhere, "s3").list_objects_v2(Bucket="more")["KeyCount"] == 1
 
 
-def test_no_request_outlives_its_answer(beside: Any, connect: Any) -> None:
+def test_no_request_outlives_its_answer(beside: Any) -> None:
     """What was uploaded is freed at once, not when the garbage collector comes by, which takes minutes when idle."""
-    s3 = connect(beside[1], "s3")
+    s3 = client_at(beside[1], "s3")
     gc.collect()
     gc.disable()
     try:
@@ -151,10 +142,7 @@ def test_no_request_outlives_its_answer(beside: Any, connect: Any) -> None:
     assert not [request for request in alive if request.method == "PUT"]
 
 
-def test_a_failing_neighbour_shows_no_traceback(beside: Any, monkeypatch: Any) -> None:
-    import urllib.error
-    import urllib.request
-
+def test_a_defect_of_another_service_shows_no_traceback(beside: Any, monkeypatch: Any) -> None:
     def broken(self: Any, request: Any) -> None:
         raise RuntimeError("secret")
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.rates import busiest_second
+
 NONE = {"EndpointStatus": "NONE", "PeakRequestsPerSecond": 0}
 
 
@@ -67,7 +69,7 @@ def test_a_model_with_a_live_endpoint_is_not_deleted(client: Any, endpoint: Any,
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_an_endpoint_can_be_told_to_fail_and_is_restarted_by_create(
+def test_an_endpoint_can_be_told_to_fail_before_or_after_its_creation(
     before: bool, client: Any, service: Any, model: Any
 ) -> None:
     model("ml-1")
@@ -80,6 +82,14 @@ def test_an_endpoint_can_be_told_to_fail_and_is_restarted_by_create(
     found = client.get_ml_model(MLModelId="ml-1")
     assert (found["Status"], found["Message"]) == ("COMPLETED", "No host is free")
     assert found["EndpointInfo"]["EndpointStatus"] == "FAILED"
+
+
+def test_an_endpoint_that_failed_is_restarted_by_create(client: Any, service: Any, model: Any) -> None:
+    model("ml-1")
+    service.fail("RealtimeEndpoint", "ml-1")
+    client.create_realtime_endpoint(MLModelId="ml-1")
+    service.clock.advance(3600)
+    assert info(client)["EndpointStatus"] == "FAILED"
     assert client.create_realtime_endpoint(MLModelId="ml-1")["RealtimeEndpointInfo"]["EndpointStatus"] == "UPDATING"
 
 
@@ -122,7 +132,7 @@ def test_a_multiclass_model_gives_the_score_of_every_class(client: Any, endpoint
     assert sum(found["predictedScores"].values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_the_score_threshold_decides_the_label_and_can_be_updated(client: Any, service: Any, endpoint: Any) -> None:
+def test_the_score_threshold_decides_the_label(client: Any, endpoint: Any) -> None:
     endpoint("ml-1")
     score = predict(client, x="58")["predictedScores"]["1"]
     client.update_ml_model(MLModelId="ml-1", ScoreThreshold=1.0)
@@ -133,17 +143,27 @@ def test_the_score_threshold_decides_the_label_and_can_be_updated(client: Any, s
     }
     client.update_ml_model(MLModelId="ml-1", ScoreThreshold=0.0)
     assert predict(client, x="1")["predictedLabel"] == "1"
+
+
+def test_an_update_of_the_score_threshold_has_a_time_of_its_own(client: Any, model: Any) -> None:
+    model("ml-1")
+    client.update_ml_model(MLModelId="ml-1", ScoreThreshold=0.0)
     found = client.get_ml_model(MLModelId="ml-1")
     assert found["ScoreThreshold"] == 0.0
     assert found["ScoreThresholdLastUpdatedAt"] > found["CreatedAt"]
 
 
-def test_a_threshold_is_for_binary_models_and_lies_in_0_to_1(client: Any, model: Any, refused: Any) -> None:
-    model("ml-1")
-    model("ml-2", "REGRESSION")
+@pytest.mark.parametrize(
+    ("model_type", "threshold", "text"),
+    [("BINARY", 1.5, "in 0..1, not 1.5"), ("REGRESSION", 0.5, "ml-1 is REGRESSION")],
+)
+def test_a_threshold_that_cannot_be_is_refused(
+    model_type: str, threshold: float, text: str, client: Any, model: Any, refused: Any
+) -> None:
+    """It lies in 0..1, and only BINARY models have one."""
+    model("ml-1", model_type)
     update = client.update_ml_model
-    refused("InvalidInputException", "in 0..1, not 1.5", update, MLModelId="ml-1", ScoreThreshold=1.5)
-    refused("InvalidInputException", "ml-2 is REGRESSION", update, MLModelId="ml-2", ScoreThreshold=0.5)
+    refused("InvalidInputException", text, update, MLModelId="ml-1", ScoreThreshold=threshold)
 
 
 def test_predict_needs_an_endpoint_that_is_ready(client: Any, service: Any, model: Any, refused: Any) -> None:
@@ -191,8 +211,7 @@ def test_no_window_of_one_second_admits_more_than_the_rate(service: Any, endpoin
         except client.exceptions.LimitExceededException:
             pass
         service.clock.advance(0.007)
-    in_windows = [sum(start <= time < start + 1 for time in admitted) for start in admitted]
-    assert max(in_windows) == 40
+    assert busiest_second(admitted) == 40
     assert len(admitted) == 40 * 4
     assert service.requests[-1].error_code in (None, "LimitExceededException")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import urllib.request
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.helpers.schemas import schema_text
 from tests.helpers.training import DEFAULT_PARAMETERS
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ def test_a_pending_entity_has_no_log_yet(client: MachineLearningClient, model: C
 def test_a_failed_job_says_why_in_its_log(amazon_ml_local: AmazonMLLocalFixture, service_clock: Clock) -> None:
     """The last line is the Message."""
     client = amazon_ml_local.client()
-    text = json.dumps({"attributes": [{"attributeName": "x", "attributeType": "TEXT"}]})
     amazon_ml_local.storage.write("s3://bucket/other.csv", b"1")
     client.create_data_source_from_s3(
-        DataSourceId="ds-1", DataSpec={"DataLocationS3": "s3://bucket/none.csv", "DataSchema": text}
+        DataSourceId="ds-1",
+        DataSpec={"DataLocationS3": "s3://bucket/none.csv", "DataSchema": schema_text({"x": "TEXT"})},
     )
     service_clock.advance(3600)
     answer = client.get_data_source(DataSourceId="ds-1")

@@ -140,6 +140,9 @@ def test_a_file_that_is_no_seed_is_named(
     (tmp_path / name).write_text(content)
     with pytest.raises(SeedError, match=f"{tmp_path / name}:? .*{text}"):
         amazon_ml_local.seed(tmp_path / name)
+
+
+def test_a_file_that_is_missing_is_named(amazon_ml_local: Any, tmp_path: Path) -> None:
     with pytest.raises(SeedError, match=r"missing.yaml cannot be read: No such file"):
         amazon_ml_local.seed(tmp_path / "missing.yaml")
 

@@ -18,11 +18,16 @@ def tags(client: Any) -> dict[str, str | None]:
     return {tag["Key"]: tag.get("Value") for tag in client.describe_tags(**ON)["Tags"]}
 
 
-def test_tags_are_added_replaced_and_deleted(client: Any) -> None:
+def test_a_tag_of_a_known_key_replaces_its_value(client: Any) -> None:
     assert client.describe_tags(**ON)["Tags"] == []
     client.add_tags(**ON, Tags=[{"Key": "team", "Value": "a"}, {"Key": "größe é"}])
     client.add_tags(**ON, Tags=[{"Key": "team", "Value": "b"}])
     assert tags(client) == {"team": "b", "größe é": None}
+
+
+def test_tags_are_deleted_by_their_keys(client: Any) -> None:
+    """A key that is not there changes nothing."""
+    client.add_tags(**ON, Tags=[{"Key": "team", "Value": "a"}, {"Key": "größe é"}])
     deleted = client.delete_tags(**ON, TagKeys=["team", "not there"])
     assert (deleted["ResourceId"], deleted["ResourceType"]) == ("ds-1", "DataSource")
     assert tags(client) == {"größe é": None}
