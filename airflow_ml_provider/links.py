@@ -74,7 +74,7 @@ def is_aws(endpoint_url: str) -> bool:
     return (urlsplit(endpoint_url).hostname or "").endswith(".amazonaws.com")
 
 
-def without_user(endpoint_url: str) -> str:
+def without_secrets(endpoint_url: str) -> str:
     """Return an endpoint's URL without user, password, query and trailing slash: a link must hold no secret."""
     parts = urlsplit(endpoint_url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
@@ -92,7 +92,7 @@ def resource_url(kind: ResourceKind, resource_id: str, endpoint_url: str, region
     if is_aws(endpoint_url):
         return CONSOLE.format(region=region, page=CONSOLE_PAGES.get(kind, "").format(id=page_id))
     page = "MLModel" if kind == "RealtimeEndpoint" else kind
-    return f"{without_user(endpoint_url)}/_local/{page}/{page_id}"
+    return f"{without_secrets(endpoint_url)}/_local/{page}/{page_id}"
 
 
 def object_url(uri: str, endpoint_url: str, region: str) -> str:
@@ -108,4 +108,4 @@ def object_url(uri: str, endpoint_url: str, region: str) -> str:
         page = S3_FOLDER if is_folder else S3_OBJECT
         return page.format(bucket=bucket, region=region, key=quote(key, safe=""))
     path = f"?prefix={quote(key, safe='')}" if is_folder else f"/{quote(key)}"
-    return f"{without_user(endpoint_url)}/{bucket}{path}"
+    return f"{without_secrets(endpoint_url)}/{bucket}{path}"

@@ -127,7 +127,7 @@ class MachineLearningBase(ShownTask, BaseOperator):
         return waiting.Wait(waiter, resource_id, self.resolve_region(timeout), started + timeout, delay, started)
 
     def resolve_region(self, timeout: float) -> str:
-        """Return the region of the client; to create the client may need a call of STS, for an assumed role.
+        """Return the region of the client; creating the client calls STS if the connection assumes a role.
 
         If STS does not answer within ``timeout`` seconds, return ``region_name``: a wait shows its region in messages
         only, and its polls retry the call of STS.

@@ -106,7 +106,7 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
     def keep_or_delete(
         self, context: Context, hook: MachineLearningHook, endpoint: ReportedEndpoint
     ) -> ReportedEndpoint:
-        """Delete the endpoint if it is old enough, unless its model is named or its run is not over.
+        """Delete the endpoint if it is old enough, unless ``keep_ml_model_ids`` names it or its run is not over.
 
         :returns: the endpoint with ``Action`` and, where it is old enough, ``Reason``.
         """

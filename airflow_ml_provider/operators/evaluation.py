@@ -198,20 +198,20 @@ class MachineLearningEvaluationGateOperator(MachineLearningBase, BaseBranchOpera
         )
         latest_first = (one for page in pages for one in page["Results"])
         data_source_id = evaluation["EvaluationDataSourceId"]
-        other = evaluation_to_compare(latest_first, data_source_id)
-        if other is None:
+        deployed_evaluation = evaluation_to_compare(latest_first, data_source_id)
+        if deployed_evaluation is None:
             raise AirflowException(
                 f"MLModel {ml_model_id} in {self.hook.conn_region_name} has no COMPLETED evaluation to compare with: "
                 f"evaluate it, best on DataSource {data_source_id}"
             )
-        if other["EvaluationDataSourceId"] != data_source_id:
+        if deployed_evaluation["EvaluationDataSourceId"] != data_source_id:
             self.log.warning(
                 "MLModel %s was evaluated on DataSource %s and not on %s: the metrics may not compare",
                 ml_model_id,
-                other["EvaluationDataSourceId"],
+                deployed_evaluation["EvaluationDataSourceId"],
                 data_source_id,
             )
-        return metric(other)
+        return metric(deployed_evaluation)
 
     def followed_task_ids(self, passed: bool) -> list[str]:
         """Return the ids of the tasks to follow."""

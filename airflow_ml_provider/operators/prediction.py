@@ -7,7 +7,7 @@ public path: serialized Dags and the reference name it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.links import OutputLink, ResourceLink
@@ -247,12 +247,12 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
         """
         from airflow_ml_provider.scoring.settings import Input, share_of
 
-        if self.row_ranges is not None and self.source_uri is None:
-            return share_of(self.row_ranges, self.output_uri, self.max_predictions)
-        if self.row_ranges is not None or self.source_uri is None:
+        if (self.source_uri is None) == (self.row_ranges is None):
             raise InvalidArgument("source_uri, row_ranges: exactly one of them must be given")
+        if self.row_ranges is not None:
+            return share_of(self.row_ranges, self.output_uri, self.max_predictions)
         source = Input.checked(
-            source_uri=self.source_uri,
+            source_uri=cast("str", self.source_uri),
             output_uri=self.output_uri,
             input_format=self.input_format,
             column_names=self.column_names,

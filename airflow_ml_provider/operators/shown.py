@@ -159,6 +159,6 @@ class ShownBatchPrediction(ShownTask):
     operator_extra_links: Collection[MachineLearningLink] = (ResourceLink(), OutputLink())
 
     def output_location(self) -> str | None:
-        """Return the folder that AWS makes for all results below ``OutputUri``."""
+        """Return the folder below ``OutputUri`` in which AWS puts all results."""
         uri = super().output_location()
         return f"{uri.rstrip('/')}/batch-prediction/" if uri else None

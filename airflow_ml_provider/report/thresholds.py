@@ -180,6 +180,7 @@ def _share(argument: str, value: float) -> float:
 
 
 def _ratio(some: Floats, of: Floats) -> Floats:
+    """Return ``some`` / ``of``, and 0 where ``of`` is 0."""
     return np.divide(some, of, out=np.zeros_like(some), where=of > 0)
 
 

@@ -65,6 +65,7 @@ class BulkPoller:
         return done, not_answered
 
     async def _find_unchanged(self, query: Query, group: list[Wait], patience: float) -> list[Wait]:
+        """Return the waits whose resource the query shows unchanged, after counting it as a successful poll of each."""
         call = partial(unchanged_waits, await self._hook.get(), query, group, CLOCK.now() + patience)
         # Twice, since the calls themselves end at their deadline: this gives up a thread that hangs elsewhere.
         found = await asyncio.wait_for(in_thread(call), 2 * patience)

@@ -197,7 +197,10 @@ class Poller:
 
     @staticmethod
     def _schedule(started: float, polled: list[PendingWait]) -> None:
-        """Schedule the next polls: one delay after the round started, or after one back-off for all that failed."""
+        """Schedule the next polls: one delay after the round started.
+
+        Those that failed are polled together, after the back-off of the one with the shortest delay.
+        """
         now = CLOCK.now()
         failing = [pending.wait for pending in polled if pending.wait.failures]
         seconds = retrying.backoff(min(failing, key=lambda wait: wait.delay)) if failing else 0.0
