@@ -82,7 +82,7 @@ class MachineLearningCreateOperator(MachineLearningWaitingOperator):
         request = self.request(**{id_argument: resource_id})
         wait = self.start_wait(resource_id)
         self.create(wait, request)
-        self.log.info("%s: created", wait)
+        self.log.info("%s: the service has accepted %s", wait, self.operation)
         if self.wait_for_completion:
             return self.push_result(context, wait, self.wait_or_defer(wait, "execute_complete"))
         return self.push_result(context, wait, self.final_outcome_now(wait))

@@ -62,6 +62,15 @@ def test_a_wait_ends_with_the_endpoints_url(
     assert lines()[-1].endswith(f": {url}")
 
 
+def test_an_existing_resource_is_not_called_created(ml_model: str, lines: Callable[[], list[str]]) -> None:
+    """A retry does not know whether its Create has changed anything, and says what it knows."""
+    arguments: dict[str, Any] = {"ml_model_type": "BINARY", "training_data_source_id": "ds-1"}
+    task = MachineLearningCreateMLModelOperator(task_id="train", ml_model_id="ml-2", **arguments)
+    for _ in range(2):
+        task.execute({})
+    assert lines().count("MLModel ml-2 in us-east-1: the service has accepted CreateMLModel") == 2
+
+
 def test_a_wait_says_after_how_many_calls_it_ended(
     endpoint: AmazonMLLocalFixture, lines: Callable[[], list[str]]
 ) -> None:
