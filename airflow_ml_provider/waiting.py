@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WAITERS_FILE = Path(__file__).parent / "waiters" / "machinelearning.json"
 MOMENTS = ("deadline", "started")  # the fields of a ``Wait`` that another process must convert
+NOT_SEEN = "not seen"  # the status of a wait of which no poll has succeeded yet
 
 
 class Hook(Protocol):
@@ -49,7 +50,7 @@ class Wait:
     started: float
     created_at: str = ""
     calls: int = 0
-    status: str = "not seen"
+    status: str = NOT_SEEN
     failures: int = 0
     error: str = ""
 

@@ -95,12 +95,12 @@ class BulkPoller:
 def queries(waits: Iterable[Wait]) -> dict[Query, list[Wait]]:
     """Return the queries that are cheaper than a Get for each of their waits; each asks for the waits' last status.
 
-    A wait at its deadline is in none: its last poll is a Get.
+    A wait at its deadline is in none, since its last poll is a Get; nor is one whose status is not known yet.
     """
     now = CLOCK.now()
     groups: dict[Query, list[Wait]] = defaultdict(list)
     for wait in waits:
-        if wait.deadline > now:
+        if wait.deadline > now and wait.status != waiting.NOT_SEEN:
             groups[Query(wait.resource.describe, FILTERS[wait.resource.status_member], wait.status)].append(wait)
     return {query: group for query, group in groups.items() if len(group) >= MIN_WAITS_FOR_LIST}
 

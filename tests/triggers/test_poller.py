@@ -127,6 +127,19 @@ def test_a_list_that_lags_costs_time_only(
     assert service_clock.now() - began <= 100 + 60 + 30
 
 
+def test_waits_without_a_status_are_in_no_list(
+    amazon_ml_local: AmazonMLLocalFixture,
+    service_clock: Clock,
+    endpoints: Callable[[int], list[str]],
+    trigger: Callable[..., MachineLearningTrigger],
+) -> None:
+    """If the first poll of each failed there is no status to select by, and AWS does not have ours."""
+    ids = endpoints(12)
+    service_clock.advance(200)
+    outcomes(service_clock, [trigger(model_id, status=waiting.NOT_SEEN) for model_id in ids])
+    assert operations(amazon_ml_local) == {"GetMLModel": 12}
+
+
 def test_a_full_account_costs_one_list_more_at_most(
     amazon_ml_local: AmazonMLLocalFixture,
     service_clock: Clock,
