@@ -62,7 +62,10 @@ class Lines:
         return answers.csv_line([self._row_ranges[item.row_range].uri, item.row.begins.line, reason])
 
     def header(self, columns: Sequence[str]) -> str:
-        """Return the header of the output; empty for JSON Lines."""
+        """Return the header of the output; empty for JSON Lines, or where no row has a prediction.
+
+        :param columns: those of the predictions.
+        """
         if self._settings.output_format != "CSV" or not columns:
             return ""
         return answers.csv_line([*self._settings.key_columns, *columns])

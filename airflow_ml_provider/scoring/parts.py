@@ -114,13 +114,13 @@ class Parts:
 
     def damaged(self) -> list[int]:
         """Return the numbers of the parts that differ from the record."""
-        there = self._output.parts()
-        return [
-            number
-            for number, part in enumerate(self.progress["parts"])
-            if number in self._suspects
-            or any(there.get(object_name(part, kind)) != piece["etag"] for kind, piece in part["pieces"].items())
-        ]
+        etags = self._output.parts()
+        found = set(self._suspects)
+        for number, part in enumerate(self.progress["parts"]):
+            for kind, piece in part["pieces"].items():
+                if etags.get(object_name(part, kind)) != piece["etag"]:
+                    found.add(number)
+        return sorted(found)
 
     def write_errors(self) -> str | None:
         """Write the errors file from the parts, and return its ETag; without errors, delete that of an earlier run."""

@@ -33,7 +33,10 @@ class Refusals:
         return self.count > self._most
 
     def add(self, uri: str, line: int, reason: RefusedRecord) -> None:
-        """Count one refused row; its reason is kept without the service's message, which may quote the record."""
+        """Count one refused row, and keep its reason if it is among the first different ones.
+
+        The reason is kept without the service's message, which may quote the record.
+        """
         self.count += 1
         if len(self._reasons) < FIRST_REASONS:
             self._reasons.setdefault(str(reason), f"line {line} of {uri}: {reason}")

@@ -194,7 +194,10 @@ class Scoring:
         self._progress_log.log_progress(self._written + len(self._answered), self._refusals.count)
 
     def _write(self, number: int | None = None) -> None:
-        """Write the answered rows as a part; an exception from outside, as of a timeout, may be raised at any point.
+        """Write the answered rows as a part.
+
+        A timeout may raise an exception at any point, and the next try continues from the record. So the rows are taken
+        away first, to be written at most once, and the progress is a copy until it is recorded.
 
         :param number: the number of the part that it replaces, whose rows are counted already.
         """
