@@ -108,7 +108,7 @@ def parse(tag: Mapping[str, str]) -> ClaimTag | None:
 
 
 def new_claim_tag(dag_id: str, task_id: str, run_id: str, map_index: int = -1) -> ClaimTag:
-    """Return a new claim of a task instance."""
+    """Return a new claim of a task instance, its names cut to ``NAMES_LENGTH`` together, the longest first."""
     key = key_of(dag_id, task_id, run_id) + (f":{map_index}" if map_index >= 0 else "")
     names = [_as_tag_text(name) for name in (dag_id, task_id, run_id)]
     while sum(map(len, names)) > NAMES_LENGTH:
