@@ -9,7 +9,6 @@ import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
 from amazon_ml_local.serving import serve
-from scripts.browser import chromium
 from tests.helpers.clients import client_at
 from tests.helpers.three_targets import DATA, HOUR, ROWS, TARGETS, schema
 
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 
 ATTACK = "<title>stored</title><script>document.title = 'ran'</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium, as Debian packages it."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_ml_provider.report.page import page as page_of
-from scripts.browser import chromium
 from tests.helpers.reports import KINDS, NASTY, made_report
 
 if TYPE_CHECKING:
@@ -27,13 +26,6 @@ COLOURS = """() => {
     lines: [...document.querySelectorAll("svg path")].map(path => colour(path, "stroke")),
   };
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium, as Debian packages it."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +78,7 @@ def contrast(one: str, two: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("type", "models"), KINDS)
-def test_readable_in_light_and_dark(
+def test_every_text_is_readable_in_light_and_dark(
     opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any, scheme: str
 ) -> None:
     """Every text has WCAG's contrast of 4.5 with the paper, in tables and figures; the paper is light or dark."""
@@ -100,7 +92,7 @@ def test_readable_in_light_and_dark(
 
 
 @pytest.mark.parametrize(("type", "models"), KINDS)
-def test_fits_a_phone(opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any) -> None:
+def test_a_report_fits_a_phone(opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any) -> None:
     """Nothing but tables in boxes of their own is wider than the screen, and the figures' text keeps a size to read."""
     page, _ = opened(pages(type, models), viewport=PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -111,7 +103,9 @@ def test_fits_a_phone(opened: Callable[..., Any], pages: Callable[..., str], typ
 
 
 @pytest.mark.parametrize(("type", "models"), KINDS)
-def test_prints_on_white(opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any) -> None:
+def test_a_report_prints_on_white(
+    opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any
+) -> None:
     """Also where the screen is dark; the whole of it comes out as pages of paper."""
     page, _ = opened(pages(type, models), color_scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")
@@ -123,7 +117,7 @@ def test_prints_on_white(opened: Callable[..., Any], pages: Callable[..., str], 
 
 
 @pytest.mark.parametrize(("type", "models"), KINDS)
-def test_figures_have_words(opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any) -> None:
+def test_each_figure_has_words(opened: Callable[..., Any], pages: Callable[..., str], type: Any, models: Any) -> None:
     """A screen reader finds each figure as a picture, with its title and what it shows."""
     page, _ = opened(pages(type, models))
     pictures = page.get_by_role("img").all()

@@ -39,7 +39,7 @@ FLAGS = (f"--host-resolver-rules={RULES}", f"--disable-features={CHECKS}")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium, as Debian packages it."""
+    """The same, for which other names lead to this machine too."""
     with chromium(*FLAGS) as browser:
         yield browser
 

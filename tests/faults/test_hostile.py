@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import SimpleNamespace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_ml_provider.clock import CLOCK
-from airflow_ml_provider.compat import AirflowException, BaseSensorOperator, TaskDeferred
+from airflow_ml_provider.compat import AirflowException, TaskDeferred
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.ml_model import MachineLearningGetMLModelOperator
 from airflow_ml_provider.operators.realtime_endpoint import MachineLearningCreateRealtimeEndpointOperator
@@ -23,6 +23,7 @@ from airflow_ml_provider.sensors.machine_learning import MachineLearningRealtime
 from airflow_ml_provider.triggers import bulk
 from airflow_ml_provider.triggers.machine_learning import MachineLearningTrigger
 from airflow_ml_provider.waiting import Wait
+from tests.faults.ways import AirflowRescheduleException, rescheduled
 from tests.helpers import training
 from tests.helpers.deferred import first_event
 from tests.helpers.hostile import ANSWERS, TLS_STALL, hostile
@@ -31,8 +32,6 @@ from tests.helpers.task_instances import context_of
 
 if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
-
-AirflowRescheduleException = __import__(BaseSensorOperator.__module__, fromlist=["x"]).AirflowRescheduleException
 
 SECONDS = 2  # that each path is given
 LATEST = SECONDS + 15  # a machine may be busy
@@ -72,16 +71,10 @@ def poke() -> None:
 
 
 def reschedule() -> Any:
-    from datetime import UTC, datetime
-
-    began = datetime.now(UTC)
-    names = dict.fromkeys(("dag_id", "task_id", "run_id", "map_index"), "")
-    ti = SimpleNamespace(
-        get_first_reschedule_date=lambda _: began, start_date=began, xcom_push=lambda **_: None, max_tries=0, **names
-    )
+    context = context_of(rescheduled(datetime.now(UTC)))
     while True:
         try:
-            return sensor(deferrable=False, mode="reschedule").execute(context_of(ti))
+            return sensor(deferrable=False, mode="reschedule").execute(context)
         except AirflowRescheduleException as again:
             time.sleep(max(again.reschedule_date.timestamp() - time.time(), 0))
 

@@ -102,8 +102,10 @@ FAULTS = {
 
 @pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("name", FAULTS)
-def test_fault(scene: Scene, service_clock: Clock, wait: Callable[..., Any], way: str, name: str) -> None:
-    """However the service fails, the wait ends in time, as in every other way of waiting, and leaves nothing."""
+def test_a_wait_ends_as_in_every_other_way(
+    scene: Scene, service_clock: Clock, wait: Callable[..., Any], way: str, name: str
+) -> None:
+    """However the service fails: in time, and with nothing left."""
     service, row, is_sensor = scene.service, FAULTS[name], way in SENSOR_WAYS
     ends = (is_sensor and row.sensor_ends) or row.ends
     began = service_clock.now()
@@ -140,8 +142,10 @@ def check_what_is_left(service: AmazonMLLocalFixture, is_sensor: bool, ends: str
         assert left == "NONE"
 
 
-def test_slow(service: AmazonMLLocalFixture, service_clock: Clock, wait: Callable[..., Any], way: str) -> None:
-    """Answers that come after the read timeout are missed looks, and hold up nobody's deadline.
+def test_an_answer_after_the_read_timeout_is_a_missed_look(
+    service: AmazonMLLocalFixture, service_clock: Clock, wait: Callable[..., Any], way: str
+) -> None:
+    """It holds up nobody's deadline.
 
     A socket's timeout is real time, so here the clock runs: 20 s of it in a second, and 20 s for an answer.
     """

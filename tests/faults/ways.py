@@ -55,6 +55,17 @@ class Scene(NamedTuple):
     timeline: Timeline
 
 
+def rescheduled(began: datetime) -> SimpleNamespace:
+    """Return what a sensor in reschedule mode uses of a task instance whose first poke began then."""
+    return SimpleNamespace(
+        get_first_reschedule_date=lambda _: began,
+        start_date=began,  # on Airflow 2
+        xcom_push=lambda **_: None,
+        max_tries=0,
+        **dict.fromkeys(("dag_id", "task_id", "run_id", "map_index"), ""),
+    )
+
+
 class Ways:
     """The ways of waiting for the endpoint of ml-1: a look every 10 s, 1,000 s at most."""
 
@@ -92,19 +103,12 @@ class Ways:
             return datetime.fromtimestamp(self.clock.now(), UTC)
 
         began, sensor = now(), self.sensor(deferrable=False, mode="reschedule", **arguments)
-        names = dict.fromkeys(("dag_id", "task_id", "run_id", "map_index"), "")
-        ti = SimpleNamespace(
-            get_first_reschedule_date=lambda _: began,
-            start_date=began,  # on Airflow 2
-            xcom_push=lambda **_: None,
-            max_tries=0,
-            **names,
-        )
+        context = context_of(rescheduled(began))
         time_zone = SimpleNamespace(utcnow=now)
         self.monkeypatch.setattr(SENSOR_MODULE, "timezone", time_zone)
         self.monkeypatch.setattr(SENSOR_MODULE, "_orig_start_date", lambda **_: began, raising=False)
         while True:
             try:
-                return sensor.execute(context_of(ti))
+                return sensor.execute(context)
             except AirflowRescheduleException as again:
                 self.clock.sleep(max(again.reschedule_date - now(), timedelta()).total_seconds())

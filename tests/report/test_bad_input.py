@@ -71,7 +71,9 @@ def refused(results: Results, report: Callable[..., dict[str, Any]]) -> Callable
         (HEADER + GOOD + 'c,1,1,"0.9\n', "line 4 of s3://reports/p.csv is no CSV"),
     ],
 )
-def test_csv(refused: Callable[..., str], text: str, message: str) -> None:
+def test_csv_that_cannot_be_reported_on_is_named_by_its_place(
+    refused: Callable[..., str], text: str, message: str
+) -> None:
     """Missing labels, one class, bad scores, a file that is cut: the row, the column and the object are named."""
     assert message in refused(text)
 
@@ -95,8 +97,10 @@ def test_csv(refused: Callable[..., str], text: str, message: str) -> None:
         ("", "s3://reports/p.jsonl is empty"),
     ],
 )
-def test_json_lines(refused: Callable[..., str], text: str, message: str) -> None:
-    """The same of JSON Lines."""
+def test_json_lines_that_cannot_be_reported_on_are_named_by_their_place(
+    refused: Callable[..., str], text: str, message: str
+) -> None:
+    """The row, the member and the object are named."""
     assert message in refused(text, "p.jsonl")
 
 
@@ -106,7 +110,7 @@ def test_a_value_is_never_in_the_message(refused: Callable[..., str]) -> None:
     assert "Jane Doe" not in refused(HEADER + "a,Jane Doe,1,0.5\n")
 
 
-def test_packed_results_that_are_cut(refused: Callable[..., str], results: Results) -> None:
+def test_packed_results_that_are_cut_are_named(refused: Callable[..., str], results: Results) -> None:
     """Half a gzip file is named as such."""
     packed = gzip.compress((HEADER + GOOD * 1000).encode())
     results.put("whole.csv", b"")
@@ -115,14 +119,16 @@ def test_packed_results_that_are_cut(refused: Callable[..., str], results: Resul
     assert "s3://reports/cut.csv.gz is cut or damaged, it cannot be unpacked" in message
 
 
-def test_results_that_are_gone(refused: Callable[..., str]) -> None:
+def test_results_that_are_gone_are_named(refused: Callable[..., str]) -> None:
     """The argument and the object are named."""
     message = refused("", predictions_uri="s3://reports/gone.csv")
     assert message == "predictions_uri: the results are gone, there is no object at s3://reports/gone.csv"
 
 
-def test_a_batch_predictions_result_that_is_gone(results: Results, report: Callable[..., dict[str, Any]]) -> None:
-    """So they are for a batch prediction."""
+def test_a_batch_predictions_result_that_is_gone_is_named(
+    results: Results, report: Callable[..., dict[str, Any]]
+) -> None:
+    """The argument and the object are named."""
     results.batch("BINARY")
     results.s3.delete_object(Bucket="reports", Key=results.result_key("BINARY"))
     with pytest.raises(AirflowFailException, match="batch_prediction_id: the results are gone, there is no object at"):
@@ -130,7 +136,7 @@ def test_a_batch_predictions_result_that_is_gone(results: Results, report: Calla
 
 
 @pytest.mark.parametrize(("body", "message"), [(b'{"s3:', "is cut or damaged"), (b"{}", "names no results")])
-def test_a_manifest_that_is_cut(
+def test_a_manifest_that_is_cut_is_named(
     results: Results, report: Callable[..., dict[str, Any]], body: bytes, message: str
 ) -> None:
     """The batch prediction and the manifest are named."""
@@ -140,7 +146,7 @@ def test_a_manifest_that_is_cut(
         report(batch_prediction_id="bp-1")
 
 
-def test_a_manifest_that_is_gone(results: Results, report: Callable[..., dict[str, Any]]) -> None:
+def test_a_manifest_that_is_gone_is_named(results: Results, report: Callable[..., dict[str, Any]]) -> None:
     """The manifest is named."""
     results.batch("BINARY")
     results.s3.delete_object(Bucket="reports", Key="out/batch-prediction/bp-1.manifest")
@@ -148,7 +154,7 @@ def test_a_manifest_that_is_gone(results: Results, report: Callable[..., dict[st
         report(batch_prediction_id="bp-1")
 
 
-def test_a_result_with_fewer_rows_than_the_batch_prediction(
+def test_a_result_with_fewer_rows_than_the_batch_prediction_is_refused(
     results: Results, report: Callable[..., dict[str, Any]]
 ) -> None:
     """Rows that are cut off at the end of a line show in the count."""
@@ -157,7 +163,7 @@ def test_a_result_with_fewer_rows_than_the_batch_prediction(
         report(batch_prediction_id="bp-1")
 
 
-def test_a_batch_prediction_that_is_not_completed(
+def test_a_batch_prediction_that_is_not_completed_is_refused(
     results: Results, report: Callable[..., dict[str, Any]], amazon_ml_local: AmazonMLLocalFixture
 ) -> None:
     """Its state is named, and the task may retry."""
@@ -183,21 +189,25 @@ def test_a_batch_prediction_that_is_not_completed(
         ),
     ],
 )
-def test_two_models_of_unequal_rows(refused: Callable[..., str], results: Results, other: str, message: str) -> None:
+def test_two_models_of_unequal_rows_are_not_compared(
+    refused: Callable[..., str], results: Results, other: str, message: str
+) -> None:
     """The first row that differs is named, in both."""
     results.model("BINARY", "ml-2")
     uri = results.put("o.csv", other)
     assert message in refused(HEADER + GOOD, other_predictions_uri=uri, other_ml_model_id="ml-2")
 
 
-def test_two_models_of_different_types(refused: Callable[..., str], results: Results) -> None:
+def test_two_models_of_different_types_are_not_compared(refused: Callable[..., str], results: Results) -> None:
     """Both types are named."""
     results.model("REGRESSION", "ml-2")
     message = refused(HEADER + GOOD, other_predictions_uri="s3://reports/p.csv", other_ml_model_id="ml-2")
     assert message == "other_ml_model_id: two models of one type can be compared; ml-1 is BINARY and ml-2 is REGRESSION"
 
 
-def test_a_goal_for_a_model_without_a_threshold(results: Results, report: Callable[..., dict[str, Any]]) -> None:
+def test_a_goal_for_a_model_without_a_threshold_is_refused(
+    results: Results, report: Callable[..., dict[str, Any]]
+) -> None:
     """Only BINARY models have one."""
     results.model("REGRESSION")
     uri = results.put("p.csv", "y,predictedValue\n1,2\n")
@@ -205,7 +215,7 @@ def test_a_goal_for_a_model_without_a_threshold(results: Results, report: Callab
         report(predictions_uri=uri, ml_model_id="ml-1", true_label_column="y", wanted_precision=0.9)
 
 
-def test_too_many_classes(results: Results, report: Callable[..., dict[str, Any]]) -> None:
+def test_too_many_classes_are_refused(results: Results, report: Callable[..., dict[str, Any]]) -> None:
     """A column of names instead of classes is found out before it fills the memory."""
     results.model("MULTICLASS")
     uri = results.put("p.csv", "y,predictedLabel\n" + "".join(f"{place},red\n" for place in range(2000)))
@@ -235,7 +245,7 @@ def test_too_many_classes(results: Results, report: Callable[..., dict[str, Any]
             "output_uri: 's3://b/c.pdf'; its name must end in .html",
         ),
         ({"batch_prediction_id": "a", "output_uri": "c.html"}, "output_uri: 'c.html' is no S3 URI"),
-        ({"batch_prediction_id": "a", "wanted_recall": "much"}, "wanted_recall"),
+        ({"batch_prediction_id": "a", "wanted_recall": "much"}, "wanted_recall: 'much' is not a finite float"),
     ],
 )
 def test_arguments_are_checked_before_any_call(
@@ -296,7 +306,7 @@ def test_a_page_is_never_without_its_json(
     assert {"report.html", "report.json"} <= results.keys()
 
 
-def test_a_bucket_that_may_not_be_listed(refused: Callable[..., str]) -> None:
+def test_a_bucket_that_is_not_there_is_named_with_the_results(refused: Callable[..., str]) -> None:
     """S3's error says for which results it is."""
     message = refused("", predictions_uri="s3://nowhere/p.csv", error=AirflowException)
     assert "s3://nowhere/p.csv cannot be read: An error occurred (NoSuchBucket)" in message

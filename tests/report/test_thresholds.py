@@ -114,7 +114,7 @@ def test_of_equally_good_thresholds_the_highest_is_chosen() -> None:
     assert 0.6 < found < 0.8
 
 
-def test_nothing_may_be_cheapest() -> None:
+def test_predicting_no_1_at_all_may_be_cheapest() -> None:
     """Where a false positive costs much, the best is to predict no 1 at all; a score of 1 leaves no such threshold."""
     goal = Goal.of(None, None, 100, 1)
     truth, scores = np.array([1.0, 0.0]), np.array([0.3, 0.9])
@@ -122,7 +122,7 @@ def test_nothing_may_be_cheapest() -> None:
     assert best_threshold(Counts.of(truth, np.array([1.0, 0.3]), goal.costs), goal) < 1
 
 
-def test_a_precision_that_no_threshold_has() -> None:
+def test_a_precision_that_no_threshold_has_is_refused() -> None:
     """The message says what can be had, and where."""
     truth, scores = np.array([1.0, 0.0, 1.0]), np.array([0.5, 0.5, 0.2])
     with pytest.raises(
@@ -140,12 +140,12 @@ def test_a_precision_that_no_threshold_has() -> None:
         ((None, None, 1, None), "false_positive_cost, false_negative_cost: both of them"),
         ((None, None, -1, 1), r"false_positive_cost, false_negative_cost: \[-1, 1\]; at least 0"),
         ((None, None, 0, 0), r"false_positive_cost, false_negative_cost: \[0, 0\]; at least 0, and one of them above"),
-        ((None, None, float("nan"), 1), "false_positive_cost, false_negative_cost"),
+        ((None, None, float("nan"), 1), r"false_positive_cost, false_negative_cost: \[nan, 1\]; at least 0"),
         ((0, None, None, None), "wanted_precision: 0; it must be above 0 and at most 1"),
         ((None, 1.1, None, None), "wanted_recall: 1.1; it must be above 0 and at most 1"),
     ],
 )
-def test_goals_that_make_no_sense(arguments: tuple[Any, ...], message: str) -> None:
+def test_goals_that_make_no_sense_are_refused(arguments: tuple[Any, ...], message: str) -> None:
     """The argument is named, and what is allowed."""
     with pytest.raises(InvalidArgument, match=message):
         Goal.of(*arguments)

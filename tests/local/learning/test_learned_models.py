@@ -55,9 +55,14 @@ def test_a_model_with_every_function_passes_between_processes() -> None:
     assert pickle.loads(pickle.dumps(model)).predict(record) == model.predict(record)
 
 
+def above_ten() -> Any:
+    """Return a BINARY model that answers 1 for x above 10."""
+    return train(labelled([[n, ["n", "Yes"][n > 10]] for n in range(21)], "BINARY"), "BINARY", PLAIN)
+
+
 def test_binary_answers_one_score_under_its_label() -> None:
-    """The score is the probability of 1 whatever the label, a float32; the threshold decides the label."""
-    model = train(labelled([[n, ["n", "Yes"][n > 10]] for n in range(21)], "BINARY"), "BINARY", PLAIN)
+    """The score is the probability of 1 whatever the label, a float32."""
+    model = above_ten()
     low, high = model.predict({"x": "0"}), model.predict({"x": "20"})
     assert low["predictedLabel"] == "0"
     assert high["predictedLabel"] == "1"
@@ -66,6 +71,12 @@ def test_binary_answers_one_score_under_its_label() -> None:
     assert score == float(np.float32(score)) > 0.5 > low["predictedScores"]["0"]
     assert high["details"] == {"PredictiveModelType": "BINARY", "Algorithm": "SGD"}
     assert "predictedValue" not in high
+
+
+def test_the_threshold_decides_the_label() -> None:
+    """A score that reaches it is a 1; the score stays the same."""
+    model = above_ten()
+    score = model.predict({"x": "20"})["predictedScores"]["1"]
     assert model.predict({"x": "20"}, score)["predictedLabel"] == "1"
     assert model.predict({"x": "20"}, score + 1e-6)["predictedScores"] == {"0": score}
     assert model.predict({"x": "0"}, 0.0)["predictedLabel"] == "1"
@@ -131,14 +142,20 @@ def test_a_row_counts_by_its_weight() -> None:
     assert model.predict({"x": "0"})["predictedLabel"] == "1"
 
 
-def test_weights_may_be_of_any_size_but_not_all_zero() -> None:
-    """A weight beyond all others keeps the model a model; without any weight there is nothing to learn."""
-    inputs = {"x": "NUMERIC", "w": "NUMERIC"}
+WEIGHTED = {"x": "NUMERIC", "w": "NUMERIC"}
+
+
+def test_a_weight_may_be_of_any_size() -> None:
+    """One beyond all others keeps the model a model."""
     rows = [[n, 1e100 if n == 7 else 1, 2 * n] for n in range(50)]
-    model = train(labelled(rows, "NUMERIC", inputs, rowWeight="w"), "REGRESSION", PLAIN)
+    model = train(labelled(rows, "NUMERIC", WEIGHTED, rowWeight="w"), "REGRESSION", PLAIN)
     assert np.isfinite(model.weights).all()
+
+
+def test_weights_that_are_all_zero_are_refused() -> None:
+    """There is nothing to learn from."""
     with pytest.raises(LearningError, match="No record has a weight above 0 in the rowWeight attribute 'w'"):
-        train(labelled([[n, 0, n] for n in range(9)], "NUMERIC", inputs, rowWeight="w"), "REGRESSION")
+        train(labelled([[n, 0, n] for n in range(9)], "NUMERIC", WEIGHTED, rowWeight="w"), "REGRESSION")
 
 
 def test_training_parameters_are_shown_with_their_defaults() -> None:
@@ -223,10 +240,14 @@ def test_a_target_that_cannot_be_learned_says_why(
         train(labelled([[1, value] for value in values], kind), model_type)
 
 
-def test_a_schema_without_target_and_data_without_values_say_so() -> None:
-    """A model needs a target, and something to learn from."""
+def test_a_schema_without_a_target_says_so() -> None:
+    """A model needs one."""
     with pytest.raises(LearningError, match="names no targetAttributeName"):
         train(table("1,2\n", {"a": "NUMERIC", "y": "NUMERIC"}, targetAttributeName=""), "REGRESSION")
+
+
+def test_data_without_values_say_so() -> None:
+    """A model needs something to learn from."""
     with pytest.raises(LearningError, match="outputs have no value in any record"):
         train(labelled([["", 0], ["", 1]], "BINARY", {"c": "CATEGORICAL"}), "BINARY")
 

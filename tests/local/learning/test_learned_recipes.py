@@ -90,12 +90,16 @@ def test_a_function_gives_what_its_description_says(expression: str, row: int, e
     assert words(expression, row) == expected
 
 
-def test_only_normalize_gives_numbers_mean_0_and_variance_1() -> None:
-    """1 … 5 has mean 3 and deviation √2; without normalize numbers stay as they are (published for Ames housing)."""
+def test_normalize_gives_numbers_mean_0_and_variance_1() -> None:
+    """1 … 5 has mean 3 and deviation √2."""
     made, data = features("normalize(n)")
     expected = [-(2**0.5), -(0.5**0.5), 0.0, 0.5**0.5, 2**0.5]
     assert made.matrix(data)[:, 0].tolist() == pytest.approx(expected)
     assert made.row({"n": "5"})[1] == pytest.approx([2**0.5])
+
+
+def test_without_normalize_numbers_stay_as_they_are() -> None:
+    """Published for Ames housing."""
     plain, data = features("n")
     assert plain.matrix(data)[:, 0].tolist() == [1, 2, 3, 4, 5]
     assert plain.row({"n": "5"}) == ([0], [5.0])

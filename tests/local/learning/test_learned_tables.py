@@ -229,7 +229,10 @@ def test_a_query_gives_the_same_rows_as_a_file(tmp_path: Path) -> None:
         ("sqlite://", "The sqlite database None did not answer the data source's query: no such table: t"),
         ("not a url geheim", "not mapped to an SQLAlchemy URL"),
         ("postgresql+nothing://user:geheim@host/db", "Can't load plugin"),
-        ("sqlite://user:geheim@/nowhere/geheim.db", ""),
+        (
+            "sqlite://user:geheim@/nowhere/geheim.db",
+            "did not answer the data source's query: unable to open database file",
+        ),
     ],
 )
 def test_a_query_that_fails_tells_no_password(url: str, message: str) -> None:
