@@ -31,7 +31,7 @@ def test_it_listens_on_loopback_alone(up: Up) -> None:
     assert addresses == {"127.0.0.1"}
 
 
-def test_every_play_button(up: Up) -> None:
+def test_every_play_button_runs_its_dag_to_success(up: Up) -> None:
     """Each example Dag succeeds with the parameters that it comes with; one of them asks a person."""
     runs = {dag_id: up.press(dag_id) for dag_id in BUTTONS}
 
@@ -72,8 +72,8 @@ def test_the_event_trigger_starts_its_dag(up: Up) -> None:
     until(lambda: started()[0] == "success", 120, started)
 
 
-def test_a_second_one_and_a_taken_port(up: Up) -> None:
-    """A second one says that one runs; another process on its port is named before anything starts."""
+def test_a_second_one_says_that_one_runs(up: Up) -> None:
+    """Its message names the process that runs."""
     with running("up") as second:
         second.read_until(f"make up runs already here, as process {up.process.pid}.")
 
