@@ -137,6 +137,7 @@ class Register:
                 self.task_instance.xcom_push(key=self._airflow_key, value=tag)
 
     def _read_from_airflow(self, task_id: str | None) -> list[Mapping[str, str]]:
+        """Return the tags in the XComs of a task, by default the running one, and in the running task's state store."""
         if self.task_instance is None:
             return []
         task_ids = [task_id or self.task_instance.task_id]

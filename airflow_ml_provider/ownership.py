@@ -181,8 +181,11 @@ class Claim:
         self.register.write(self.tag)
 
     def release(self) -> None:
-        """Drop the claim on an endpoint that another task created, if a task that may delete it still has a claim."""
-        if self.held and self.tag.state == "using":
+        """Drop the claim on an endpoint that another task created, if another claim on it remains.
+
+        The holder of the last claim may delete the endpoint, so there must be one.
+        """
+        if self.held and self.tag.state == "using":  # then ``at`` is the endpoint's CreatedAt
             others = [tag for tag in self.register.read() if tag.key != self.tag.key and not tag.leaving]
             if any(tag.at == self.tag.at for tag in others):
                 self.held = False

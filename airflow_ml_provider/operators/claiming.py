@@ -44,7 +44,7 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
         except TaskDeferred:
             raise
         except BaseException:
-            self.current_claim = None
+            self.current_claim = None  # so that a kill does not end the deletion
             if self.delete_on_failure or claim.refused:
                 claim.delete_own_endpoint()
             raise

@@ -106,7 +106,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         wait.status = info["EndpointStatus"]
         self.log_status(wait)
         if not self.wait_for_completion:
-            return self.finish(claim, cast("Description", info))
+            return self.succeed(claim, cast("Description", info))
         carried: dict[str, JSON] = {"claim": claim.to_json(), "delete_on_failure": self.delete_on_failure}
         return self.finish_wait(claim, self.wait_or_defer(wait, "execute_complete", **carried))
 
@@ -143,9 +143,9 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
             wait.created_at = ""
             claim.announce_again()
             return self.create_and_wait(claim)
-        return self.finish(claim, self.raise_unless_success(outcome))
+        return self.succeed(claim, self.raise_unless_success(outcome))
 
-    def finish(self, claim: Claim, info: Description) -> Description:
+    def succeed(self, claim: Claim, info: Description) -> Description:
         """Return the endpoint's info, and keep the claim only if a delete task of the Dag will need it."""
         if not self.delete_tasks:
             claim.release()
