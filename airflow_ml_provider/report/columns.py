@@ -69,7 +69,7 @@ class Columns:
         """Return the columns of a chunk; those that are neither the label nor the model's output are keys."""
         header = list(chunk.header)
         truth = _index(chunk, source.true_label_column, "true_label_column: the true label")
-        if source.is_batch and source.model.type == "MULTICLASS":
+        if source.is_batch and source.model.type == "MULTICLASS":  # keys, the true label, a score for each class
             return cls(truth, range(truth + 1, len(header)), range(truth), header)
         name = (BATCH_PREDICTED if source.is_batch else PREDICTED)[source.model.type]
         predicted = _index(chunk, name, f"the predictions of the {source.model.type} model {source.model.ml_model_id}")

@@ -40,7 +40,7 @@ def numbers(chunk: Chunk, places: list[int], column: str, cells: list[object]) -
 
 
 def _number(cell: object) -> float:
-    """Return a cell as a number, NaN if it is none."""
+    """Return a cell as a number; NaN if it is not a number."""
     try:
         return float(cell)  # type: ignore[arg-type]  # TypeError means that it is no number
     except (ValueError, TypeError, OverflowError):
@@ -54,7 +54,7 @@ def _is_missing(cell: object) -> bool:
 def scores(chunk: Chunk, places: list[int], column: str, cells: list[object]) -> NDArray[np.float64]:
     """Return cells as numbers from 0 to 1.
 
-    :raises AirflowFailException: naming the place of a cell that is none.
+    :raises AirflowFailException: naming the place of a cell that is not one.
     """
     found = numbers(chunk, places, column, cells)
     wrong = np.flatnonzero((found < 0) | (found > 1))
@@ -108,7 +108,7 @@ class Labels:
     def binary(self, chunk: Chunk, places: list[int], column: str, cells: list[object]) -> NDArray[np.float64]:
         """Return labels of a BINARY model as 0 and 1.
 
-        :raises AirflowFailException: naming the place of a cell that is no such label.
+        :raises AirflowFailException: naming the place of a cell that is not one.
         """
         found = np.array([BINARY_LABELS.get(text(cell).lower(), np.nan) for cell in cells], dtype=np.float64)
         wrong = np.flatnonzero(np.isnan(found))

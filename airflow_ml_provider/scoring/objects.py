@@ -39,7 +39,7 @@ class ObjectVersion:
 def split(argument: str, uri: object) -> tuple[str, str]:
     """Return bucket and key of an S3 URI.
 
-    :raises InvalidArgument: naming the argument, when it is none.
+    :raises InvalidArgument: naming the argument, when it is not one.
     """
     scheme, _, rest = str(uri).partition("://")
     bucket, _, key = rest.partition("/")

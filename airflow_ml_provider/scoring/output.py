@@ -82,7 +82,7 @@ class Output:
         try:
             unsupported = self._unsupported_conditions()
         finally:
-            self.record.confirm()  # another try may have deleted the probe meanwhile
+            self.record.confirm()  # raises TakenOver: another try may have deleted the probe, and spoilt the result
         if unsupported:
             raise AirflowFailException(
                 f"output_uri: the S3 of {self._uri} does not support conditional writes ({', '.join(unsupported)} "
@@ -102,7 +102,7 @@ class Output:
             "CompleteMultipartUpload with If-None-Match": lambda: upload.complete(None),
             "CompleteMultipartUpload with If-Match": lambda: upload.complete(NO_SUCH_VERSION),
         }
-        unsupported = [name for name, write in writes.items() if not _is_refused(write)]
+        unsupported = [name for name, write in writes.items() if _try_write(write)]
         abort(self._s3, probe, upload.id)
         if found := head(self._s3, probe):
             delete(self._s3, probe, found.etag)
@@ -120,11 +120,11 @@ class Output:
         state: Mapping[str, object],
         metadata: Mapping[str, str] | None = None,
     ) -> Found:
-        """Write an object in place of the version that is there now; it appears when it is complete.
+        """Write an object by a multipart upload, unless somebody else writes it at the same time.
 
         :param uri: the output or its errors file.
         :param pieces: returns the bytes in pieces; called once for each attempt.
-        :param state: the state that the record keeps meanwhile.
+        :param state: the caller's state, which the record keeps beside the upload that it names.
         :param metadata: the metadata of the object.
         :raises TakenOver: when another try has claimed the output.
         :raises AirflowException: when the object cannot be written.
@@ -240,10 +240,10 @@ class Output:
             )
 
 
-def _is_refused(write: Callable[[], object]) -> bool:
-    """Make a conditional write, and return whether S3 refused it."""
+def _try_write(write: Callable[[], object]) -> bool:
+    """Make a conditional write, and return whether S3 accepted it."""
     try:
         write()
     except ConditionFailed:
-        return True
-    return False
+        return False
+    return True
