@@ -167,11 +167,11 @@ def poll(wait: Wait, hook: Hook) -> Outcome | None:
         outcome = judge_error(wait, error)
     else:
         outcome = judge(wait, answer)
-    return outcome or timeout_outcome(wait)
+    return outcome or timeout_if_due(wait)
 
 
-def timeout_outcome(wait: Wait) -> Outcome | None:
-    """Return the outcome of a wait at its deadline, or None before it."""
+def timeout_if_due(wait: Wait) -> Outcome | None:
+    """Return the outcome of a wait whose deadline is over, or None before it."""
     if CLOCK.now() < wait.deadline:
         return None
     return _outcome("timeout", wait, {}, deadline_message(wait))

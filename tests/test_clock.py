@@ -33,7 +33,7 @@ def test_setting_the_clock_changes_no_wait_that_a_process_lives_through(clocks: 
     """A wait that is written down afterwards has as much time left as before."""
     wait = waiting.Wait.from_json(waiting.Wait("ml_model_completed", "ml-1", "us-east-1", 5600.0, 30, 5000.0).to_json())
     clocks.update(now=5100.0, wall=clocks["wall"] + 100 + hours * 3600)
-    assert waiting.timeout_outcome(wait) is None
+    assert waiting.timeout_if_due(wait) is None
     assert retrying.next_pause(wait) == 30
     assert retrying.time_and_calls(wait) == "100 s and 0 calls"
     assert wait.to_json()["deadline"] == clocks["wall"] + 500

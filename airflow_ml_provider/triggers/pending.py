@@ -41,4 +41,4 @@ class PendingWait:
 
     def give_up(self) -> None:
         """End the wait at its deadline although its last poll is still running."""
-        self.end(waiting.timeout_outcome(self.wait))
+        self.end(waiting.timeout_if_due(self.wait))

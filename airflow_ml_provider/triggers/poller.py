@@ -165,7 +165,7 @@ class Poller:
                 await self._poll_by_get(pending, patience)
             else:
                 retrying.record_failure(wait, error)
-                pending.end(waiting.timeout_outcome(wait))
+                pending.end(waiting.timeout_if_due(wait))
             if wait.failures or pending.is_polling:
                 errors_in_a_row += 1
                 error = wait.error or error
@@ -217,7 +217,7 @@ class Poller:
         try:
             hook = await self._hook.get()
         except Exception as error:
-            return waiting.judge_error(wait, error) or waiting.timeout_outcome(wait)
+            return waiting.judge_error(wait, error) or waiting.timeout_if_due(wait)
         outcome = await in_thread(partial(waiting.poll, wait, hook))
         self._hook.forget_expired(wait.error.partition(":")[0])  # an error begins with its code
         return outcome
