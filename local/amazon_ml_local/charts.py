@@ -49,6 +49,7 @@ def draw(counts: Counts, threshold: float, log: Log) -> bytes:
     """Return the chart of an evaluation's counts.
 
     :param threshold: the score threshold, which a BINARY model's chart shows.
+    :param log: unused; every function of ``worker`` gets it.
     :raises ModuleNotFoundError: when matplotlib is not installed.
     """
     from matplotlib import rc_context

@@ -126,7 +126,7 @@ def _read_token(query: Query, token: str) -> tuple[Value, int]:
     try:
         asked, (value, sequence) = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError):
-        raise invalid_input("NextToken is none that this service gave") from None
+        raise invalid_input("NextToken is not one that this service returned") from None
     if asked != json.loads(json.dumps(query)):  # JSON made lists of the tuples
         raise invalid_input("NextToken belongs to a request with another filter or order")
     return value, sequence

@@ -68,7 +68,7 @@ class Endpoint:
     admitting: Lock = field(default_factory=Lock)
 
     def advance_to(self, now: float) -> None:
-        """Bring the lifecycle up to ``now``."""
+        """Bring the lifecycle up to ``now``: an endpoint has no inputs and no job to wait for."""
         self.lifecycle.plan(self.lifecycle.created_at)
         self.lifecycle.advance_to(now, done=True)
 

@@ -132,7 +132,7 @@ class Faults:
                 if self._applies_to(fault, operation, when):
                     drawn.append(fault)
                     fault.left = None if fault.left is None else fault.left - 1
-                    if fault.kind not in NEEDS_SECONDS:
+                    if fault.kind not in NEEDS_SECONDS:  # it answers the request
                         break
             self._faults = [fault for fault in self._faults if fault.left != 0]
         return drawn

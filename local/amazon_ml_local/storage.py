@@ -131,7 +131,7 @@ class S3Storage:
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Return the bucket and the key of an s3:// URI. Raises StorageError when it is none."""
+    """Return the bucket and the key of an s3:// URI. Raises StorageError when it is not one."""
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:

@@ -53,7 +53,7 @@ class Name:
     name: str
 
 
-class Unquoted(Name):
+class NeedsQuotes(Name):
     """A word without quotes that does not begin with a letter: only a function's parameter may be one."""
 
 
@@ -98,7 +98,7 @@ class _Parser:
         if quoted:
             return Name(name)
         if not self._skip("("):
-            return Name(name) if name[0].isalpha() else Unquoted(name)
+            return Name(name) if name[0].isalpha() else NeedsQuotes(name)
         arguments: list[Expression] = [self._expression(depth + 1)]
         while self._skip(","):
             arguments.append(self._expression(depth + 1))
@@ -118,8 +118,8 @@ class _Parser:
         return FunctionCall(name, tuple(map(self._check_quotes, arguments)), parameter)
 
     def _check_quotes(self, expression: Expression) -> Expression:
-        """Return the expression, or raise LearningError if it is ``Unquoted``."""
-        if isinstance(expression, Unquoted):
+        """Return the expression, or raise LearningError if it is ``NeedsQuotes``."""
+        if isinstance(expression, NeedsQuotes):
             raise self._error(f"the name {expression.name!r} needs quotes, since it does not begin with a letter")
         return expression
 

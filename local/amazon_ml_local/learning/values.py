@@ -19,7 +19,7 @@ LARGEST = 1e150
 
 
 def number(text: str) -> float:
-    """Return a text as a number; NaN if it is none, or too large to compute with."""
+    """Return a text as a number; NaN if it is not a number, or too large to compute with."""
     try:
         value = float(text)
     except ValueError:

@@ -121,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         """End the connection by a TCP reset."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        os.close(self.connection.detach())
+        os.close(self.connection.detach())  # close() would leave it open until rfile is closed
 
 
 class _HTTPServer(ThreadingHTTPServer):

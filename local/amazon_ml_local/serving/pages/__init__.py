@@ -65,6 +65,7 @@ class Pages:
     def _answer(self, request: Request, steps: list[str], query: dict[str, str]) -> Response | None:
         url = f"{request.scheme}://{request.header('host') or 'localhost'}"
         match steps:
+            # S3's list of buckets is at "/" too: a page is for who accepts HTML and has not signed the URL.
             case [""] if "text/html" in request.header("accept") and not query.keys() & set(SIGNATURES):
                 return _response(index_page(self.service, url))
             case ["_local", "page.css"]:
