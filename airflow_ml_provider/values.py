@@ -62,10 +62,11 @@ def _number(kind: type[int] | type[float]) -> Callable[[str, Shape, object], Val
             raise InvalidArgument(f"{name}: it is {_kind(value)}; it must be {kind.__name__}")
         try:
             number = kind(value)
-        except (ValueError, OverflowError):
-            number = math.nan
-        has_lost_fraction = isinstance(value, float) and number != value  # int(1.5) is 1
-        if not math.isfinite(number) or has_lost_fraction:
+            has_lost_fraction = isinstance(value, float) and number != value  # int(1.5) is 1
+            is_allowed = math.isfinite(number) and not has_lost_fraction
+        except (ValueError, OverflowError):  # of isfinite too, for an integer beyond every float
+            is_allowed = False
+        if not is_allowed:
             raise InvalidArgument(f"{name}: {_shown(value)} is not a finite {kind.__name__}")
         return number
 

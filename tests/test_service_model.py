@@ -67,6 +67,13 @@ def test_what_is_no_whole_number_is_refused(value: object) -> None:
         build_request("DescribeMLModels", {"limit": value})
 
 
+@pytest.mark.parametrize("value", [10**400, "1" * 400], ids=["number", "text"])
+def test_an_integer_beyond_every_float_is_refused(value: object) -> None:
+    """It is an argument that is not allowed, and no OverflowError, after which Airflow would retry."""
+    with pytest.raises(InvalidArgument, match="^limit: .* is not a finite int$"):
+        build_request("DescribeMLModels", {"limit": value})
+
+
 def test_none_is_left_out() -> None:
     """An argument that is None is no part of the request."""
     assert build_request("UpdateMLModel", {"ml_model_id": "ml", "ml_model_name": None}) == {"MLModelId": "ml"}
