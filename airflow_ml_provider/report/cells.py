@@ -131,6 +131,7 @@ def _of_equal_length(rows: Iterator[list[str]], length: int, source: ObjectVersi
 def _json_rows(
     lines: Iterator[str], source: ObjectVersion, json_columns: JSONColumns
 ) -> tuple[list[str], Iterator[Cells]]:
+    """Return the columns, and the rows; a row is empty where its line is."""
     objects = (_json_object(line, number, source) for number, line in enumerate(lines, start=1))
     first = next(objects, None)
     if first is None:

@@ -86,7 +86,7 @@ def _check_equal(
 
 
 def comparison(first: Results, other: Results, names: list[str]) -> Comparison:
-    """Compare two models, each by its own threshold.
+    """Compare two models, each by its own threshold; of two values, the one closer to the true value is right.
 
     :param names: the labels of the classes by number.
     :raises AirflowFailException: when the rows are not the same.

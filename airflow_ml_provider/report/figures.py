@@ -28,7 +28,7 @@ DENSITY_STEPS = 10
 
 
 def figures(models: Models) -> list[Figure]:
-    """Draw all figures of one or two models."""
+    """Draw all figures of one or two models: those that the models share, and then those of each."""
     shared, single = next(FIGURES[kind] for kind in FIGURES if kind in models[0])
     return [*(make(models) for make in shared), *(make(models, model) for make in single for model in models)]
 

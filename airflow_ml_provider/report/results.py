@@ -60,7 +60,7 @@ def read_results(s3: S3Client, source: ResultSource, labels: Labels) -> Results:
             object_format = format_of("predictions_format", source.format, found.uri)
             for chunk in read_chunks(s3, found, object_format, json_columns(source)):
                 columns = Columns.of(chunk, source)
-                key_columns = columns.key_names
+                key_columns = columns.key_names  # taken to be the same in every chunk
                 parts.append(_Part.of(chunk, columns, source.model.type, labels, total))
                 total += len(chunk.rows)
     _check_total(source, total)

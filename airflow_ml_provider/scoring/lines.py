@@ -39,11 +39,11 @@ class Lines:
     def __init__(self, settings: Settings, row_ranges: Sequence[RowRange]) -> None:
         self._settings, self._row_ranges = settings, row_ranges
 
-    def texts(self, answered: Sequence[AnsweredRow], progress: Progress, is_counted: bool) -> dict[Kind, list[str]]:
+    def texts(self, answered: Sequence[AnsweredRow], progress: Progress, is_new: bool) -> dict[Kind, list[str]]:
         """Return the lines of each kind.
 
         :param progress: gets the columns of the first prediction, if it has none.
-        :param is_counted: whether to add the predictions to its tally.
+        :param is_new: whether the rows are new, so that its tally counts their predictions.
         """
         texts: dict[Kind, list[str]] = {"lines": [], "errors": []}
         for item in answered:
@@ -53,7 +53,7 @@ class Lines:
             progress["columns"] = progress["columns"] or answers.columns(item.answer)
             keys = cast("Values", item.row.values)  # a row that cannot be read has no prediction
             texts["lines"].append(answers.line(self._settings.output_format, keys, item.answer, progress["columns"]))
-            if is_counted:
+            if is_new:
                 answers.count(progress["tally"], item.answer)
         return texts
 

@@ -168,7 +168,7 @@ class Output:
             self.record.uploads.pop(key.name)
             return found
         abort(self._s3, key, upload.id)
-        self.record.confirm()
+        self.record.confirm()  # raises TakenOver if it was another try that wrote the object or aborted the upload
         if refusal and refusal not in (CONFLICT, "NoSuchUpload"):  # after these two the next upload may succeed
             raise AirflowException(f"output_uri: somebody else has written {key.uri} meanwhile; it was left as it is")
         return None

@@ -185,7 +185,7 @@ class Parts:
     def _delete_unrecorded(self, name: str, pieces: Mapping[Kind, Piece]) -> None:
         """Delete a part that this try has written and could not record."""
         if self._output.record.mentions(name):
-            return  # it was recorded, but the answer to that was lost; then another try has claimed the record
+            return  # recorded after all, only that answer was lost: the try that claimed the record since uses it
         for kind in pieces:
             key = self._key(f"{name}{SUFFIXES[kind]}")
             with translate_s3_errors("deleted", key.uri):

@@ -26,7 +26,7 @@ class Refusals:
         self.count = count
         self._most = most
         self._uri = errors_uri(output_uri)
-        self._reasons: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}  # a reason → the first row with it, in words
 
     @property
     def are_too_many(self) -> bool:

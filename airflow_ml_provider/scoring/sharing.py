@@ -50,7 +50,7 @@ def divide(
     if max_requests_per_second is not None:
         check_at_least("max_requests_per_second", max_requests_per_second, 1)
     rate = max_requests_per_second or _endpoints_rate(hook, ml_model_id)
-    found = source.shares(hook.s3, min(workers, rate))
+    found = source.shares(hook.s3, min(workers, rate))  # no worker has a rate below 1
     rows = [sum(row_range.count for row_range in share) for share in found]
     log.info("%s rows for %d workers, %s", f"{sum(rows):,}", len(found), cost(sum(rows)))
     return [
@@ -109,11 +109,10 @@ def join(s3: S3Client, output_uri: str, summaries: Sequence[Summary]) -> Summary
     if total["rows"] == total["errors"]:
         raise AirflowFailException(f"summaries: all {total['rows']} rows got no prediction")
     output = Output(s3, output_uri)
-    output.record.read()
+    output.record.read()  # for the uploads of an earlier try, which the claim aborts
     output.claim(made_of)
     found = output.find()
-    is_joined = found is not None and made_of.items() <= found.metadata.items()
-    if found is None or not is_joined:
+    if found is None or not made_of.items() <= found.metadata.items():  # it is not joined from these yet
         found = _write_joined(s3, output, total, summaries, made_of)
     _delete_shares(s3, output, summaries)
     output.clear()
@@ -124,7 +123,10 @@ def join(s3: S3Client, output_uri: str, summaries: Sequence[Summary]) -> Summary
 def _write_joined(
     s3: S3Client, output: Output, total: Summary, summaries: Sequence[Summary], made_of: Mapping[str, str]
 ) -> Found:
-    """Write the joined errors file, then the joined output, and return the version of the output."""
+    """Write the joined errors file, then the joined output, and return the version of the output.
+
+    :param made_of: identifies the summaries; by this metadata of the output a retry sees that it is complete.
+    """
     shares = [_version(s3, *version) for version in _outputs(summaries)]
     errors = [_version(s3, *version) for version in _errors(summaries)]
     if total["errors_uri"]:

@@ -205,7 +205,7 @@ class Scoring:
         if not answered:
             return
         progress: Progress = {**self._parts.progress, "tally": deepcopy(self._parts.progress["tally"])}
-        texts = self._lines.texts(answered, progress, is_counted=number is None)
+        texts = self._lines.texts(answered, progress, is_new=number is None)
         progress["seconds"] += self._progress_log.lap()
         ends = answered[-1].row.ends
         end = End(range=answered[-1].row_range, offset=ends.offset, line=ends.line)
