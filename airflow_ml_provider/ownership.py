@@ -143,12 +143,13 @@ class Claim:
         Otherwise another task may have a claim on it, which this one then shares; without any claim it belongs to
         somebody else, and this task gives its own up.
         """
-        is_covered_by_earlier_try = self.inherited and self.tag.covers(info)
-        if is_covered_by_earlier_try and self.tag.state != "creating":
+        is_of_earlier_try = self.inherited and self.tag.covers(info)
+        if is_of_earlier_try and self.tag.state != "creating":
             return  # it is stored already
         # The claim as this try announced it. It covers every endpoint since the first attempt, however late.
         announced = replace(self.tag, state="creating", at=self._asked_at)
-        if announced.covers(info, within=inf) or is_covered_by_earlier_try:
+        is_of_this_try = announced.covers(info, within=inf)
+        if is_of_this_try or is_of_earlier_try:
             if not announced.at:
                 log.warning(
                     "%s: counts as created by this task, since the service did not send its time", self.register.wait

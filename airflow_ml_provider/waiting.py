@@ -171,7 +171,7 @@ def poll(wait: Wait, hook: Hook) -> Outcome | None:
 
 
 def timeout_if_due(wait: Wait) -> Outcome | None:
-    """Return the outcome of a wait whose deadline is over, or None before it."""
+    """Return the outcome of a wait whose deadline has passed, or None before it."""
     if CLOCK.now() < wait.deadline:
         return None
     return _outcome("timeout", wait, {}, deadline_message(wait))

@@ -69,7 +69,8 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
             try:
                 hook = self.hook_for(*pair)
                 for endpoint in self.list_endpoints(hook):
-                    endpoints.append(self.keep_or_delete(context, hook, endpoint))  # noqa: PERF401 - kept at an error
+                    # One by one, so that an error leaves those before it in the report.
+                    endpoints.append(self.keep_or_delete(context, hook, endpoint))  # noqa: PERF401
             except Exception as error:
                 unreached.append(self.unreached(*pair, error))
         report: EndpointsReport = {

@@ -99,4 +99,4 @@ class Pace:
             now = self.clock.now()
             if now - self._lowered_at >= LOWER_AT_MOST_EVERY:
                 self.rate = max(self.rate * LOWERED, self.limit * LOWEST)
-                self._lowered_at = self._raised_at = now
+                self._lowered_at = self._raised_at = now  # from which it grows again

@@ -110,7 +110,7 @@ class MachineLearningSensor(MachineLearningBase, BaseSensorOperator):
     def on_deferral_failed(self, context: Context, reason: str) -> NoReturn:
         """Fail as a poke would: a deferral that timed out has passed the sensor's deadline."""
         message = f"Airflow ended the deferred wait: {reason}"
-        if "timeout" in reason.lower():
+        if "timeout" in reason.lower():  # "Trigger timeout" of Airflow 3, "Trigger/execution timeout" of Airflow 2
             self.time_out(message)
         self.fail_or_skip(AirflowException(message))
 

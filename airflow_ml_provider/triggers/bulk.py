@@ -77,7 +77,7 @@ class BulkPoller:
     def _judge_error(self, query: Query, group: list[Wait], error: Exception) -> list[Wait]:
         """Return the waits for which a Get would fail too, after recording this error as their failed poll.
 
-        An operation that is refused is not called again.
+        An operation that is refused is not called again. Without an HTTP answer it may be the list alone that is slow.
         """
         if not errors.is_transient(error):
             log.info("Polling each resource by its Get, since %s is refused: %s", query.operation, error)
