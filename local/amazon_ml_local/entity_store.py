@@ -55,7 +55,7 @@ class EntityStore:
             found = {entity: _fingerprint(entity) for entity in self._unsettled}
             changed = [each for each in found if found[each] != self._saved.get(each.sequence)]
             clock = self.state.clock.snapshot()
-            if self.closed:
+            if self.closed:  # only now, since a job that ``close`` ended meanwhile looks as if it had failed
                 return
             if changed or clock != self._clock:
                 rows = [(entity.sequence, json.dumps(_record(entity))) for entity in changed]

@@ -66,7 +66,8 @@ def interruption(fault: Fault) -> ServiceError | Interrupted:
     if fault.error:
         return fault.error
     is_reset = fault.kind == "reset"
-    return Interrupted(raw_answer(0 if is_reset else 200, b"<html>garbage", is_reset))
+    status = 0 if is_reset else 200  # 0, since a reset connection gets none
+    return Interrupted(raw_answer(status, b"<html>garbage", is_reset))
 
 
 class Faults:

@@ -71,7 +71,7 @@ class AmazonMLLocalFixture:
         for uri, body in checked.files.items():
             self.storage.write(uri, body)
         if checked.buckets:
-            self.storage.other_services.put({}, checked.buckets)
+            self.storage.other_services.put(objects={}, buckets=checked.buckets)
         checked.create(self.service)
 
     @overload

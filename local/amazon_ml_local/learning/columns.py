@@ -105,6 +105,7 @@ class Columns:
                     csv.ConvertOptions(check_utf8=False, column_types=types, null_values=MISSING),
                 )
             except pa.ArrowInvalid as error:
+                # An error that names no column may come from any that is read as numbers.
                 found = re.search(r"column #(\d+)", str(error))
                 wrong = {list(self.schema.kinds)[int(found[1])]} if found else set(self._numbers)
                 if wrong <= self._mixed:

@@ -176,7 +176,8 @@ class Number:
     def __init__(self, step: NumberStep, data: TableRows, place: int) -> None:
         numbers = step.column(data)
         present = numbers[~np.isnan(numbers)]
-        self.step, self.place, self.names = step, place, [""]
+        self.step, self.place = step, place
+        self.names = [""]  # as ``Features.names`` shows a number
         self.mean = float(present.mean()) if present.size else 0.0
 
     def entries(self, data: TableRows) -> Single:

@@ -115,7 +115,7 @@ class LineReader:
     def _problem(self, line: bytes, values: list[str]) -> str:
         if len(line) > MOST_BYTES:
             return f"{len(line):,} bytes, more than the {MOST_BYTES:,} of an observation"
-        if not values:
+        if not values:  # csv cannot read the line
             return "a broken quote"
         return f"{len(values)} values where the schema has {self.width} attributes"
 

@@ -98,7 +98,13 @@ def _table_of_split(
     readable: Flags,
     size: int,
 ) -> Table:
-    """Return the table of the rows that a split takes."""
+    """Return the table of the rows that a split takes.
+
+    :param ends: 0, and the number of records up to the end of each file.
+    :param offsets: where each record begins, in all files together.
+    :param readable: whether each record can be read.
+    :param size: the number of bytes of all files.
+    """
     taken = split.takes(offsets)
     before = np.concatenate(([0], np.cumsum(taken)))  # how many rows are taken before each record
     ranges = zip(uris, pairwise(ends), strict=True)

@@ -101,8 +101,8 @@ def _class_name(value: object) -> str:
 def _state(value: object) -> dict[str, Any]:
     """Return the attributes of an object, without columns, which go to a file, and without cached properties."""
     computed = {name for name in vars(value) if isinstance(getattr(type(value), name, None), cached_property)}
-    state = {name: item for name, item in vars(value).items() if name not in computed}
-    return state | dict.fromkeys(set(NOT_SAVED) & state.keys())
+    kept = {name: item for name, item in vars(value).items() if name not in computed}
+    return {name: None if name in NOT_SAVED else item for name, item in kept.items()}
 
 
 def load_columns(table: Table, file: BinaryIO, in_memory: bool) -> Table:

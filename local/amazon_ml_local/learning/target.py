@@ -51,8 +51,8 @@ def _classes(table: Table, target: str, is_binary: bool) -> Truth:
     texts, codes = table.texts(target)
     present, first = np.unique(codes, return_index=True)
     names = list(map(binary_label, texts)) if is_binary else list(texts)
-    in_order = dict.fromkeys(names[code] for code in present[np.argsort(first)].tolist())
-    labels = [name for name in (sorted(in_order) if is_binary else in_order) if name]
+    by_first_row = dict.fromkeys(names[code] for code in present[np.argsort(first)].tolist())
+    labels = [name for name in (sorted(by_first_row) if is_binary else by_first_row) if name]
     places = {label: float(place) for place, label in enumerate(labels)}
     values = np.array([places.get(name, math.nan) for name in names])
     return Truth(labels, values[codes])

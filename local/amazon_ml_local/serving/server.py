@@ -150,12 +150,12 @@ class _HTTPServer(ThreadingHTTPServer):
         if self.closed:
             _end(connection)
         if len(self.silent) > MOST_CONNECTIONS:
-            oldest = list(self.silent)[0]  # noqa: RUF015 - other threads change it meanwhile
+            oldest = list(self.silent)[0]  # noqa: RUF015 - next(iter()) fails if a thread changes it
             self.silent.pop(oldest, None)
             _end(oldest)
 
     def server_close(self) -> None:
-        """Stop listening, and end open connections."""
+        """Stop listening, and end every connection: a silent one now, any other after its response."""
         super().server_close()
         self.closed = True
         for connection in list(self.silent):

@@ -36,7 +36,10 @@ def evaluation_sections(entity: Entity, region: str, evaluated: Evaluated, thres
 
 
 def shown_threshold(entity: Entity, threshold: float | None) -> float:
-    """Return the score threshold to show an evaluation with, in whole thousandths; if it is None, the model's."""
+    """Return the score threshold to show an evaluation with, in whole thousandths.
+
+    None means the model's, or 0.5 for a model that has none.
+    """
     model = entity.inputs[0]
     return round(next(each for each in (threshold, model.score_threshold, 0.5) if each is not None), 3)
 
