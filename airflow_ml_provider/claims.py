@@ -130,6 +130,7 @@ class Register:
         return f"{KEY}:{self.wait.resource_id}"
 
     def _write_to_airflow(self, tags: list[dict[str, str]]) -> None:
+        """Store tags for the running task; of several on one model only the last stays."""
         for tag in tags:
             if self._store is not None:
                 self._store.set(self._airflow_key, cast("JSON", tag))

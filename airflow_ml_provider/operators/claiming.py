@@ -71,7 +71,7 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
                 claim.resume()
             except Exception:
                 self.log.exception("%s: kept, since its claims cannot be read; it costs money while it exists", wait)
-            super().on_deferral_failed(context, reason)
+            super().on_deferral_failed(context, reason)  # raises, so that the endpoint is deleted
 
     @property
     def delete_tasks(self) -> list[str]:

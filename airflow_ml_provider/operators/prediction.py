@@ -92,6 +92,7 @@ class MachineLearningPredictOperator(MachineLearningOperator):
         from airflow_ml_provider.scoring.variables import log, unknown_variables
 
         names = {name for record in records for name in record}
+        # The schema may take as long as the mount, for which the user has allowed that time.
         unknown = unknown_variables(self.hook, ml_model_id, names, self.mount_timeout) if names else []
         if unknown is None:
             problem = f"cannot read the schema of MLModel {ml_model_id}: GetMLModel and GetDataSource must be allowed"

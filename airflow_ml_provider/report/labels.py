@@ -54,7 +54,7 @@ def _is_missing(cell: object) -> bool:
 def scores(chunk: Chunk, places: list[int], column: str, cells: list[object]) -> NDArray[np.float64]:
     """Return cells as numbers from 0 to 1.
 
-    :raises AirflowFailException: naming the place of a cell that is not one.
+    :raises AirflowFailException: naming the place of a cell that is no score.
     """
     found = numbers(chunk, places, column, cells)
     wrong = np.flatnonzero((found < 0) | (found > 1))
@@ -108,7 +108,7 @@ class Labels:
     def binary(self, chunk: Chunk, places: list[int], column: str, cells: list[object]) -> NDArray[np.float64]:
         """Return labels of a BINARY model as 0 and 1.
 
-        :raises AirflowFailException: naming the place of a cell that is not one.
+        :raises AirflowFailException: naming the place of a cell that is no label of a BINARY model.
         """
         found = np.array([BINARY_LABELS.get(text(cell).lower(), np.nan) for cell in cells], dtype=np.float64)
         wrong = np.flatnonzero(np.isnan(found))

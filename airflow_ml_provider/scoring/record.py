@@ -125,7 +125,7 @@ class OutputRecord:
             try:
                 delete(self._s3, self._key, self._etag)
             except ConditionFailed:
-                self.confirm()
+                self.confirm()  # raises TakenOver, or gets the version that is there now
                 delete(self._s3, self._key, self._etag)
 
 

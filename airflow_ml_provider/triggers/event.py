@@ -94,7 +94,7 @@ class MachineLearningEventTrigger(base.BaseEventTrigger):
                 state, reached = await self._poll(shared_poller, wait)
                 if state and state != previous:
                     # With the same CreatedAt it is the same endpoint that is back at the target: it has fired before.
-                    is_repeated = state == last_at_target and "CreatedAt" in (reached or ())
+                    is_repeated = state == last_at_target and reached is not None and "CreatedAt" in reached
                     if previous is not None and reached and not is_repeated:
                         yield base.TriggerEvent(reached)  # type: ignore[no-untyped-call]  # as above
                     previous = state

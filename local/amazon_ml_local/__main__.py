@@ -69,7 +69,7 @@ def _serve(options: argparse.Namespace) -> None:
     seed = read_seed(options.seed) if options.seed else None
     buckets, objects = list(options.bucket), {uri: _content(uri, file) for uri, file in options.load}
     if seed:
-        buckets, objects = [*buckets, *seed.buckets], {**seed.files, **objects}  # --load comes before the seed
+        buckets, objects = [*buckets, *seed.buckets], {**seed.files, **objects}  # --load wins over the seed
     other_services = OtherServices(options.s3_endpoint_url, buckets, objects, folder)
     service = AmazonMLLocal(
         S3Storage(other_services.s3_client),

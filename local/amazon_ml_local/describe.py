@@ -87,7 +87,8 @@ def describe(entities: Iterable[Entity], parameters: Parameters, now: float) -> 
         if entity.lifecycle.created_at <= now and query.matches(value := key(entity, now))
     )
     if token := parameters.get("NextToken"):
-        last, is_after = _read_token(query, token), operator.gt if query.order == "asc" else operator.lt
+        last = _read_token(query, token)
+        is_after = operator.gt if query.order == "asc" else operator.lt
         places = ((place, entity) for place, entity in places if is_after(place, last))
     first = heapq.nsmallest if query.order == "asc" else heapq.nlargest
     found = first(limit + 1, places, key=operator.itemgetter(0))

@@ -55,8 +55,8 @@ class Jobs:
         self.store: ResultStore | None = None
         self._waiting: deque[Entity] = deque()
         self._threads = 0
-        self._users: Counter[Entity] = Counter()
-        self._unwanted: WeakSet[Entity] = WeakSet()
+        self._users: Counter[Entity] = Counter()  # how many jobs that are not done need each entity's result
+        self._unwanted: WeakSet[Entity] = WeakSet()  # the deleted entities
         self._lock = threading.RLock()
 
     def start(self, entity: Entity) -> None:

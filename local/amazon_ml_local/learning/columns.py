@@ -114,7 +114,7 @@ class Columns:
 
 
 def numbers_of(texts: pa.DictionaryArray) -> Floats:
-    """Return texts as numbers, NaN for a text that is not one."""
+    """Return texts as numbers, NaN for a text that is no number."""
     distinct = np.fromiter(map(number, Distinct(texts.dictionary)), np.float64, len(texts.dictionary))
     codes: Codes = texts.indices.to_numpy()
     return distinct[codes] if len(distinct) else np.empty(0)

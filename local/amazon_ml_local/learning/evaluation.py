@@ -64,7 +64,7 @@ def _f_score(model: Model, truth: Truth, scores: NDArray[np.float32]) -> float:
     """Return the mean F1 of all classes, those that only the model or only the rows know among them."""
     from sklearn.metrics import f1_score
 
-    labels = list(dict.fromkeys([*model.labels, *truth.labels]))
+    labels = list(dict.fromkeys([*model.labels, *truth.labels]))  # the model's first, in the order of its scores
     places = np.array([labels.index(label) for label in truth.labels])
     scored = f1_score(
         places[truth.values.astype(int)],

@@ -132,6 +132,7 @@ class Features:
             else:
                 places[:, singles], values[:, singles] = entry
                 singles += 1
+        # Every row has one entry of each block in ``places``, so rows of a CSR matrix start at equal distances.
         starts = np.arange(rows + 1, dtype=np.int64 if rows * singles > 2**31 - 1 else np.int32) * singles
         flat = values[:, :singles].reshape(-1), places[:, :singles].reshape(-1), starts
         return reduce(add, [csr_matrix(flat, shape=(rows, self.width)), *bags])

@@ -70,6 +70,7 @@ class LineReader:
         for start, piece in _pieces(self.file):
             self.size = start + len(piece)
             body = piece if piece.endswith((b"\n", b"\r")) else piece + b"\n"
+            # Of CR LF this makes an empty line, which counts as no record, and no byte moves.
             body = body if b"\r" not in body else body.replace(b"\r", b"\n")
             self._check_text(start, body)
             if header:
@@ -183,14 +184,14 @@ def _irregular(body: bytes, starts: Places, ends: Places, width: int) -> Flags:
     irregular = (ends - starts > MOST_BYTES) | (text[starts] <= BLANK)
     if b'"' in body:
         quotes = np.flatnonzero(text == QUOTE)
-        odd = _between(quotes, starts, ends) % 2 == 1
-        quotes = quotes[~odd[np.searchsorted(ends, quotes)]]
+        has_bad_quotes = _between(quotes, starts, ends) % 2 == 1
+        quotes = quotes[~has_bad_quotes[np.searchsorted(ends, quotes)]]
         opening, closing = quotes[0::2], quotes[1::2]
         # A regular quote is at the start or the end of a value, or doubled within one.
         before = np.where(opening > 0, text[opening - 1], NEWLINE)
         stray = ~np.isin(before, AROUND_QUOTES) | ~np.isin(text[closing + 1], AROUND_QUOTES)
-        odd[np.searchsorted(ends, opening[stray])] = True
-        irregular |= odd
+        has_bad_quotes[np.searchsorted(ends, opening[stray])] = True
+        irregular |= has_bad_quotes
         commas = commas[np.searchsorted(quotes, commas) % 2 == 0]
     irregular |= _between(commas, starts, ends) != width - 1
     return irregular

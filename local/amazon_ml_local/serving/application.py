@@ -50,6 +50,7 @@ class Application:
             return self.control.handle(request)
         if _is_amazon_ml(request):
             return self.service.handle(request)
+        # A browser opens objects that are not public, too.
         response = self.other_services.handle(_signed(request) if opens_object(request) else request)
         # A stored page is of this service's origin: without this its scripts could use the service.
         return replace(response, headers={**response.headers, "Content-Security-Policy": "sandbox"})
