@@ -18,6 +18,7 @@ from amazon_ml_local import AmazonMLLocal, MemoryStorage, entity_store
 from amazon_ml_local.data_folder import FORMAT, DataFolder, DataFolderError, replace_file
 from amazon_ml_local.protocol import Request
 from amazon_ml_local.serving.application import Application
+from amazon_ml_local.serving.buckets import BucketStore
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.storage import StorageError
 from tests.helpers.schemas import schema_text
@@ -230,6 +231,26 @@ def test_a_file_that_does_not_fit_is_named_and_leaves_the_one_before(tmp_path: P
 def _replace(path: Path, body: bytes) -> None:
     with replace_file(path) as file:
         file.write(body)
+
+
+def test_s3_that_could_not_be_loaded_is_loaded_by_the_next_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_on(tmp_path) as s3:
+        s3.create_bucket(Bucket="data")
+
+    load = BucketStore.load
+
+    def broken(self: BucketStore) -> None:
+        load(self)
+        raise DataFolderError("it cannot be read")
+
+    with s3_on(tmp_path) as s3:
+        with monkeypatch.context() as patch:
+            patch.setattr(BucketStore, "load", broken)
+            with pytest.raises(ClientError, match="it cannot be read"):
+                s3.list_buckets()
+        assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["data"]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from functools import cache, cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,7 @@ class OtherServices:
         """Return moto's application, loaded and filled by the first call."""
         with self.loading:
             if self._app is None:
-                self._app = _moto()  # before it is filled, by requests that come here again
+                self._app = _moto()  # first, since filling it sends requests that come here again
                 self._fill_or_unload()
             return self._app
 
@@ -161,7 +162,9 @@ class OtherServices:
             if self._store:
                 self._store.load()
             self._fill()
-        except StorageError:
+        except Exception:
+            with suppress(Exception):  # moto may be what fails
+                self.close()  # which empties what is half full
             self._app = None
             raise
 
