@@ -72,7 +72,7 @@ class MachineLearningCreateBatchPredictionOperator(ShownBatchPrediction, Machine
         if outcome:
             try:
                 found = read_manifest(self.hook, str(outcome["description"]["OutputUri"]), batch_prediction_id)
-            except (AirflowException, ValueError) as error:  # ValueError: the manifest is no JSON
+            except (AirflowException, ValueError) as error:  # ValueError: it is damaged
                 self.log.warning("%s: its manifest cannot be read: %s", wait, error)
             else:
                 self.push_members(context, self.remember(cast("Description", found)))

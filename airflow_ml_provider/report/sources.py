@@ -81,12 +81,12 @@ def _batch_source(hook: MachineLearningHook, argument: str, batch_prediction_id:
 def _result_uris(hook: MachineLearningHook, what: str, output_uri: str, batch_prediction_id: str) -> list[str]:
     uri = manifest.manifest_uri(output_uri, batch_prediction_id)
     try:
-        found: object = manifest.read_manifest(hook, output_uri, batch_prediction_id)["ResultUris"]
+        found = manifest.read_manifest(hook, output_uri, batch_prediction_id)["ResultUris"]
     except ValueError as error:
         raise AirflowFailException(f"{what}: its manifest {uri} is cut or damaged: {error}") from None
     except AirflowException as error:
         raise AirflowException(f"{what}: its manifest {uri} is gone, or cannot be read: {error}") from None
-    if not isinstance(found, dict) or not found:
+    if not found:
         raise AirflowFailException(f"{what}: its manifest {uri} names no results")
     return list(map(str, found.values()))
 

@@ -42,12 +42,24 @@ def read_manifest(hook: MachineLearningClientHook, output_uri: str, batch_predic
     :param output_uri: the batch prediction's ``OutputUri``.
     :param batch_prediction_id: its id.
     :raises AirflowException: when it cannot be read.
+    :raises ValueError: when it is damaged.
     """
     uri = manifest_uri(output_uri, batch_prediction_id)
     bucket, key = split("output_uri", uri)
     with translate_s3_errors("read", uri):
         body = hook.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    return Manifest(ManifestUri=uri, ResultUris=json.loads(body))
+    return Manifest(ManifestUri=uri, ResultUris=_parsed(body))
+
+
+def _parsed(body: bytes) -> dict[str, str]:
+    """Return the JSON object of a manifest; raise ValueError when it is damaged."""
+    try:
+        found: object = json.loads(body)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"it is no JSON object, but {type(found).__name__}")
+    return found
 
 
 def read_rows(hook: MachineLearningClientHook, batch_prediction_id: str) -> Iterator[BatchRow | None]:

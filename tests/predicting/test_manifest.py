@@ -59,10 +59,11 @@ def test_results_that_cannot_be_read_fail_nothing(s3: S3Client) -> None:
     assert "ResultUris" not in pushed
 
 
-def test_a_damaged_manifest_fails_nothing(s3: S3Client) -> None:
+@pytest.mark.parametrize("body", [b'{"s3:', b"[]", b"null", b"[" * 100_000], ids=["cut", "list", "null", "nested"])
+def test_a_damaged_manifest_fails_nothing(s3: S3Client, body: bytes) -> None:
     """The batch prediction is COMPLETED all the same."""
     create()
-    s3.put_object(Bucket="results", Key="out/batch-prediction/bp-1.manifest", Body=b'{"s3:')
+    s3.put_object(Bucket="results", Key="out/batch-prediction/bp-1.manifest", Body=body)
     batch_prediction_id, pushed = create()
     assert (batch_prediction_id, pushed["Status"]) == ("bp-1", "COMPLETED")
     assert "ResultUris" not in pushed
