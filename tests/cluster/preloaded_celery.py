@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 
-import airflow_ml_provider.hooks.machine_learning
-import airflow_ml_provider.operators.prediction
-import airflow_ml_provider.operators.realtime_endpoint
-import airflow_ml_provider.ownership
-import airflow_ml_provider.predicting.predictor  # noqa: F401 - imported for the tasks that are forked
+import tests.helpers.preloading  # noqa: F401 - imported for the tasks that are forked
 
 OPTIONS = dict(DEFAULT_CELERY_CONFIG)
