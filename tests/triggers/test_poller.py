@@ -297,7 +297,7 @@ def test_a_look_under_way_does_not_outlast_the_deadline(
     began = service_clock.now()
     (outcome,) = outcomes(service_clock, [trigger(model_id, seconds=60)])
     assert outcome["kind"] == "timeout"
-    assert service_clock.now() - began <= 60 + GRACE + 50  # half a real second of a busy machine
+    assert service_clock.now() - began <= 60 + GRACE + 300  # three real seconds; the answer would take ten
 
 
 def test_a_connection_that_is_missing_is_an_error(
