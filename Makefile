@@ -82,13 +82,13 @@ test-hostile: install  ## Answer every path of a call by hostile servers, and fr
 
 .venv-cluster/installed: $(LOCK) setup.cfg local/setup.cfg .uv/installed
 	@PATH="$(PYENV)$$PATH" .uv/bin/uv venv --quiet --clear --no-python-downloads --python "$(WANTED)" .venv-cluster
-	@VIRTUAL_ENV=.venv-cluster .uv/bin/uv pip install --quiet --requirement $(LOCK) \
+	@VIRTUAL_ENV=.venv-cluster .uv/bin/uv pip install --quiet --compile-bytecode --requirement $(LOCK) \
 		apache-airflow-providers-celery "celery[redis]<5.7" asyncpg
 	@VIRTUAL_ENV=.venv-cluster .uv/bin/uv pip install --quiet --no-deps --editable . --editable local
 	@touch $@
 
 .PHONY: test-cluster
-test-cluster: .venv-cluster/installed  ## Kill and freeze the processes of a cluster: Celery, Postgres, Redis (needs redis-server)
+test-cluster: .venv-cluster/installed stores  ## Kill and freeze the processes of a cluster: Celery, Postgres, Redis
 	.venv-cluster/bin/python -m pytest -m cluster tests/cluster
 
 .PHONY: test-clients
@@ -109,6 +109,12 @@ types: install  ## Check the types of all code with mypy, strictly
 browser:  ## Install Chromium where neither it nor Chrome is there (Debian)
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		{ $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --quiet --no-install-recommends chromium; }
+
+.PHONY: stores
+stores:  ## Install Postgres and Redis where they are missing (Debian)
+	@{ command -v redis-server && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || \
+		{ $(SUDO) apt-get update --quiet && \
+		$(SUDO) apt-get install --yes --quiet --no-install-recommends postgresql redis-server; }
 
 .PHONY: picture
 picture: install browser  ## Make the pictures of Airflow's UI for the docs anew, from a `make up` that runs on PORT

@@ -1,7 +1,8 @@
-"""A Postgres server of a test's own: Debian's programs, run by Debian's user ``postgres``."""
+"""A Postgres server of a test's own, by Debian's programs."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from scripts.processes import free_port
 from tests.helpers.polling import until
 
 USER = "admin"
+ACCOUNT = "postgres" if os.geteuid() == 0 else None  # Postgres refuses to run as root; anybody else runs it himself
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
@@ -29,11 +31,12 @@ def data_folder(password: str = "") -> Iterator[Path]:
         parent.chmod(0o755)
         data.mkdir()
         (parent / "password").write_text(password or "unused")
-        for path in (data, parent / "password"):
-            shutil.chown(path, "postgres")
+        if ACCOUNT:
+            for path in (data, parent / "password"):
+                shutil.chown(path, ACCOUNT)
         way = ["-A", "scram-sha-256" if password else "trust", f"--pwfile={parent / 'password'}"]
         initdb: list[str | Path] = [BINARIES[-1] / "initdb", "-D", data, "-U", USER, "-N", *way]
-        subprocess.run(initdb, user="postgres", check=True, timeout=120, cwd="/", stdout=subprocess.DEVNULL)
+        subprocess.run(initdb, user=ACCOUNT, check=True, timeout=120, cwd="/", stdout=subprocess.DEVNULL)
         yield data
 
 
@@ -48,7 +51,7 @@ def postgres_server(password: str = "") -> Iterator[str]:
     """Run a server, and yield its SQLAlchemy URL."""
     port = free_port()
     with data_folder(password) as data, (data.parent / "log").open("wb") as log:
-        server = subprocess.Popen(command(data, port), user="postgres", cwd="/", stdout=log, stderr=log)
+        server = subprocess.Popen(command(data, port), user=ACCOUNT, cwd="/", stdout=log, stderr=log)
         try:
             is_ready: list[str | Path] = [BINARIES[-1] / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}"]
             until(lambda: subprocess.run(is_ready, timeout=30).returncode == 0, 60, pause=0.1)
