@@ -25,7 +25,8 @@ WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer-1", "triggerer-2")
 STORES = ("postgres", "redis")
 AIRFLOW = ("api-server", "scheduler", "dag-processor", *TRIGGERERS, *WORKERS)
-TASKS_AT_ONCE = 4  # of one worker
+TASKS_AT_ONCE = 6  # of one worker
+QUEUES = {"triggerer-1": "default,alone", "triggerer-2": "default"}
 
 
 class Cluster:
@@ -48,23 +49,28 @@ class Cluster:
     def settings(self) -> dict[str, str]:
         """Return the environment variables that make Airflow a cluster of its own, which notices losses quickly."""
         database = f"{postgres.USER}@127.0.0.1:{self._ports['postgres']}/postgres"
+        redis = f"redis://127.0.0.1:{self._ports['redis']}"
         return {
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
-            "AIRFLOW__CORE__PARALLELISM": str(2 * TASKS_AT_ONCE),
+            "AIRFLOW__CORE__PARALLELISM": "32",  # the queue holds the next tasks while the scheduler looks for more
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "1000",
             "AIRFLOW__CORE__DEFAULT_POOL_TASK_SLOT_COUNT": "1000",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
-            "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{self._ports['redis']}/0",
-            "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2://{database}",
+            "AIRFLOW__CELERY__BROKER_URL": f"{redis}/0",
+            "AIRFLOW__CELERY__RESULT_BACKEND": f"{redis}/1",
             "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "tests.cluster.preloaded_celery.OPTIONS",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(TASKS_AT_ONCE),
             "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+            # Only the scheduler that queued a task, or has adopted it, notices that its worker was killed.
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "40",  # a message that a killed worker took is lost
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
             "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "20",
             "AIRFLOW__SCHEDULER__MAX_TIS_PER_QUERY": "64",
+            "AIRFLOW__TRIGGERER__QUEUES_ENABLED": "True",
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
         }
@@ -89,7 +95,7 @@ class Cluster:
         if self._supervisor.is_alive():
             self._supervisor.join(30)
         for name in self._processes.running:
-            self.thaw(name)
+            self._signal(name, signal.SIGCONT)
 
     def kill(self, name: str) -> None:
         """Kill -9 a process and its children; the supervisor starts it again."""
@@ -99,13 +105,12 @@ class Cluster:
         """Stop a store as an operator would; the supervisor starts it again."""
         self._processes.running[store].send_signal(signal.SIGINT if store == "postgres" else signal.SIGTERM)
 
-    def freeze(self, name: str) -> None:
-        """Stop a process and its children where they are, as a paused virtual machine does."""
+    def freeze(self, name: str, seconds: float) -> None:
+        """Stop a process and its children where they are, as a paused virtual machine does; later they continue."""
         self._signal(name, signal.SIGSTOP)
-
-    def thaw(self, name: str) -> None:
-        """Continue a frozen process."""
-        self._signal(name, signal.SIGCONT)
+        timer = threading.Timer(seconds, self._signal, (name, signal.SIGCONT))
+        timer.daemon = True  # a test that has failed does not wait for it
+        timer.start()
 
     def cpu_seconds(self, name: str) -> float:
         """Return the CPU time that a process and its children have used."""
@@ -131,7 +136,7 @@ class Cluster:
                     self._start(name)
 
     def _start(self, name: str) -> None:
-        user = "postgres" if name == "postgres" else None
+        user = postgres.ACCOUNT if name == "postgres" else None
         with (self._processes.logs / f"{name}.log").open("ab") as log:
             self._processes.running[name] = subprocess.Popen(
                 self._command(name),
@@ -157,9 +162,9 @@ class Cluster:
             pid = self._folder / f"{name}.pid"
             pid.unlink(missing_ok=True)
             options = ["--celery-hostname", f"{name}@%h", "--pid", str(pid), "--skip-serve-logs", "--without-mingle"]
-            return [airflow, "celery", "worker", *options]
+            return [airflow, "celery", "worker", "--queues", "default,alone", *options]
         if component == "triggerer":
-            return [airflow, "triggerer", "--skip-serve-logs"]
+            return [airflow, "triggerer", "--queues", QUEUES[name], "--skip-serve-logs"]
         return [airflow, name, *(["--skip-serve-logs"] if name == "scheduler" else [])]
 
 

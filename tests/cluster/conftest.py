@@ -15,7 +15,7 @@ from tests.helpers.airflow import HEALTH, Airflow
 from tests.helpers.postgres import data_folder
 
 DAGS = Path(__file__).parent / "dags"
-DAG_IDS = {"files", "lifecycle"}
+DAG_IDS = {"files", "lifecycle", "waits"}
 
 
 @pytest.fixture

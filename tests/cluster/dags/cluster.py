@@ -16,26 +16,37 @@ from airflow_ml_provider.operators.realtime_endpoint import (
 RETRIES = {"retries": 5, "retry_delay": timedelta(seconds=1)}
 
 
-@dag(schedule=None, default_args=RETRIES)
+WAIT = {"deferrable": True, "waiter_max_attempts": 240}
+
+
+@task
+def models(dag_run: Any = None) -> list[str]:
+    return dag_run.conf["models"]
+
+
+@dag(schedule=None, default_args=RETRIES, max_active_runs=3)
 def lifecycle() -> None:
     """Create the endpoints of many models, predict with each, and delete each."""
-
-    @task
-    def models(dag_run: Any = None) -> list[str]:
-        return dag_run.conf["models"]
 
     @task_group
     def endpoint(ml_model_id: str) -> None:
         create = MachineLearningCreateRealtimeEndpointOperator(
-            task_id="create", ml_model_id=ml_model_id, deferrable=True, waiter_delay=5, waiter_max_attempts=240
+            task_id="create", ml_model_id=ml_model_id, waiter_delay=2, **WAIT
         )
         predict = MachineLearningPredictOperator(task_id="predict", ml_model_id=ml_model_id, record={"x": 30})
         delete = MachineLearningDeleteRealtimeEndpointOperator(
-            task_id="delete", ml_model_id=ml_model_id, created_by="endpoint.create"
+            task_id="delete", ml_model_id=ml_model_id, created_by="endpoint.create", waiter_delay=1
         )
         create >> predict >> delete.as_teardown(setups=create)
 
     endpoint.expand(ml_model_id=models())
+
+
+@dag(schedule=None, default_args={**RETRIES, "queue": "alone"})
+def waits() -> None:
+    """Create the endpoints of many models, and wait for all of them at once."""
+    create = MachineLearningCreateRealtimeEndpointOperator.partial(task_id="create", waiter_delay=5, **WAIT)
+    create.expand(ml_model_id=models())
 
 
 @dag(schedule=None, default_args=RETRIES)
@@ -56,4 +67,5 @@ def files() -> None:
 
 
 lifecycle()
+waits()
 files()
