@@ -127,6 +127,7 @@ def test_what_s3_denies_is_not_retried(code: str, is_retried: bool) -> None:
 RETRIED = {
     ("evaluating.py", "metric"): "an evaluation may yet become COMPLETED",
     ("operators/base.py", "__init__"): "an argument that does not exist is a TypeError everywhere in Python",
+    ("scoring/manifest.py", "_parsed"): "an object in S3 may be written anew; json raises it for other damage too",
     ("triggers/event.py", "__init__"): "an AssetWatcher is no task, and has no retries",
 }
 
