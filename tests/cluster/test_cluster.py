@@ -114,7 +114,8 @@ def test_attacks_cost_no_endpoint(
     assert after_attack["endpoint.delete", "success"] < MODELS, "the runs were over before the attack"
     tries = end_well(runs, 360)
     report(
-        f"seed {seed}: {len(names)} models in {RUNS} runs, {3 * len(names) + RUNS} tasks, {tries} tries; {attacked}; "
+        f"seed {seed}: {len(names)} models in {RUNS} runs, {3 * len(names) + RUNS} tasks, {tries} tries; "
+        f"killed, restarted or frozen: {attacked}; "
         f"{sum(bool(one.error_code) for one in service.requests)} failed requests; {time.monotonic() - started:.0f} s"
     )
     assert creates(service) == Counter(names)
