@@ -17,6 +17,7 @@ from airflow_ml_provider import errors
 from airflow_ml_provider.claim_tag import ClaimTag, in_utc, new_claim_tag, parse
 from airflow_ml_provider.claims import Register
 from airflow_ml_provider.clock import CLOCK
+from airflow_ml_provider.compat import AirflowException
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 DELETE_SECONDS = 25.0  # below Airflow's [triggerer] on_kill_timeout of 30
 CLAIMS_SECONDS = 10.0  # of DELETE_SECONDS, to find out whether others use the endpoint
+TAKEN_OVER_AFTER = 10.0  # seconds without a heartbeat; earlier Airflow starts no other try of a task
 
 
 def reason_to_keep(register: Register, claims: Sequence[ClaimTag]) -> str:
@@ -154,10 +156,26 @@ class Claim:
                 log.warning(
                     "%s: counts as created by this task, since the service did not send its time", self.register.wait
                 )
+            if is_of_this_try and (self.inherited or announced.seconds_until(info["CreatedAt"]) > TAKEN_OVER_AFTER):
+                self._check_not_taken_over(info)
             self._write(state="created", at=in_utc(info["CreatedAt"]), again=0)
         elif "CreatedAt" in info:
             self._share_or_give_up(info)
         self._delete_outdated_claims(info)
+
+    def _check_not_taken_over(self, info: RealtimeEndpoint) -> None:
+        """Raise AirflowException if the claim is gone, so that nobody would delete the endpoint of Create's answer.
+
+        That happens to a try that Airflow had given up and that wakes again: a later try and the delete task have done
+        their work between its first look and its Create.
+        """
+        is_stored = any(tag.key == self.tag.key and not tag.leaving for tag in self.register.read())
+        if is_stored or not self.tag.key:
+            return
+        self.tag = replace(self.tag, state="created", at=in_utc(info["CreatedAt"]), again=0)  # for its deletion
+        raise AirflowException(
+            f"{self.register.wait}: created too late, since another try and the delete task have run meanwhile"
+        )
 
     def _share_or_give_up(self, info: RealtimeEndpoint) -> None:
         """Share the claim of the task that created the endpoint; without one, give up the own claim."""

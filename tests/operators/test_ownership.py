@@ -344,6 +344,74 @@ class TestCreate:
         assert not claims(service)
 
 
+class TestLateTry:
+    """A try that Airflow had given up wakes again; another try and the delete task do their work meanwhile."""
+
+    @pytest.fixture
+    def wake_late(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, Callable[[], object]], None]:
+        """Let the create task of a run sleep right before Create, while something else happens."""
+
+        def sleep(run: Run, meanwhile: Callable[[], object]) -> None:
+            create_with_retries = run.create.create_with_retries
+
+            def wake(claim: ownership.Claim) -> Any:
+                meanwhile()
+                return create_with_retries(claim)
+
+            monkeypatch.setattr(run.create, "create_with_retries", wake)
+
+        return sleep
+
+    def test_after_an_earlier_try_it_leaves_no_endpoint(
+        self,
+        service: AmazonMLLocalFixture,
+        service_clock: Clock,
+        wake_late: Callable[[Run, Callable[[], object]], None],
+    ) -> None:
+        """The endpoint of the earlier try was there when it looked, and has been deleted before its Create."""
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        service_clock.advance(20)
+        wake_late(run, partial(run.execute, "delete"))
+        with pytest.raises(AirflowException, match="another try and the delete task have run meanwhile"):
+            run.execute("create")
+        assert status(service) == "NONE"
+        assert not claims(service)
+
+    def test_as_the_first_try_it_leaves_no_endpoint(
+        self,
+        service: AmazonMLLocalFixture,
+        service_clock: Clock,
+        wake_late: Callable[[Run, Callable[[], object]], None],
+    ) -> None:
+        """There was no endpoint when it looked; another one has been created and deleted before its Create."""
+        run, second_try = Run(wait_for_completion=False), Run(wait_for_completion=False)
+
+        def others() -> None:
+            second_try.execute("create")
+            second_try.execute("delete")
+            service_clock.advance(60)
+
+        wake_late(run, others)
+        with pytest.raises(AirflowException, match="another try and the delete task have run meanwhile"):
+            run.execute("create")
+        assert status(service) == "NONE"
+        assert not claims(service)
+
+    def test_a_create_that_took_long_keeps_its_endpoint(
+        self,
+        service: AmazonMLLocalFixture,
+        service_clock: Clock,
+        wake_late: Callable[[Run, Callable[[], object]], None],
+    ) -> None:
+        """Its claim is still there, so nobody has taken its work over."""
+        run = Run(wait_for_completion=False)
+        wake_late(run, partial(service_clock.advance, 60))
+        assert run.execute("create")["EndpointStatus"] == "UPDATING"
+        run.execute("delete")
+        assert status(service) == "NONE"
+
+
 class TestTwoCreators:
     def test_who_fails_leaves_the_endpoint_to_who_waits_for_it(
         self, service: AmazonMLLocalFixture, at_next_sleep: Callable[[Callable[[], object]], None]
