@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 DELETE_SECONDS = 25.0  # below Airflow's [triggerer] on_kill_timeout of 30
 CLAIMS_SECONDS = 10.0  # of DELETE_SECONDS, to find out whether others use the endpoint
-TAKEN_OVER_AFTER = 10.0  # seconds without a heartbeat; earlier Airflow starts no other try of a task
+TAKEN_OVER_AFTER = 10.0  # seconds; Airflow waits longer for a heartbeat, by default 300, before it starts another try
 
 
 def reason_to_keep(register: Register, claims: Sequence[ClaimTag]) -> str:

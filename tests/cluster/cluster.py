@@ -26,7 +26,7 @@ TRIGGERERS = ("triggerer-1", "triggerer-2")
 STORES = ("postgres", "redis")
 AIRFLOW = ("api-server", "scheduler", "dag-processor", *TRIGGERERS, *WORKERS)
 TASKS_AT_ONCE = 6  # of one worker
-QUEUES = {"triggerer-1": "default,alone", "triggerer-2": "default"}
+QUEUES = {"triggerer-1": "default,alone", "triggerer-2": "default"}  # a worker serves all of them
 
 
 class Cluster:
@@ -44,7 +44,6 @@ class Cluster:
         self._env: dict[str, str] = {}
         self._closing = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
-        self.restarts: dict[str, int] = {}
 
     def settings(self) -> dict[str, str]:
         """Return the environment variables that make Airflow a cluster of its own, which notices losses quickly."""
@@ -132,7 +131,6 @@ class Cluster:
         while not self._closing.wait(0.5):
             for name, process in list(self._processes.running.items()):
                 if process.poll() is not None and not self._closing.is_set():
-                    self.restarts[name] = self.restarts.get(name, 0) + 1
                     self._start(name)
 
     def _start(self, name: str) -> None:
@@ -162,7 +160,7 @@ class Cluster:
             pid = self._folder / f"{name}.pid"
             pid.unlink(missing_ok=True)
             options = ["--celery-hostname", f"{name}@%h", "--pid", str(pid), "--skip-serve-logs", "--without-mingle"]
-            return [airflow, "celery", "worker", "--queues", "default,alone", *options]
+            return [airflow, "celery", "worker", "--queues", QUEUES["triggerer-1"], *options]
         if component == "triggerer":
             return [airflow, "triggerer", "--queues", QUEUES[name], "--skip-serve-logs"]
         return [airflow, name, *(["--skip-serve-logs"] if name == "scheduler" else [])]

@@ -63,6 +63,9 @@ class Run:
         )
 
 
+WakeLate = Callable[[Run, Callable[[], object]], None]
+
+
 @pytest.fixture
 def theirs(service: AmazonMLLocalFixture, service_clock: Clock) -> AmazonMLLocalFixture:
     """An endpoint that somebody made a while ago."""
@@ -348,7 +351,7 @@ class TestLateTry:
     """A try that Airflow had given up wakes again; another try and the delete task do their work meanwhile."""
 
     @pytest.fixture
-    def wake_late(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, Callable[[], object]], None]:
+    def wake_late(self, monkeypatch: pytest.MonkeyPatch) -> WakeLate:
         """Let the create task of a run sleep right before Create, while something else happens."""
 
         def sleep(run: Run, meanwhile: Callable[[], object]) -> None:
@@ -363,10 +366,7 @@ class TestLateTry:
         return sleep
 
     def test_after_an_earlier_try_it_leaves_no_endpoint(
-        self,
-        service: AmazonMLLocalFixture,
-        service_clock: Clock,
-        wake_late: Callable[[Run, Callable[[], object]], None],
+        self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate
     ) -> None:
         """The endpoint of the earlier try was there when it looked, and has been deleted before its Create."""
         run = Run(wait_for_completion=False)
@@ -379,10 +379,7 @@ class TestLateTry:
         assert not claims(service)
 
     def test_as_the_first_try_it_leaves_no_endpoint(
-        self,
-        service: AmazonMLLocalFixture,
-        service_clock: Clock,
-        wake_late: Callable[[Run, Callable[[], object]], None],
+        self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate
     ) -> None:
         """There was no endpoint when it looked; another one has been created and deleted before its Create."""
         run, second_try = Run(wait_for_completion=False), Run(wait_for_completion=False)
@@ -399,10 +396,7 @@ class TestLateTry:
         assert not claims(service)
 
     def test_a_create_that_took_long_keeps_its_endpoint(
-        self,
-        service: AmazonMLLocalFixture,
-        service_clock: Clock,
-        wake_late: Callable[[Run, Callable[[], object]], None],
+        self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate
     ) -> None:
         """Its claim is still there, so nobody has taken its work over."""
         run = Run(wait_for_completion=False)
