@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from airflow_ml_provider.payloads import RealtimeEndpoint
 
 KEY = "airflow-endpoint"
-NAMES_LENGTH = 155  # characters for Dag, task and run together; the rest of a tag's 256 is for the other pairs
+NAMES_LENGTH = 115  # characters for Dag, task and run together; the rest of a tag's 256 is for the other pairs
 LONGEST_CALL = 60.0  # seconds after which a Create whose answer was lost has created its endpoint, or never will
 
 State = Literal["creating", "created", "using"]
@@ -31,8 +31,9 @@ class ClaimTag:
 
     ``state`` is ``creating`` from before Create until its answer. Then it is ``created``, or ``using`` if another task
     has created the endpoint. ``at`` is the endpoint's ``CreatedAt``. While ``creating``, ``at`` is the service's time
-    before Create, empty if the service did not send it, and ``again`` is the seconds from then until the last attempt
-    at Create. ``leaving`` is whether the task is about to delete the endpoint.
+    before Create, empty if the service did not send it, ``again`` is the seconds from then until the last attempt at
+    Create, and ``earlier`` is the ``CreatedAt`` of the endpoint that the task had before, which may still exist.
+    ``leaving`` is whether the task is about to delete the endpoint.
     """
 
     key: str = ""
@@ -43,6 +44,7 @@ class ClaimTag:
     state: State = "creating"
     at: str = ""
     again: int = 0
+    earlier: str = ""
     leaving: bool = False
 
     def __str__(self) -> str:
@@ -61,6 +63,8 @@ class ClaimTag:
             return False
         if self.state != "creating":
             return _seconds(self.at, created_at) == 0
+        if self.earlier and _seconds(self.earlier, created_at) == 0:
+            return True
         return not self.at or 0 <= _seconds(self.at, created_at) <= within + self.again
 
     def seconds_until(self, time: str) -> float:
@@ -78,6 +82,8 @@ class ClaimTag:
             pairs["map"] = str(self.map_index)
         if self.again:
             pairs["again"] = str(self.again)
+        if self.earlier:
+            pairs["earlier"] = self.earlier
         if self.leaving:
             pairs["leaving"] = "yes"
         return {"Key": self.key, "Value": " ".join(f"{name}={value}" for name, value in pairs.items())}
@@ -93,7 +99,7 @@ def parse(tag: Mapping[str, str]) -> ClaimTag | None:
     state = next((state for state in STATES if state in pairs), None)
     if state is None or not key.startswith(f"{KEY}:") or not _is_time(pairs[state]):
         return None
-    map_index, again = pairs.get("map", ""), pairs.get("again", "")
+    map_index, again, earlier = (pairs.get(name, "") for name in ("map", "again", "earlier"))
     return ClaimTag(
         key,
         pairs.get("dag", ""),
@@ -103,6 +109,7 @@ def parse(tag: Mapping[str, str]) -> ClaimTag | None:
         state=state,
         at=pairs[state],
         again=int(again) if again.isdecimal() else 0,
+        earlier=earlier if _is_time(earlier) else "",
         leaving="leaving" in pairs,
     )
 

@@ -14,10 +14,9 @@ from math import ceil, inf
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_ml_provider import errors
-from airflow_ml_provider.claim_tag import ClaimTag, in_utc, new_claim_tag, parse
+from airflow_ml_provider.claim_tag import ClaimTag, State, in_utc, new_claim_tag, parse
 from airflow_ml_provider.claims import Register
 from airflow_ml_provider.clock import CLOCK
-from airflow_ml_provider.compat import AirflowException
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -62,14 +61,16 @@ class Claim:
 
     ``held`` is whether this task may have created the endpoint or uses it. ``inherited`` is whether an earlier try or
     another task created it, and may still delete it. ``refused`` is whether no attempt at Create can have created it.
+    ``is_last`` is whether nobody else would delete the endpoint, neither another try nor the delete task.
     """
 
     def __init__(self, register: Register, tag: ClaimTag, *, held: bool = False, inherited: bool = False) -> None:
         self.register, self.tag = register, tag
         self.held, self.inherited = held, inherited
-        self.refused = False
+        self.refused = self.is_last = False
         self._asked_at = ""  # the service's time before the first attempt at Create
-        self._first_attempt = 0.0  # at Create in this try, a moment of CLOCK.now; 0 before it
+        self._looked_at = 0.0  # a moment of CLOCK.now: that time
+        self._earlier: ClaimTag | None = None  # the claim of an earlier try, as it was found
         self._found: list[ClaimTag] = []  # all claims on the model's endpoint before Create
 
     @classmethod
@@ -96,28 +97,37 @@ class Claim:
         """
         self._found = self.register.read()
         own = (tag for tag in self._found if tag.key == self.tag.key)
-        earlier = next((tag for tag in own if before is None or tag.covers(before)), None)
-        if earlier:
-            self.tag, self.held, self.inherited = earlier, True, True
+        self._earlier = next((tag for tag in own if before is None or tag.covers(before)), None)
+        if self._earlier:
+            self.tag, self.held, self.inherited = self._earlier, True, True
         created_at = before.get("CreatedAt") if before else None
         # Later than the existing endpoint, so that the claim does not cover it. Texts in UTC sort by time.
         after_existing = in_utc(created_at, after=0.001) if created_at else ""
-        self._asked_at = max(self.register.service_time, after_existing)
+        self._asked_at, self._looked_at = max(self.register.service_time, after_existing), CLOCK.now()
         return self.held
 
+    @property
+    def is_late(self) -> bool:
+        """Whether another try and the delete task may have run since this try first looked at the endpoint."""
+        return self._earlier is not None or CLOCK.now() - self._looked_at > TAKEN_OVER_AFTER
+
     def announce(self) -> None:
-        """Store that this task is about to create the endpoint, unless an earlier try has stored it."""
+        """Store that this task is about to create the endpoint, unless an earlier try has stored it.
+
+        A claim on the endpoint of an earlier try then covers both: Create makes another one if that is FAILED or gone.
+        """
         self.refused = not self.held  # until an attempt that was not refused
-        if not self.held:
-            self._write(state="creating", at=self._asked_at)
+        if not self.held or self.tag.state != "creating":
+            self._write(state="creating", at=self._asked_at, earlier=self.tag.at)
         elif self.tag.leaving:
             self._write()  # which takes ``leaving`` back
 
     def announce_again(self) -> None:
         """Announce Create again, as if there had been no endpoint: the task that created it has deleted it."""
         self.register.read()  # for the service's time
-        self._asked_at, self._first_attempt = self.register.service_time, 0.0
+        self._asked_at, self._looked_at = self.register.service_time, CLOCK.now()
         self.held = self.inherited = False
+        self._earlier = None
         self.announce()
 
     @contextmanager
@@ -126,11 +136,10 @@ class Claim:
 
         A later attempt may create an endpoint after the time that the claim covers, so ``again`` extends it first.
         """
-        self._first_attempt = self._first_attempt or CLOCK.now()
-        # Since the claim's ``at``: by the service's clock until this try, and by our own from its first attempt on.
-        seconds = ceil(self.tag.seconds_until(self._asked_at) + CLOCK.now() - self._first_attempt)
-        if seconds > 0 and self.held and self.tag.state == "creating":
-            self._write(again=seconds + 1)  # one more, since the service's times are whole seconds
+        # Since the claim's ``at``: by the service's clock until this try's first look, and by our own from then on.
+        seconds = self.tag.seconds_until(self._asked_at) + CLOCK.now() - self._looked_at
+        if seconds >= 1:
+            self._write(again=ceil(seconds) + 1)  # one more, since the service's times are whole seconds
         all_refused, self.refused = self.refused, False  # a kill in the block counts as an attempt that succeeded
         try:
             yield
@@ -145,37 +154,21 @@ class Claim:
         Otherwise another task may have a claim on it, which this one then shares; without any claim it belongs to
         somebody else, and this task gives its own up.
         """
-        is_of_earlier_try = self.inherited and self.tag.covers(info)
-        if is_of_earlier_try and self.tag.state != "creating":
-            return  # it is stored already
+        earlier = self._earlier
+        if earlier and earlier.state != "creating" and earlier.covers(info):
+            self._write_settled(earlier.state, info)
+            return
         # The claim as this try announced it. It covers every endpoint since the first attempt, however late.
-        announced = replace(self.tag, state="creating", at=self._asked_at)
-        is_of_this_try = announced.covers(info, within=inf)
-        if is_of_this_try or is_of_earlier_try:
+        announced = replace(self.tag, at=self._asked_at, earlier="")
+        if announced.covers(info, within=inf) or self.tag.covers(info):
             if not announced.at:
                 log.warning(
                     "%s: counts as created by this task, since the service did not send its time", self.register.wait
                 )
-            if is_of_this_try and (self.inherited or announced.seconds_until(info["CreatedAt"]) > TAKEN_OVER_AFTER):
-                self._check_not_taken_over(info)
-            self._write(state="created", at=in_utc(info["CreatedAt"]), again=0)
+            self._write_settled("created", info)
         elif "CreatedAt" in info:
             self._share_or_give_up(info)
         self._delete_outdated_claims(info)
-
-    def _check_not_taken_over(self, info: RealtimeEndpoint) -> None:
-        """Raise AirflowException if the claim is gone, so that nobody would delete the endpoint of Create's answer.
-
-        That happens to a try that Airflow had given up and that wakes again: a later try and the delete task have done
-        their work between its first look and its Create.
-        """
-        is_stored = any(tag.key == self.tag.key and not tag.leaving for tag in self.register.read())
-        if is_stored or not self.tag.key:
-            return
-        self.tag = replace(self.tag, state="created", at=in_utc(info["CreatedAt"]), again=0)  # for its deletion
-        raise AirflowException(
-            f"{self.register.wait}: created too late, since another try and the delete task have run meanwhile"
-        )
 
     def _share_or_give_up(self, info: RealtimeEndpoint) -> None:
         """Share the claim of the task that created the endpoint; without one, give up the own claim."""
@@ -183,7 +176,7 @@ class Claim:
         if creator := next((tag for tag in others if tag.covers(info)), None):
             log.info("%s: created by %s", self.register.wait, creator)
             self.inherited = True
-            self._write(state="using", at=in_utc(info["CreatedAt"]), again=0)
+            self._write_settled("using", info)
         else:
             self.held = False
             self.register.delete(self.tag)
@@ -193,6 +186,10 @@ class Claim:
         others = (tag for tag in self._found if tag.key != self.tag.key)
         if outdated := [tag for tag in others if not tag.covers(info) and tag.is_create_over(self._asked_at)]:
             self.register.delete(*outdated)
+
+    def _write_settled(self, state: State, info: RealtimeEndpoint) -> None:
+        """Store what Create's answer has made of the claim."""
+        self._write(state=state, at=in_utc(info["CreatedAt"]), again=0, earlier="")
 
     def _write(self, **changes: Any) -> None:
         """Store the claim with these changes, and hold it; it is no longer ``leaving``."""

@@ -32,14 +32,16 @@ def test_a_tag_is_readable() -> None:
 @pytest.mark.parametrize("map_index", [-1, 0, 1023])
 def test_it_is_read_back_as_it_was(state: State, leaving: bool, map_index: int) -> None:
     """Nothing that decides about an endpoint is lost in a tag."""
-    claim = replace(new_claim_tag("deploy", "create", RUN, map_index), state=state, at=AT, leaving=leaving)
+    claim = new_claim_tag("deploy", "create", RUN, map_index)
+    claim = replace(claim, state=state, at=AT, earlier=AT if leaving else "", leaving=leaving)
     assert parse(claim.to_tag()) == claim
 
 
 @pytest.mark.parametrize("name", ["x" * 250, "überprüfung", "a~b c%d=e\n", "日本語"])
 def test_any_name_makes_a_tag_that_aws_takes(name: str) -> None:
     """The service model says how long keys and values may be, and which characters they may hold."""
-    claim = replace(new_claim_tag(name, name, name, 1023), state="creating", at=AT, again=99999, leaving=True)
+    claim = new_claim_tag(name, name, name, 1023)
+    claim = replace(claim, state="creating", at=AT, again=99999, earlier=AT, leaving=True)
     for member, text in claim.to_tag().items():
         shape = service_model().shape_for(f"Tag{member}")
         assert shape.metadata["min"] <= len(text) <= shape.metadata["max"]
@@ -91,6 +93,13 @@ def test_other_tags_are_no_claims(tag: dict[str, Any]) -> None:
 def test_which_endpoint_a_claim_covers(state: State, at: str, created_at: str | None, covered: bool) -> None:
     """The one of its CreatedAt, in any time zone; before Create's answer is known, one created within a call's time."""
     assert ClaimTag("key", state=state, at=at).covers(endpoint(created_at)) is covered
+
+
+def test_before_a_retry_creates_its_claim_covers_the_earlier_endpoint_too() -> None:
+    """And none that somebody created between the two."""
+    claim = ClaimTag("key", state="creating", at="2026-11-24T12:00:00+00:00", earlier=AT)
+    times = [AT, "2026-11-24T11:00:00+00:00", "2026-11-24T12:00:01+00:00"]
+    assert [claim.covers(endpoint(time)) for time in times] == [True, False, True]
 
 
 def test_times_in_tags_are_utc() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+from airflow_ml_provider import errors
 from airflow_ml_provider.compat import AirflowException
-from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.base import AWS_FIELDS
 from airflow_ml_provider.operators.claiming import MachineLearningClaimingOperator
 from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator, translate_errors
@@ -50,65 +50,67 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
     ) -> None:
         super().__init__(delete_on_failure=delete_on_failure, **kwargs)
         if if_exists not in ("skip", "fail"):
-            raise InvalidArgument(f"if_exists: {if_exists!r}; it must be 'skip' or 'fail'")
+            raise errors.InvalidArgument(f"if_exists: {if_exists!r}; it must be 'skip' or 'fail'")
         self.ml_model_id = ml_model_id
         self.wait_for_model = wait_for_model
         self.if_exists = if_exists
 
     def execute(self, context: Context) -> Description:
         wait = self.start_wait(self.check_id("ml_model_id"))
-        if not self.wait_for_model:
-            return self.create(context, wait)
-        wait.waiter = "ml_model_completed"
-        return self.create_for_model(context, wait, self.wait_or_defer(wait, "resume_with_model"))
+        claim = self.new_claim(context, wait)
+        with self.delete_endpoint_on_failure(claim):
+            if not self.wait_for_model:
+                return self.create(context, claim)
+            wait.waiter = "ml_model_completed"
+            return self.create_for_model(context, claim, self.wait_or_defer(wait, "resume_with_model"))
 
     def resume_with_model(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait for the model."""
         from airflow_ml_provider.waiting import Wait
 
-        return self.create_for_model(context, Wait.from_json(event["wait"]), event["outcome"])
+        claim = self.new_claim(context, Wait.from_json(event["wait"]))
+        with self.delete_endpoint_on_failure(claim):
+            return self.create_for_model(context, claim, event["outcome"])
 
-    def create_for_model(self, context: Context, wait: Wait, outcome: Outcome) -> Description:
+    def create_for_model(self, context: Context, claim: Claim, outcome: Outcome) -> Description:
         """Create the endpoint if the wait for the model succeeded; the deadline stays the same."""
         self.raise_unless_success(outcome)
-        wait.waiter = self.waiter
-        return self.create(context, wait)
+        claim.register.wait.waiter = self.waiter
+        return self.create(context, claim)
 
-    def create(self, context: Context, wait: Wait) -> Description:
+    def create(self, context: Context, claim: Claim) -> Description:
         """Claim the endpoint, create it, and wait until it is READY."""
-        from airflow_ml_provider.ownership import Claim
-
+        wait = claim.register.wait
         self.check_delete_task(context, wait)
-        claim = Claim.of(self.hook, wait, context)
         with translate_errors(f"{self.operation} of {wait}"):
             existing = self.existing_endpoint(claim)
             is_ours = claim.resume(existing)
             if existing and existing["EndpointStatus"] != "NONE" and not is_ours and self.if_exists == "fail":
-                status = existing["EndpointStatus"]
                 raise AirflowException(
-                    f"{wait}: it exists already, with status {status}; if_exists='skip' would use it"
+                    f"{wait}: it exists already, with status {existing['EndpointStatus']}; if_exists='skip' uses it"
                 )
             claim.announce()
-        with self.delete_endpoint_on_failure(claim):
-            return self.create_and_wait(claim)
+        return self.create_and_wait(context, claim)
 
     def existing_endpoint(self, claim: Claim) -> RealtimeEndpoint | None:
         """Return the endpoint before Create; None when neither the wait nor ``if_exists`` needs it."""
         return claim.register.endpoint() if self.wait_for_completion or self.if_exists == "fail" else None
 
-    def create_and_wait(self, claim: Claim) -> Description:
+    def create_and_wait(self, context: Context, claim: Claim) -> Description:
         """Call Create, which changes nothing if the endpoint exists, and wait until it is READY."""
         wait = claim.register.wait
         with translate_errors(f"{self.operation} of {wait}"):
             info = endpoint_info(self.create_with_retries(claim))
             claim.record_creator(info)
+        if claim.is_late:
+            self.check_not_taken_over(context, claim)
         wait.created_at = info.get("CreatedAt", "")
         wait.status = info["EndpointStatus"]
         self.log_status(wait)
         if not self.wait_for_completion:
             return self.succeed(claim, cast("Description", info))
         carried: dict[str, JSON] = {"claim": claim.to_json(), "delete_on_failure": self.delete_on_failure}
-        return self.finish_wait(claim, self.wait_or_defer(wait, "execute_complete", **carried))
+        return self.finish_wait(context, claim, self.wait_or_defer(wait, "execute_complete", **carried))
 
     def create_with_retries(self, claim: Claim) -> dict[str, object]:
         """Call Create, and retry transient errors; the claim follows each attempt."""
@@ -130,19 +132,20 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         register = Register(self.hook, Wait.from_json(event["wait"]), context)
         claim = Claim.from_json(register, cast("dict[str, JSON]", event["carried"]["claim"]))
         with self.delete_endpoint_on_failure(claim):
-            return self.finish_wait(claim, event["outcome"])
+            return self.finish_wait(context, claim, event["outcome"])
 
-    def finish_wait(self, claim: Claim, outcome: Outcome) -> Description:
+    def finish_wait(self, context: Context, claim: Claim, outcome: Outcome) -> Description:
         """Return the endpoint's info if the wait succeeded.
 
         An endpoint that an earlier try or another task created, and that it deleted during the wait, is created again.
         """
         wait = claim.register.wait
         if claim.inherited and outcome["kind"] == "failure" and wait.status == "NONE":
+            self.check_delete_task(context, wait)
             self.log.info("%s: deleted by the task that created it; creating it again", wait)
             wait.created_at = ""
             claim.announce_again()
-            return self.create_and_wait(claim)
+            return self.create_and_wait(context, claim)
         return self.succeed(claim, self.raise_unless_success(outcome))
 
     def succeed(self, claim: Claim, info: Description) -> Description:
@@ -221,8 +224,6 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
 
     def keep(self, register: Register, reason: str) -> Description:
         """Log why the endpoint is kept, and return its info, or the model's id alone where GetMLModel is denied."""
-        from airflow_ml_provider import errors
-
         self.log.info("%s: not deleted, since %s", register.wait, reason)
         try:
             return cast("Description", register.endpoint())

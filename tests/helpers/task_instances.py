@@ -27,7 +27,7 @@ class TaskInstance:
     ) -> None:
         self.dag_id, self.task_id, self.run_id, self.map_index = dag_id, task_id, run_id, map_index
         self.xcoms = {} if xcoms is None else xcoms
-        self.states = states or {}
+        self.states = {} if states is None else states
 
     def xcom_push(self, key: str, value: object) -> None:
         json.dumps(value)

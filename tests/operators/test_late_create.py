@@ -114,10 +114,11 @@ def execute_create(make_tasks: Callable[[], None], *states: str | None) -> None:
     task.execute({"ti": TaskInstance(create_id, map_index=map_index, states=by_index)})
 
 
-def test_after_its_delete_task_it_creates_nothing(service: AmazonMLLocalFixture) -> None:
+@pytest.mark.parametrize("state", ["running", "deferred", "success"])
+def test_after_its_delete_task_it_creates_nothing(service: AmazonMLLocalFixture, state: str) -> None:
     """That is so for a create task that was cleared alone."""
-    with pytest.raises(AirflowFailException, match="since delete has already run .* Clear create with"):
-        execute_create(not_mapped, "success")
+    with pytest.raises(AirflowFailException, match="since delete has already begun .* Clear create with"):
+        execute_create(not_mapped, state)
     assert called(service) == []
 
 
@@ -148,7 +149,7 @@ def test_after_the_delete_of_its_own_map_index_it_creates_nothing(
     service: AmazonMLLocalFixture, make_tasks: Callable[[], None]
 ) -> None:
     """Where both tasks are mapped alike, the other instances delete the endpoints of other models."""
-    with pytest.raises(AirflowFailException, match="delete has already run"):
+    with pytest.raises(AirflowFailException, match="delete has already begun"):
         execute_create(make_tasks, "success", None)
     assert called(service) == []
 
@@ -178,6 +179,6 @@ def test_after_all_deletes_it_creates_nothing(
     service: AmazonMLLocalFixture, make_tasks: Callable[[], None], states: list[str]
 ) -> None:
     """However the tasks are mapped, no instance is left that would delete the endpoint."""
-    with pytest.raises(AirflowFailException, match="delete has already run"):
+    with pytest.raises(AirflowFailException, match="delete has already begun"):
         execute_create(make_tasks, *states)
     assert called(service) == []

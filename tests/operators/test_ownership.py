@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
 from airflow_ml_provider import ownership
-from airflow_ml_provider.compat import DAG, AirflowException
+from airflow_ml_provider.compat import DAG, AirflowException, AirflowFailException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators.realtime_endpoint import (
     MachineLearningCreateRealtimeEndpointOperator,
@@ -17,7 +18,7 @@ from airflow_ml_provider.operators.realtime_endpoint import (
 )
 from airflow_ml_provider.waiting import Wait
 from tests.helpers.endpoints import TAG_OPERATIONS, called, claims, delete, deny, replace, status
-from tests.helpers.task_instances import TaskInstance
+from tests.helpers.task_instances import States, TaskInstance
 
 if TYPE_CHECKING:
     from mypy_boto3_machinelearning.type_defs import TagTypeDef
@@ -49,6 +50,7 @@ class Run:
     ) -> None:
         self.run_id = run_id
         self.xcoms: dict[tuple[str, int, str], Any] = {}
+        self.states: States = {}
         with DAG("dag", schedule=None):
             self.create = MachineLearningCreateRealtimeEndpointOperator(
                 task_id="create", ml_model_id=ml_model_id, **arguments
@@ -58,9 +60,17 @@ class Run:
                 self.delete = Delete(task_id="delete", ml_model_id=ml_model_id, created_by="create", kept=self.kept)
 
     def execute(self, task_id: str, map_index: int = -1) -> Any:
-        return getattr(self, task_id).execute(
-            {"ti": TaskInstance(task_id, run_id=self.run_id, map_index=map_index, xcoms=self.xcoms)}
-        )
+        return getattr(self, task_id).execute(self.context(task_id, map_index))
+
+    def context(self, task_id: str, map_index: int = -1) -> Any:
+        ti = TaskInstance(task_id, run_id=self.run_id, map_index=map_index, xcoms=self.xcoms, states=self.states)
+        return {"ti": ti}
+
+    def finish(self) -> None:
+        """Execute both tasks, as another try of create and the delete task after it."""
+        self.execute("create")
+        self.execute("delete")
+        self.states["delete", -1] = "success"
 
 
 WakeLate = Callable[[Run, Callable[[], object]], None]
@@ -316,6 +326,53 @@ class TestCreate:
         run.execute("delete")
         assert status(service) == "NONE"
 
+    @pytest.mark.parametrize("waits", [True, False])
+    def test_what_a_killed_retry_made_anew_is_this_tasks(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, monkeypatch: pytest.MonkeyPatch, waits: bool
+    ) -> None:
+        """Killed between Create's answer and the next tag: the claim before Create covers both endpoints."""
+        service.service.fail("RealtimeEndpoint", "ml-1")
+        run = Run(wait_for_completion=False)
+        run.execute("create")
+        service_clock.advance(200)
+        assert status(service) == "FAILED"
+        retry = Run(wait_for_completion=waits, delete_on_failure=False)
+        monkeypatch.setattr(ownership.Claim, "record_creator", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            retry.execute("create")
+        assert status(service) == "UPDATING"
+        run.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_a_killed_retry_still_has_the_endpoint_of_the_earlier_try(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Killed before Create: the claim that it has just written covers that endpoint too."""
+        run = Run(wait_for_completion=False, delete_on_failure=False)
+        run.execute("create")
+        service_clock.advance(200)
+        monkeypatch.setattr(run.create, "create_with_retries", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run.execute("create")
+        run.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_a_retry_that_fails_keeps_what_somebody_made_in_place_of_the_first(
+        self, theirs: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
+        """The claim covers the earlier try's endpoint and what comes after it, not what was made in between."""
+        run = Run(wait_for_completion=False, waiter_delay=10, waiter_max_attempts=6)
+        replace(theirs)
+        run.execute("create")
+        service_clock.advance(200)
+        replace(theirs)
+        service_clock.advance(200)
+        theirs.faults.add("throttling", operation="CreateRealtimeEndpoint")
+        with pytest.raises(AirflowException, match="deadline"):
+            run.execute("create")
+        run.execute("delete")
+        assert status(theirs) == "READY"
+
     def test_claims_on_endpoints_that_are_gone_are_deleted(
         self, service: AmazonMLLocalFixture, service_clock: Clock
     ) -> None:
@@ -372,8 +429,10 @@ class TestLateTry:
         run = Run(wait_for_completion=False)
         run.execute("create")
         service_clock.advance(20)
-        wake_late(run, partial(run.execute, "delete"))
-        with pytest.raises(AirflowException, match="another try and the delete task have run meanwhile"):
+        another_try = Run(wait_for_completion=False)
+        run.states = another_try.states
+        wake_late(run, another_try.finish)
+        with pytest.raises(AirflowFailException, match="created too late, since delete has already begun"):
             run.execute("create")
         assert status(service) == "NONE"
         assert not claims(service)
@@ -382,18 +441,121 @@ class TestLateTry:
         self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate
     ) -> None:
         """There was no endpoint when it looked; another one has been created and deleted before its Create."""
-        run, second_try = Run(wait_for_completion=False), Run(wait_for_completion=False)
+        run = Run(wait_for_completion=False, delete_on_failure=False)
+        second_try = Run(wait_for_completion=False)
 
         def others() -> None:
-            second_try.execute("create")
-            second_try.execute("delete")
+            second_try.finish()
             service_clock.advance(60)
 
+        run.states = second_try.states
         wake_late(run, others)
-        with pytest.raises(AirflowException, match="another try and the delete task have run meanwhile"):
+        with pytest.raises(AirflowFailException, match="created too late, since delete has already begun"):
             run.execute("create")
         assert status(service) == "NONE"
         assert not claims(service)
+
+    @pytest.mark.parametrize("seconds", [5, 60])
+    def test_of_a_task_that_has_failed_it_leaves_no_endpoint(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate, seconds: int
+    ) -> None:
+        """In a Dag without a delete task only the create task deletes the endpoint."""
+        run = Run(wait_for_completion=False, has_delete=False)
+        if seconds < ownership.TAKEN_OVER_AFTER:
+            run.execute("create")  # so that the try that wakes up is a retry
+
+        def others() -> None:
+            service_clock.advance(seconds)
+            service.client().delete_realtime_endpoint(MLModelId="ml-1")
+            run.states["create", -1] = "failed"
+
+        wake_late(run, others)
+        with pytest.raises(AirflowException, match="created too late, since the last try of create has failed"):
+            run.execute("create")
+        assert status(service) == "NONE"
+        assert not claims(service)
+
+    def test_of_a_task_that_has_succeeded_it_keeps_its_endpoint(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate
+    ) -> None:
+        """Another try has created it, and the tasks after it are using it."""
+        run, another_try = Run(wait_for_completion=False), Run(wait_for_completion=False)
+
+        def others() -> None:
+            another_try.execute("create")
+            run.states["create", -1] = "success"
+            service_clock.advance(60)
+
+        wake_late(run, others)
+        run.execute("create")
+        assert status(service) == "UPDATING"
+        run.execute("delete")
+        assert status(service) == "NONE"
+
+    @pytest.mark.parametrize("tries", [1, 2])
+    @pytest.mark.parametrize("state", ["running", "success"])
+    def test_that_writes_its_claim_late_it_leaves_no_endpoint(
+        self,
+        service: AmazonMLLocalFixture,
+        service_clock: Clock,
+        monkeypatch: pytest.MonkeyPatch,
+        tries: int,
+        state: str,
+    ) -> None:
+        """Its claim is stored then, but the delete task, which would heed it, has begun before."""
+        run, another_try = Run(wait_for_completion=False), Run(wait_for_completion=False)
+        for _ in range(tries - 1):
+            run.execute("create")
+        announce = ownership.Claim.announce
+
+        def wake(claim: ownership.Claim) -> None:
+            monkeypatch.setattr(ownership.Claim, "announce", announce)
+            another_try.finish()
+            run.states["delete", -1] = state
+            service_clock.advance(60)
+            announce(claim)
+
+        monkeypatch.setattr(ownership.Claim, "announce", wake)
+        with pytest.raises(AirflowFailException, match="created too late, since delete has already begun"):
+            run.execute("create")
+        assert status(service) == "NONE"
+        assert not claims(service)
+
+    def test_it_does_not_keep_the_endpoint_of_another_run(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate
+    ) -> None:
+        """Its claim on it would stay for ever, since its own delete task has run."""
+        run, another_try, two = (Run(run_id, wait_for_completion=False) for run_id in ("one", "one", "two"))
+
+        def others() -> None:
+            another_try.finish()
+            service_clock.advance(60)
+            two.execute("create")
+
+        run.states = another_try.states
+        wake_late(run, others)
+        with pytest.raises(AirflowFailException, match="created too late, since delete has already begun"):
+            run.execute("create")
+        assert status(service) == "UPDATING"
+        two.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_in_its_wait_it_creates_nothing_again(
+        self, service: AmazonMLLocalFixture, at_next_sleep: Callable[[Callable[[], object]], None]
+    ) -> None:
+        """Its endpoint is gone since the delete task has run, not since another Dag has deleted it."""
+        run = Run()
+        Run(wait_for_completion=False).execute("create")
+
+        def others() -> None:
+            run.execute("delete")
+            run.states["delete", -1] = "success"
+
+        at_next_sleep(others)
+        with pytest.raises(AirflowFailException, match="not created, since delete has already begun"):
+            run.execute("create")
+        assert service.requests.count("CreateRealtimeEndpoint") == 2
+        assert status(service) == "NONE"
 
     def test_a_create_that_took_long_keeps_its_endpoint(
         self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
     from amazon_ml_local.clock import Clock
     from amazon_ml_local.fixture import AmazonMLLocalFixture
+
+# How SIGTERM ends a task: by our on_kill, or by Airflow 2 itself.
+TERMINATED = SystemExit if AIRFLOW_3 else importlib.import_module("airflow.exceptions").AirflowTaskTerminated
 
 TASK = {"dag_id": "dag", "task_id": "create", "run_id": "run", "map_index": -1}
 
@@ -453,35 +457,114 @@ def test_a_create_that_may_have_succeeded_is_undone(
 
 
 @pytest.fixture
-def terminated(at_next_sleep: Callable[[Callable[[], object]], None]) -> Iterator[Any]:
-    """A task that gets SIGTERM while it waits; Airflow 3's handler calls on_kill, and lets it go on."""
-    task = create(deferrable=False)
-    before = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
-    at_next_sleep(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    yield task
+def kill_at_next_sleep(at_next_sleep: Callable[[Callable[[], object]], None]) -> Iterator[Callable[[Any], None]]:
+    """Let a task get SIGTERM when it sleeps next; only Airflow 2's handler ends it by itself."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def kill(task: Any) -> None:
+        def handle(*_: Any) -> None:
+            task.on_kill()
+            if not AIRFLOW_3:
+                raise TERMINATED
+
+        signal.signal(signal.SIGTERM, handle)
+        at_next_sleep(lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    yield kill
     signal.signal(signal.SIGTERM, before)
 
 
-def test_sigterm_ends_the_wait_for_an_endpoint_of_its_own(service: AmazonMLLocalFixture, terminated: Any) -> None:
-    """By SystemExit, which Airflow may retry; the endpoint is deleted."""
-    with pytest.raises(SystemExit):
-        terminated.execute({})
+def test_sigterm_ends_the_wait_for_an_endpoint_of_its_own(
+    service: AmazonMLLocalFixture, kill_at_next_sleep: Callable[[Any], None]
+) -> None:
+    """By an error that Airflow may retry; the endpoint is deleted."""
+    task = create(deferrable=False)
+    kill_at_next_sleep(task)
+    with pytest.raises(TERMINATED):
+        task.execute({})
     assert status(service) == "NONE"
 
 
-def test_sigterm_does_not_end_the_wait_for_somebody_elses(service: AmazonMLLocalFixture, terminated: Any) -> None:
-    """There is nothing to delete."""
-    service.client().create_realtime_endpoint(MLModelId="ml-1")
-    assert terminated.execute({})["EndpointStatus"] == "READY"
+@pytest.mark.parametrize("is_theirs", [True, False])
+def test_sigterm_keeps_an_endpoint_that_is_not_to_be_deleted(
+    service: AmazonMLLocalFixture, kill_at_next_sleep: Callable[[Any], None], is_theirs: bool
+) -> None:
+    """It ends the wait all the same."""
+    if is_theirs:
+        service.client().create_realtime_endpoint(MLModelId="ml-1")
+    task = create(deferrable=False, delete_on_failure=is_theirs)
+    kill_at_next_sleep(task)
+    with pytest.raises(TERMINATED):
+        task.execute({})
+    assert status(service) == "UPDATING"
 
 
-def test_on_kill_outside_the_wait_does_nothing(service: AmazonMLLocalFixture, service_clock: Clock) -> None:
-    """Airflow calls it after execution_timeout too, when the clean-up is done."""
+@pytest.mark.parametrize("delete_on_failure", [True, False])
+@pytest.mark.parametrize("operation", ["DescribeTags", "GetMLModel", "AddTags", "CreateRealtimeEndpoint"])
+def test_after_sigterm_before_create_nothing_is_created(
+    service: AmazonMLLocalFixture, kill_at_next_sleep: Callable[[Any], None], operation: str, delete_on_failure: bool
+) -> None:
+    """Whichever call it interrupts; no claim stays."""
+    service.faults.add("throttling", operation=operation, count=1)
+    task = create(deferrable=False, delete_on_failure=delete_on_failure)
+    kill_at_next_sleep(task)
+    with pytest.raises(TERMINATED):
+        task.execute(context_of(TaskInstance()))
+    assert status(service) == "NONE"
+    assert not claims(service)
+
+
+def test_after_sigterm_in_the_wait_for_the_model_nothing_is_created(
+    service: AmazonMLLocalFixture, kill_at_next_sleep: Callable[[Any], None]
+) -> None:
+    """There is no claim yet, but the task is to end."""
+    service.service.durations.set(ml_model=500)
+    service.client().create_ml_model(MLModelId="ml-2", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+    task = create(deferrable=False, ml_model_id="ml-2", wait_for_model=True)
+    kill_at_next_sleep(task)
+    with pytest.raises(TERMINATED):
+        task.execute({})
+    assert service.requests.count("CreateRealtimeEndpoint") == 0
+
+
+@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 ends the task by itself, whatever on_kill does")
+def test_on_kill_before_the_task_begins_ends_it(service: AmazonMLLocalFixture) -> None:
+    """Airflow renders its templates then, and would go on to execute it."""
+    with pytest.raises(SystemExit):
+        create(deferrable=False).on_kill()
+
+
+def test_on_kill_after_the_task_does_nothing(service: AmazonMLLocalFixture) -> None:
+    """Airflow stores the result then."""
     task = create(deferrable=False)
-    task.on_kill()
-    assert task.execute({})["EndpointStatus"] == "READY"
+    task.execute({})
     task.on_kill()
     assert status(service) == "READY"
+
+
+def test_on_kill_after_a_failure_does_nothing(service: AmazonMLLocalFixture) -> None:
+    """Airflow calls it after execution_timeout, when the endpoint is deleted, and then reports the timeout."""
+    task = create(deferrable=False, waiter_delay=10, waiter_max_attempts=1)
+    with pytest.raises(AirflowException, match="deadline"):
+        task.execute({})
+    task.on_kill()
+    assert status(service) == "NONE"
+
+
+@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 ends the task by itself, whatever on_kill does")
+def test_sigterm_does_not_end_the_deletion(
+    service: AmazonMLLocalFixture,
+    kill_at_next_sleep: Callable[[Any], None],
+    at_next_sleep: Callable[[Callable[[], object]], None],
+) -> None:
+    """Of an endpoint whose task has failed."""
+    service.service.fail("RealtimeEndpoint", "ml-1")
+    service.faults.add("throttling", operation="DeleteRealtimeEndpoint", count=1)
+    task = create(deferrable=False, waiter_delay=300)  # so that the second sleep is in the deletion
+    at_next_sleep(lambda: kill_at_next_sleep(task))
+    with pytest.raises(AirflowException, match="FAILED"):
+        task.execute({})
+    assert status(service) == "NONE"
 
 
 @pytest.mark.parametrize(
