@@ -69,7 +69,7 @@ class Claim:
         self.held, self.inherited = held, inherited
         self.refused = self.is_last = False
         self._asked_at = ""  # the service's time before the first attempt at Create
-        self._looked_at = 0.0  # a moment of CLOCK.now: that time
+        self._looked_at = 0.0  # the same moment by CLOCK.now
         self._earlier: ClaimTag | None = None  # the claim of an earlier try, as it was found
         self._found: list[ClaimTag] = []  # all claims on the model's endpoint before Create
 
