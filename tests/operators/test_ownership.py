@@ -404,6 +404,14 @@ class TestCreate:
         assert not claims(service)
 
 
+def assert_too_late(run: Run, service: AmazonMLLocalFixture) -> None:
+    """Assert that the create task fails, since its delete task has begun, and leaves nothing behind."""
+    with pytest.raises(AirflowFailException, match="created too late, since delete has already begun"):
+        run.execute("create")
+    assert status(service) == "NONE"
+    assert not claims(service)
+
+
 class TestLateTry:
     """A try that Airflow had given up wakes again; another try and the delete task do their work meanwhile."""
 
@@ -432,10 +440,7 @@ class TestLateTry:
         another_try = Run(wait_for_completion=False)
         run.states = another_try.states
         wake_late(run, another_try.finish)
-        with pytest.raises(AirflowFailException, match="created too late, since delete has already begun"):
-            run.execute("create")
-        assert status(service) == "NONE"
-        assert not claims(service)
+        assert_too_late(run, service)
 
     def test_as_the_first_try_it_leaves_no_endpoint(
         self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate
@@ -450,10 +455,7 @@ class TestLateTry:
 
         run.states = second_try.states
         wake_late(run, others)
-        with pytest.raises(AirflowFailException, match="created too late, since delete has already begun"):
-            run.execute("create")
-        assert status(service) == "NONE"
-        assert not claims(service)
+        assert_too_late(run, service)
 
     @pytest.mark.parametrize("seconds", [5, 60])
     def test_of_a_task_that_has_failed_it_leaves_no_endpoint(
@@ -516,10 +518,7 @@ class TestLateTry:
             announce(claim)
 
         monkeypatch.setattr(ownership.Claim, "announce", wake)
-        with pytest.raises(AirflowFailException, match="created too late, since delete has already begun"):
-            run.execute("create")
-        assert status(service) == "NONE"
-        assert not claims(service)
+        assert_too_late(run, service)
 
     def test_it_does_not_keep_the_endpoint_of_another_run(
         self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate
@@ -560,7 +559,7 @@ class TestLateTry:
     def test_a_create_that_took_long_keeps_its_endpoint(
         self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate
     ) -> None:
-        """Its claim is still there, so nobody has taken its work over."""
+        """Its delete task has not begun, and no other try of it has failed."""
         run = Run(wait_for_completion=False)
         wake_late(run, partial(service_clock.advance, 60))
         assert run.execute("create")["EndpointStatus"] == "UPDATING"
