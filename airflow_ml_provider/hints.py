@@ -25,8 +25,9 @@ HINTS = (
         ACCESS_DENIED,
         "no longer available to new customers",
         "This AWS account was never enrolled in Amazon Machine Learning, and AWS enrols nobody any more: "
-        "no change of permissions helps. To run the service on your own machine, start `amazon-ml-local` "
-        "(pip install 'airflow-ml-provider[local]') and set AWS_ENDPOINT_URL as it says.",
+        "no change of permissions helps. To run the service on your own machine, install Amazon ML Local "
+        "(pip install './local[s3]' in a clone of airflow-ml-provider), start `amazon-ml-local`, and set "
+        "AWS_ENDPOINT_URL as it says.",
     ),
     Hint(
         ACCESS_DENIED,

@@ -81,7 +81,7 @@ with DAG(
     # [END howto_best_threshold]
     create_endpoint = MachineLearningCreateRealtimeEndpointOperator(task_id="create_endpoint", ml_model_id=train.output)
     delete_endpoint = MachineLearningDeleteRealtimeEndpointOperator(
-        task_id="delete_endpoint", ml_model_id=train.output
+        task_id="delete_endpoint", ml_model_id=train.output, created_by="create_endpoint"
     ).as_teardown(setups=create_endpoint)
 
     upload("breast_cancer", DATA) >> [training_data, unseen_data]

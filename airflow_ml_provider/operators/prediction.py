@@ -134,9 +134,9 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     last finished part; if the source, the model's ``ScoreThreshold`` or the endpoint has changed since, it starts
     again. The model's target, and key columns that are no variables of the model, are not sent.
 
-    Returns a summary: ``output_uri``, ``output_format``, ``etag``, ``errors_uri`` (None without errors), ``rows``,
-    ``errors``, ``parts``, ``seconds``, ``rate``. When another try or task claims the same output, this one stops with
-    TakenOver and has damaged nothing.
+    Returns a summary: ``output_uri``, ``output_format``, ``etag``, ``errors_uri`` and ``errors_etag`` (None without
+    errors), ``rows``, ``errors``, ``parts``, ``seconds``, ``rate``. When another try or task claims the same output,
+    this one stops with TakenOver and has damaged nothing.
 
     :param ml_model_id: the id of the MLModel, 1 to 64 of ``[a-zA-Z0-9_.-]`` (templated).
     :param source_uri: an object in S3, or with a slash at its end the folder of several; UTF-8, compressed with gzip
@@ -151,7 +151,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     :param key_columns: columns to write beside the predictions, none named like theirs (templated).
     :param excluded_attribute_names: columns not to send to the model (templated).
     :param max_errors: how many rows may be refused; with one more the task fails without a retry, and so it does when
-        all rows are refused.
+        all rows are refused (of several workers, the join).
     :param max_predictions: with more rows the task fails before the first prediction.
     :param max_requests_per_second: at least 1; default is the endpoint's own ``PeakRequestsPerSecond``.
     :param rows_per_part: the number of rows after which the work is saved.

@@ -1,4 +1,4 @@
-"""Each example Dag, run to success on real data."""
+"""Each example Dag, run to success on real data; approve_and_deploy, which asks a person, by make test-system."""
 
 from __future__ import annotations
 
