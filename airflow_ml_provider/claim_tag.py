@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 from airflow_ml_provider.payloads import RealtimeEndpoint
 
 KEY = "airflow-endpoint"
-NAMES_LENGTH = 115  # characters for Dag, task and run together; the rest of a tag's 256 is for the other pairs
+VALUE_LENGTH = 256  # characters, the most that AWS takes
 LONGEST_CALL = 60.0  # seconds after which a Create whose answer was lost has created its endpoint, or never will
 
 State = Literal["creating", "created", "using"]
@@ -26,8 +26,8 @@ STATES: tuple[State, ...] = get_args(State)
 class ClaimTag:
     """One task's claim on the endpoint of a model.
 
-    ``key`` identifies the task. The three ids are for people: long ones are cut, and characters that a tag may not
-    hold are replaced.
+    ``key`` identifies the try of the task. The three ids are for people: in the tag long ones are cut, and characters
+    that a tag may not hold are replaced.
 
     ``state`` is ``creating`` from before Create until its answer. Then it is ``created``, or ``using`` if another task
     has created the endpoint. ``at`` is the endpoint's ``CreatedAt``. While ``creating``, ``at`` is the service's time
@@ -50,6 +50,30 @@ class ClaimTag:
     def __str__(self) -> str:
         place = f"[{self.map_index}]" if self.map_index >= 0 else ""
         return f"task {self.task_id}{place} of Dag {self.dag_id} in run {self.run_id}"
+
+    @property
+    def instance(self) -> str:
+        """The part of the key that all tries of a task instance have."""
+        return self.key.partition("/")[0]
+
+    @property
+    def try_number(self) -> int:
+        """The number of the try, from 1; 0 if the key has none."""
+        number = self.key.partition("/")[2]
+        return int(number) if number.isdecimal() else 0
+
+    @property
+    def has_whole_names(self) -> bool:
+        """Whether the three ids are those of the task, neither cut nor with other characters."""
+        return key_of(self.dag_id, self.task_id, self.run_id) in (self.instance, self.instance.rpartition(":")[0])
+
+    def belongs_to(self, claim: ClaimTag) -> bool:
+        """Return whether this is the claim of the same try, or of an earlier try of the same task instance."""
+        return self.instance == claim.instance and self.try_number <= claim.try_number
+
+    def with_state_of(self, claim: ClaimTag) -> ClaimTag:
+        """Return this claim in the state of another one."""
+        return replace(claim, key=self.key, dag_id=self.dag_id, task_id=self.task_id, run_id=self.run_id)
 
     def covers(self, endpoint: RealtimeEndpoint, within: float = LONGEST_CALL) -> bool:
         """Return whether the claim is on this endpoint, and not on an earlier or later one of the same model.
@@ -86,7 +110,10 @@ class ClaimTag:
             pairs["earlier"] = self.earlier
         if self.leaving:
             pairs["leaving"] = "yes"
-        return {"Key": self.key, "Value": " ".join(f"{name}={value}" for name, value in pairs.items())}
+        while len(value := " ".join(f"{name}={text}" for name, text in pairs.items())) > VALUE_LENGTH:
+            longest = max(("dag", "task", "run"), key=lambda name: len(pairs[name]))
+            pairs[longest] = pairs[longest][:-1]
+        return {"Key": self.key, "Value": value}
 
 
 def parse(tag: Mapping[str, str]) -> ClaimTag | None:
@@ -114,18 +141,18 @@ def parse(tag: Mapping[str, str]) -> ClaimTag | None:
     )
 
 
-def new_claim_tag(dag_id: str, task_id: str, run_id: str, map_index: int = -1) -> ClaimTag:
-    """Return a new claim of a task instance, its names cut to ``NAMES_LENGTH`` together, the longest first."""
-    key = key_of(dag_id, task_id, run_id) + (f":{map_index}" if map_index >= 0 else "")
+def new_claim_tag(dag_id: str, task_id: str, run_id: str, map_index: int = -1, try_number: int = 1) -> ClaimTag:
+    """Return a new claim of a try of a task instance."""
+    instance = key_of(dag_id, task_id, run_id) + (f":{map_index}" if map_index >= 0 else "")
     names = [_as_tag_text(name) for name in (dag_id, task_id, run_id)]
-    while sum(map(len, names)) > NAMES_LENGTH:
-        longest = names.index(max(names, key=len))
-        names[longest] = names[longest][:-1]
-    return ClaimTag(key, names[0], names[1], names[2], map_index)
+    return ClaimTag(f"{instance}/{try_number}", names[0], names[1], names[2], map_index)
 
 
 def key_of(dag_id: str, task_id: str, run_id: str) -> str:
-    """Return the key of a task's tag in a run; the key of a mapped task has a colon and the map index after it."""
+    """Return what the keys of a task's tags in a run begin with.
+
+    After it come a colon and the map index of a mapped task, and then a slash and the number of the try.
+    """
     digest = hashlib.sha256(json.dumps([dag_id, task_id, run_id]).encode()).hexdigest()
     return f"{KEY}:{digest[:16]}"
 

@@ -34,6 +34,7 @@ class TaskInstance(Protocol):
     task_id: str
     run_id: str
     map_index: int
+    try_number: int
 
     def xcom_pull(self, *, task_ids: list[str], key: str) -> Iterable[object] | None: ...
 
@@ -81,11 +82,11 @@ class Register:
         return [claim for tag in [*tags, *self._read_from_airflow(task_id)] if (claim := parse(tag))]
 
     def of_task(self, task_id: str) -> list[ClaimTag]:
-        """Return the claims of another task in the same run, of all its map indexes."""
+        """Return the claims of another task in the same run, of all its map indexes and tries."""
         if not (ti := self.task_instance):
             return []
         key = key_of(ti.dag_id, task_id, ti.run_id)
-        return [claim for claim in self.read(task_id) if claim.key == key or claim.key.startswith(f"{key}:")]
+        return [claim for claim in self.read(task_id) if claim.instance == key or claim.instance.startswith(f"{key}:")]
 
     def write(self, *claims: ClaimTag) -> None:
         """Store claims; those made outside of a Dag run have no key and are not stored."""
@@ -94,22 +95,24 @@ class Register:
             self._write_to_airflow(tags)
 
     def delete(self, *claims: ClaimTag) -> None:
-        """Delete claims; those in Airflow are overwritten by empty ones."""
+        """Delete claims; one that Airflow stores for the running task is overwritten by an empty one."""
         keys = [claim.key for claim in claims if claim.key]
         if keys and self._call_on_tags("DeleteTags", TagKeys=keys) is None:
-            self._write_to_airflow([{"Key": key, "Value": ""} for key in keys])
+            stored = {tag["Key"] for tag in self._read_from_airflow(None)}
+            self._write_to_airflow([{"Key": key, "Value": ""} for key in keys if key in stored])
 
     def endpoint(self) -> RealtimeEndpoint:
         """Return the present info of the endpoint."""
         return endpoint_info(self._call("GetMLModel", MLModelId=self.wait.resource_id))
 
-    def delete_endpoint(self) -> None:
-        """Delete the endpoint."""
-        self._call("DeleteRealtimeEndpoint", MLModelId=self.wait.resource_id)
-
     def _call(self, operation: str, **request: object) -> dict[str, object]:
+        """Call an operation; its retries are counted apart from those of the call that they may stand in."""
         call = partial(self.hook.call_once, operation, self.wait.deadline, **request)
-        return retrying.retry_until_deadline(self.wait, call)
+        attempts = replace(self.wait, failures=0, error="")
+        try:
+            return retrying.retry_until_deadline(attempts, call)
+        finally:
+            self.wait.calls = attempts.calls
 
     def _call_on_tags(self, operation: str, **request: object) -> Mapping[str, object] | None:
         """Call an operation on the model's tags; return None if the service refuses it, now or earlier."""

@@ -7,7 +7,7 @@ A task that creates an endpoint claims it by a tag of the MLModel: before Create
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from math import ceil, inf
@@ -17,6 +17,7 @@ from airflow_ml_provider import errors
 from airflow_ml_provider.claim_tag import ClaimTag, State, in_utc, new_claim_tag, parse
 from airflow_ml_provider.claims import Register
 from airflow_ml_provider.clock import CLOCK
+from airflow_ml_provider.deleting import DELETE_SECONDS, delete_unless_used
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -24,36 +25,11 @@ if TYPE_CHECKING:
     from airflow_ml_provider.payloads import JSON, JSONObject, RealtimeEndpoint
     from airflow_ml_provider.waiting import Wait
 
-__all__ = ["DELETE_SECONDS", "Claim", "ClaimTag", "Register", "parse", "reason_to_keep"]
+__all__ = ["Claim", "ClaimTag", "Register", "parse"]
 
 log = logging.getLogger(__name__)
 
-DELETE_SECONDS = 25.0  # below Airflow's [triggerer] on_kill_timeout of 30
-CLAIMS_SECONDS = 10.0  # of DELETE_SECONDS, to find out whether others use the endpoint
 TAKEN_OVER_AFTER = 10.0  # seconds; Airflow waits longer for a heartbeat, by default 300, before it starts another try
-
-
-def reason_to_keep(register: Register, claims: Sequence[ClaimTag]) -> str:
-    """Return why the holders of these claims must not delete the endpoint; empty if they must.
-
-    The claims are marked as ``leaving`` before the claims of others are read. So of two tasks that leave at once, both
-    may delete the endpoint, but it never happens that neither does.
-    """
-    register.write(*(replace(claim, leaving=True) for claim in claims))
-    own = {claim.key for claim in claims}
-    others = [other for other in register.read() if other.key not in own and not other.leaving]
-    try:
-        endpoint = register.endpoint()
-    except Exception as error:
-        if not errors.is_refusal(error):
-            raise
-        log.warning("%s: deleting it without knowing whether it was replaced by another: %s", register.wait, error)
-        return ""
-    if endpoint["EndpointStatus"] == "NONE":
-        return "it has been deleted already"
-    if not any(claim.covers(endpoint) for claim in claims):
-        return f"it is another one, created at {endpoint.get('CreatedAt')}"
-    return next((f"{other} uses it" for other in others if other.covers(endpoint)), "")
 
 
 class Claim:
@@ -70,6 +46,7 @@ class Claim:
         self.refused = self.is_last = False
         self._asked_at = ""  # the service's time before the first attempt at Create
         self._looked_at = 0.0  # the same moment by CLOCK.now
+        self.checked_at = CLOCK.now()  # when it was last known that the delete task had not begun
         self._earlier: ClaimTag | None = None  # the claim of an earlier try, as it was found
         self._found: list[ClaimTag] = []  # all claims on the model's endpoint before Create
 
@@ -78,7 +55,8 @@ class Claim:
         """Return a claim of the running task, which is not held yet."""
         register = Register(hook, wait, context)
         ti = register.task_instance
-        return cls(register, new_claim_tag(ti.dag_id, ti.task_id, ti.run_id, ti.map_index) if ti else ClaimTag())
+        ids = (ti.dag_id, ti.task_id, ti.run_id, ti.map_index, ti.try_number) if ti else None
+        return cls(register, new_claim_tag(*ids) if ids else ClaimTag())
 
     @classmethod
     def from_json(cls, register: Register, carried: Mapping[str, JSON]) -> Claim:
@@ -96,10 +74,11 @@ class Claim:
         :param before: the endpoint before Create; None if the caller did not get it.
         """
         self._found = self.register.read()
-        own = (tag for tag in self._found if tag.key == self.tag.key)
-        self._earlier = next((tag for tag in own if before is None or tag.covers(before)), None)
+        own = [tag for tag in self._found if tag.belongs_to(self.tag) and (before is None or tag.covers(before))]
+        self._earlier = max(own, key=lambda tag: tag.try_number, default=None)
         if self._earlier:
-            self.tag, self.held, self.inherited = self._earlier, True, True
+            self.tag = self.tag.with_state_of(self._earlier)
+            self.held = self.inherited = True
         created_at = before.get("CreatedAt") if before else None
         # Later than the existing endpoint, so that the claim does not cover it. Texts in UTC sort by time.
         after_existing = in_utc(created_at, after=0.001) if created_at else ""
@@ -108,19 +87,19 @@ class Claim:
 
     @property
     def is_late(self) -> bool:
-        """Whether another try and the delete task may have run since this try first looked at the endpoint."""
-        return self._earlier is not None or CLOCK.now() - self._looked_at > TAKEN_OVER_AFTER
+        """Whether another try and the delete task may have run since this try looked at the delete task."""
+        return self._earlier is not None or CLOCK.now() - self.checked_at > TAKEN_OVER_AFTER
 
     def announce(self) -> None:
-        """Store that this task is about to create the endpoint, unless an earlier try has stored it.
+        """Store that this try is about to create the endpoint.
 
         A claim on the endpoint of an earlier try then covers both: Create makes another one if that is FAILED or gone.
         """
         self.refused = not self.held  # until an attempt that was not refused
         if not self.held or self.tag.state != "creating":
             self._write(state="creating", at=self._asked_at, earlier=self.tag.at)
-        elif self.tag.leaving:
-            self._write()  # which takes ``leaving`` back
+        else:
+            self._write()
 
     def announce_again(self) -> None:
         """Announce Create again, as if there had been no endpoint: the task that created it has deleted it."""
@@ -154,6 +133,10 @@ class Claim:
         Otherwise another task may have a claim on it, which this one then shares; without any claim it belongs to
         somebody else, and this task gives its own up.
         """
+        self._settle(info)
+        self._delete_outdated_claims(info)
+
+    def _settle(self, info: RealtimeEndpoint) -> None:
         earlier = self._earlier
         if earlier and earlier.state != "creating" and earlier.covers(info):
             self._write_settled(earlier.state, info)
@@ -168,11 +151,10 @@ class Claim:
             self._write_settled("created", info)
         elif "CreatedAt" in info:
             self._share_or_give_up(info)
-        self._delete_outdated_claims(info)
 
     def _share_or_give_up(self, info: RealtimeEndpoint) -> None:
         """Share the claim of the task that created the endpoint; without one, give up the own claim."""
-        others = [tag for tag in self.register.read() if tag.key != self.tag.key]
+        others = [tag for tag in self.register.read() if not tag.belongs_to(self.tag)]
         if creator := next((tag for tag in others if tag.covers(info)), None):
             log.info("%s: created by %s", self.register.wait, creator)
             self.inherited = True
@@ -182,9 +164,13 @@ class Claim:
             self.register.delete(self.tag)
 
     def _delete_outdated_claims(self, info: RealtimeEndpoint) -> None:
-        """Delete the claims of others on earlier endpoints of the model: the number of tags is limited."""
-        others = (tag for tag in self._found if tag.key != self.tag.key)
-        if outdated := [tag for tag in others if not tag.covers(info) and tag.is_create_over(self._asked_at)]:
+        """Delete the claims of earlier tries, and of others on earlier endpoints: the number of tags is limited."""
+
+        def is_outdated(tag: ClaimTag) -> bool:
+            is_over = not tag.covers(info) and tag.is_create_over(self._asked_at)
+            return tag.key != self.tag.key and (is_over or tag.belongs_to(self.tag))
+
+        if outdated := list(filter(is_outdated, self._found)):
             self.register.delete(*outdated)
 
     def _write_settled(self, state: State, info: RealtimeEndpoint) -> None:
@@ -202,37 +188,32 @@ class Claim:
         The holder of the last claim may delete the endpoint, so there must be one.
         """
         if self.held and self.tag.state == "using":  # then ``at`` is the endpoint's CreatedAt
-            others = [tag for tag in self.register.read() if tag.key != self.tag.key and not tag.leaving]
-            if any(tag.at == self.tag.at for tag in others):
+            wait = self.register.wait
+            endpoint: RealtimeEndpoint = {
+                "MLModelId": wait.resource_id,
+                "EndpointStatus": wait.status,
+                "CreatedAt": self.tag.at,
+            }
+            others = [tag for tag in self.register.read() if not (tag.leaving or tag.belongs_to(self.tag))]
+            if any(tag.covers(endpoint) for tag in others):
                 self.held = False
                 self.register.delete(self.tag)
 
-    def delete_own_endpoint(self) -> None:
+    def delete_own_endpoint(self, *, is_killed: bool = False) -> None:
         """Delete the endpoint if this task created it and no other task uses it; log errors, but raise none.
 
         If the endpoint cannot be deleted its claim stays, so that the next try or the delete task can delete it.
+
+        :param is_killed: whether Airflow may kill this process soon.
         """
-        wait, started = self.register.wait, CLOCK.now()
+        wait = self.register.wait
         if not self.held:
             return
-        register = self.register.with_deadline(started + DELETE_SECONDS)
+        register = self.register.with_deadline(CLOCK.now() + DELETE_SECONDS)
         try:
-            if self.refused:
-                register.delete(self.tag)
-                return
-            if reason := self._reason_to_keep(started + CLAIMS_SECONDS):
-                log.info("%s: kept, since %s", wait, reason)
-            else:
-                register.delete_endpoint()
-                log.info("%s: deleted, since the task that created it has failed", wait)
+            if not self.refused:
+                reason = delete_unless_used(register, self.tag, is_killed=is_killed)
+                log.info("%s: %s", wait, reason or "deleted, since the task that created it has failed")
             register.delete(self.tag)
         except Exception:
             log.exception("%s: it could not be deleted, and costs money until somebody deletes it", wait)
-
-    def _reason_to_keep(self, deadline: float) -> str:
-        """Return why the endpoint must not be deleted; empty also if that cannot be found out until the deadline."""
-        try:
-            return reason_to_keep(self.register.with_deadline(deadline), [self.tag])
-        except Exception as error:
-            log.warning("%s: deleting it without knowing whether others use it: %s", self.register.wait, error)
-            return ""

@@ -21,9 +21,9 @@ def endpoint(created_at: Any) -> RealtimeEndpoint:
 
 
 def test_a_tag_is_readable() -> None:
-    """Who reads it in AWS's console sees the state, the time, Dag, task, run and map index."""
-    tag = replace(new_claim_tag("deploy", "group.create", RUN, 3), state="created", at=AT).to_tag()
-    assert re.fullmatch("airflow-endpoint:[0-9a-f]{16}:3", tag["Key"])
+    """Who reads it in AWS's console sees the state, the time, Dag, task, run and map index; the key has the try too."""
+    tag = replace(new_claim_tag("deploy", "group.create", RUN, 3, 2), state="created", at=AT).to_tag()
+    assert re.fullmatch("airflow-endpoint:[0-9a-f]{16}:3/2", tag["Key"])
     assert tag["Value"] == f"created={AT} dag=deploy task=group.create run={RUN} map=3"
 
 
@@ -46,7 +46,32 @@ def test_any_name_makes_a_tag_that_aws_takes(name: str) -> None:
         shape = service_model().shape_for(f"Tag{member}")
         assert shape.metadata["min"] <= len(text) <= shape.metadata["max"]
         assert all(letter.isalnum() or letter in " _.:/=+-@" for letter in text)
-    assert parse(claim.to_tag()) == claim
+    read = parse(claim.to_tag())
+    assert read
+    assert read == replace(claim, dag_id=read.dag_id, task_id=read.task_id, run_id=read.run_id)  # which may be cut
+
+
+@pytest.mark.parametrize("map_index", [-1, 3])
+@pytest.mark.parametrize(("name", "whole"), [("x" * 50, True), ("x" * 100, False), ("a~b", False)])
+def test_names_that_are_not_whole_are_known_by_the_key(name: str, whole: bool, map_index: int) -> None:
+    """Airflow knows no run of a name that was cut, or whose characters were replaced."""
+    claim = parse(replace(new_claim_tag(name, name, RUN, map_index), state="created", at=AT).to_tag())
+    assert claim
+    assert claim.has_whole_names is whole
+
+
+@pytest.mark.parametrize(
+    ("other", "belongs"),
+    [
+        (("d", "t", "r", 0, 1), True),
+        (("d", "t", "r", 0, 2), True),
+        (("d", "t", "r", 0, 3), False),
+        (("d", "t", "r", 1, 1), False),
+    ],
+)
+def test_a_claim_belongs_to_later_tries_of_its_task_instance(other: Any, belongs: bool) -> None:
+    """A try may delete what earlier ones have created, and nothing of later ones or of other map indexes."""
+    assert new_claim_tag(*other).belongs_to(new_claim_tag("d", "t", "r", 0, 2)) is belongs
 
 
 def test_the_key_tells_names_apart_that_look_alike() -> None:
@@ -54,9 +79,9 @@ def test_the_key_tells_names_apart_that_look_alike() -> None:
     assert len({new_claim_tag(*names).key for names in (("a~", "t", "r"), ("a-", "t", "r"), ("a", "-t", "r"))}) == 3
 
 
-def test_the_key_ends_with_the_map_index() -> None:
+def test_the_key_ends_with_the_map_index_and_the_try() -> None:
     """So the claims of all instances of a mapped task are found by what their keys begin with."""
-    assert new_claim_tag("d", "t", "r", 0).key == key_of("d", "t", "r") + ":0"
+    assert new_claim_tag("d", "t", "r", 0, 2).key == key_of("d", "t", "r") + ":0/2"
 
 
 @pytest.mark.parametrize(

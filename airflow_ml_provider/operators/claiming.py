@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.compat import AIRFLOW_3, AirflowException, AirflowFailException, TaskDeferred, task_states
 from airflow_ml_provider.operators.operation import MachineLearningWaitingOperator
 
@@ -51,10 +52,10 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
             yield
         except TaskDeferred:
             raise
-        except BaseException:
+        except BaseException as error:
             self.ends_on_kill = False
             if self.delete_on_failure or claim.refused or claim.is_last:
-                claim.delete_own_endpoint()
+                claim.delete_own_endpoint(is_killed=isinstance(error, SystemExit))
             raise
         finally:
             self.ends_on_kill = False
@@ -70,7 +71,7 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
 
     def on_deferral_failed(self, context: Context, reason: str) -> NoReturn:
         """Delete the endpoint, if this task created it, after a deferral that Airflow itself ended."""
-        from airflow_ml_provider.ownership import DELETE_SECONDS
+        from airflow_ml_provider.deleting import DELETE_SECONDS
 
         wait = self.new_wait(self.waiter, self.check_id("ml_model_id"), delay=1, timeout=DELETE_SECONDS)
         claim = self.new_claim(context, wait)
@@ -88,6 +89,11 @@ class MachineLearningClaimingOperator(MachineLearningWaitingOperator):
         # A mapped task holds its arguments in ``partial_kwargs``, any other in attributes.
         creators = {task.task_id: getattr(task, "partial_kwargs", vars(task)).get("created_by") for task in tasks}
         return [task_id for task_id, created_by in creators.items() if created_by == self.task_id]
+
+    def check_before_create(self, context: Context, claim: Claim) -> None:
+        """Raise AirflowFailException if the delete task has begun; what begins later, ``claim.is_late`` has in view."""
+        claim.checked_at = CLOCK.now()
+        self.check_delete_task(context, claim.register.wait)
 
     def check_delete_task(self, context: Context, wait: Wait, what: str = "not created") -> None:
         """Raise AirflowFailException if the delete task has begun already, so that it may not delete the endpoint.

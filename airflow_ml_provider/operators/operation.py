@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.compat import AirflowException, AirflowFailException, conf
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from airflow_ml_provider.payloads import JSON, Description, Outcome
     from airflow_ml_provider.waiting import Wait
 
+
+Answer = TypeVar("Answer")
 
 # The verb of an operation → how it changes the resource, in OpenLineage's words.
 CHANGES: dict[str, Change] = {"Create": "CREATE", "Update": "ALTER", "Delete": "DROP"}
@@ -126,10 +128,17 @@ class MachineLearningWaitingOperator(MachineLearningOperator):
 
         :raises AirflowException: when AWS refuses, or the deadline comes first.
         """
+        return self.repeat(wait, operation, lambda: self.hook.call_once(operation, wait.deadline, **request))
+
+    def repeat(self, wait: Wait, operation: str, attempt: Callable[[], Answer]) -> Answer:
+        """Make attempts at an operation until the wait's deadline, as long as they fail with transient errors.
+
+        :raises AirflowException: when AWS refuses, or the deadline comes first.
+        """
         from airflow_ml_provider import retrying
 
         with translate_errors(f"{operation} of {wait}"):
-            return retrying.retry_until_deadline(wait, lambda: self.hook.call_once(operation, wait.deadline, **request))
+            return retrying.retry_until_deadline(wait, attempt)
 
     def wait_or_defer(self, wait: Wait, method_name: str, **carried: JSON) -> Outcome:
         """Wait, and return the outcome.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from airflow_ml_provider import errors
@@ -81,7 +82,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
     def create(self, context: Context, claim: Claim) -> Description:
         """Claim the endpoint, create it, and wait until it is READY."""
         wait = claim.register.wait
-        self.check_delete_task(context, wait)
+        self.check_before_create(context, claim)
         with translate_errors(f"{self.operation} of {wait}"):
             existing = self.existing_endpoint(claim)
             is_ours = claim.resume(existing)
@@ -114,15 +115,13 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
 
     def create_with_retries(self, claim: Claim) -> dict[str, object]:
         """Call Create, and retry transient errors; the claim follows each attempt."""
-        from airflow_ml_provider import retrying
-
         wait = claim.register.wait
 
         def attempt() -> dict[str, object]:
             with claim.attempt():
                 return self.hook.call_once(self.operation, wait.deadline, MLModelId=wait.resource_id)
 
-        return retrying.retry_until_deadline(wait, attempt)
+        return self.repeat(wait, self.operation, attempt)
 
     def execute_complete(self, context: Context, event: Event) -> Description:
         """Go on after the deferred wait for the endpoint."""
@@ -141,7 +140,7 @@ class MachineLearningCreateRealtimeEndpointOperator(MachineLearningClaimingOpera
         """
         wait = claim.register.wait
         if claim.inherited and outcome["kind"] == "failure" and wait.status == "NONE":
-            self.check_delete_task(context, wait)
+            self.check_before_create(context, claim)
             self.log.info("%s: deleted by the task that created it; creating it again", wait)
             wait.created_at = ""
             claim.announce_again()
@@ -195,12 +194,10 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
     def execute(self, context: Context) -> Description:
         wait = self.start_wait(self.check_id("ml_model_id"))
         if self.created_by is None:
-            info = self.delete(wait)
+            info, reason = self.delete(wait)
         else:
-            info, is_kept = self.delete_if_created_by(self.created_by, context, wait)
-            if is_kept:
-                return self.remember(info)
-        if not self.wait_for_completion:
+            info, reason = self.delete_if_created_by(self.created_by, context, wait)
+        if reason or not self.wait_for_completion:
             return self.remember(info)
         return self.raise_unless_success(self.wait_or_defer(wait, "execute_complete"))
 
@@ -208,19 +205,22 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
         """Go on after the deferred wait."""
         return self.raise_unless_success(event["outcome"])
 
-    def delete_if_created_by(self, task_id: str, context: Context, wait: Wait) -> tuple[Description, bool]:
-        """Delete the endpoint if that task created it in this run; return its info, and whether it is kept."""
-        from airflow_ml_provider import ownership
+    def delete_if_created_by(self, task_id: str, context: Context, wait: Wait) -> tuple[Description, str]:
+        """Delete the endpoint if that task created it in this run; return its info, and why it is kept or nothing."""
+        from airflow_ml_provider.claims import Register
+        from airflow_ml_provider.deleting import reason_to_keep
 
-        register = ownership.Register(self.hook, wait, context)
+        register = Register(self.hook, wait, context)
         with translate_errors(f"{self.operation} of {wait}"):
             claims = register.of_task(task_id)
             if not claims:
-                return self.keep(register, f"task {task_id} has created none in this run"), True
-            reason = ownership.reason_to_keep(register, claims)
-            info = self.keep(register, reason) if reason else self.delete(wait)
+                reason = f"task {task_id} has created none in this run"
+                return self.keep(register, reason), reason
+            info, reason = self.delete(wait, partial(reason_to_keep, register, claims))
+            if reason:
+                info = self.keep(register, reason)
             register.delete(*claims)  # last, so that a retry after an error finds them
-        return info, bool(reason)
+        return info, reason
 
     def keep(self, register: Register, reason: str) -> Description:
         """Log why the endpoint is kept, and return its info, or the model's id alone where GetMLModel is denied."""
@@ -232,19 +232,27 @@ class MachineLearningDeleteRealtimeEndpointOperator(MachineLearningWaitingOperat
                 raise
             return {"MLModelId": register.wait.resource_id}
 
-    def delete(self, wait: Wait) -> Description:
-        """Delete the endpoint; a missing endpoint or model counts as deleted.
+    def delete(self, wait: Wait, reason_to_keep: Callable[[], str] = str) -> tuple[Description, str]:
+        """Delete the endpoint unless there is a reason to keep it; return its info, and the reason or nothing.
 
-        AWS does not document the answer for a DELETED model, so after a refusal one Get shows whether there is one.
+        A missing endpoint or model counts as deleted. AWS does not document the answer for a DELETED model, so after a
+        refusal one Get shows whether there is one.
+
+        :param reason_to_keep: called before each attempt, since others may have used or replaced the endpoint.
         """
+
+        def attempt() -> tuple[Description, str]:
+            if reason := reason_to_keep():
+                return {"MLModelId": wait.resource_id}, reason
+            info = endpoint_info(self.hook.call_once(self.operation, wait.deadline, MLModelId=wait.resource_id))
+            self.log.info("%s: status %s after %s", wait, info["EndpointStatus"], self.operation)
+            return cast("Description", info), ""
+
         try:
-            answer = self.request_with_retries(wait, self.operation, {"MLModelId": wait.resource_id})
+            return self.repeat(wait, self.operation, attempt)
         except AirflowException:
             gone = self.poll(wait)
             if gone is None or gone["kind"] != "success":
                 raise
             self.log.info("%s: there was nothing to delete", wait)
-            return gone["description"]
-        info = endpoint_info(answer)
-        self.log.info("%s: status %s after %s", wait, info["EndpointStatus"], self.operation)
-        return cast("Description", info)
+            return gone["description"], ""

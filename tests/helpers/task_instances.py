@@ -22,10 +22,12 @@ class TaskInstance:
         dag_id: str = "dag",
         run_id: str = "run",
         map_index: int = -1,
+        try_number: int = 1,
         xcoms: dict[tuple[str, int, str], Any] | None = None,
         states: States | None = None,
     ) -> None:
         self.dag_id, self.task_id, self.run_id, self.map_index = dag_id, task_id, run_id, map_index
+        self.try_number = try_number
         self.xcoms = {} if xcoms is None else xcoms
         self.states = {} if states is None else states
 

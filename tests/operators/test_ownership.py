@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
@@ -43,7 +44,12 @@ class Delete(MachineLearningDeleteRealtimeEndpointOperator):
 
 
 class Run:
-    """One run of a Dag whose task ``delete`` deletes what its task ``create`` made."""
+    """One run of a Dag whose task ``delete`` deletes what its task ``create`` made.
+
+    Each execution is another try. Two runs with the same id are tries of the same tasks.
+    """
+
+    try_numbers = count(1)
 
     def __init__(
         self, run_id: str = "run", *, has_delete: bool = True, ml_model_id: str = "ml-1", **arguments: Any
@@ -63,7 +69,14 @@ class Run:
         return getattr(self, task_id).execute(self.context(task_id, map_index))
 
     def context(self, task_id: str, map_index: int = -1) -> Any:
-        ti = TaskInstance(task_id, run_id=self.run_id, map_index=map_index, xcoms=self.xcoms, states=self.states)
+        ti = TaskInstance(
+            task_id,
+            run_id=self.run_id,
+            map_index=map_index,
+            try_number=next(self.try_numbers),
+            xcoms=self.xcoms,
+            states=self.states,
+        )
         return {"ti": ti}
 
     def finish(self) -> None:
@@ -214,6 +227,20 @@ class TestDelete:
         """As AWS's operation does, with no look at tags."""
         delete().execute({})
         assert called(theirs) == ["DeleteRealtimeEndpoint"]
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_a_delete_that_is_repeated_looks_again(
+        self, service: AmazonMLLocalFixture, at_next_sleep: Callable[[Callable[[], object]], None], when: When
+    ) -> None:
+        """Between two attempts another run may have begun to use the endpoint, or have created its own."""
+        one, two = Run("one", wait_for_completion=False), Run("two", wait_for_completion=False)
+        one.execute("create")
+        service.faults.add("reset", operation="DeleteRealtimeEndpoint", when=when, count=1)
+        at_next_sleep(lambda: two.execute("create"))
+        one.execute("delete")
+        assert status(service) == "UPDATING"
+        two.execute("delete")
+        assert status(service) == "NONE"
 
     def test_a_delete_that_failed_is_retried(self, service: AmazonMLLocalFixture) -> None:
         """The claim stays until the endpoint is gone."""
@@ -383,6 +410,26 @@ class TestCreate:
             service.client().delete_realtime_endpoint(MLModelId="ml-1")
         assert [claim.run_id for claim in claims(service)] == ["run-2"]
 
+    def test_a_retry_deletes_the_claims_of_earlier_tries(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
+        """A model can have few tags, and a task many tries."""
+        run = Run(wait_for_completion=False)
+        for _ in range(3):
+            run.execute("create")
+            service_clock.advance(30)
+        (claim,) = claims(service)
+        assert claim.state == "created"
+
+    def test_a_throttled_create_is_repeated_ever_more_rarely(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
+        """What succeeds between its attempts, such as the claim's own calls, does not shorten the pauses."""
+        service.faults.add("throttling", operation="CreateRealtimeEndpoint")
+        with pytest.raises(AirflowException, match="deadline"):
+            Run(waiter_delay=1, waiter_max_attempts=600).execute("create")
+        assert service.requests.count("CreateRealtimeEndpoint") < 20
+
     def test_a_model_full_of_tags_is_no_failure(self, service: AmazonMLLocalFixture) -> None:
         """Where no tag can be added Airflow keeps the claim."""
         tags: list[TagTypeDef] = [{"Key": f"tag {number}", "Value": ""} for number in range(50)]
@@ -520,6 +567,62 @@ class TestLateTry:
         monkeypatch.setattr(ownership.Claim, "announce", wake)
         assert_too_late(run, service)
 
+    def test_that_looks_late_it_leaves_no_endpoint(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It slept, or its calls were throttled, between its look at the delete task and that at the endpoint."""
+        run, another_try = Run(wait_for_completion=False), Run(wait_for_completion=False)
+        run.states = another_try.states
+        existing_endpoint = run.create.existing_endpoint
+
+        def wake(claim: ownership.Claim) -> Any:
+            another_try.finish()
+            service_clock.advance(60)
+            return existing_endpoint(claim)
+
+        monkeypatch.setattr(run.create, "existing_endpoint", wake)
+        assert_too_late(run, service)
+
+    def test_that_is_ended_it_keeps_the_endpoint_of_a_later_try(
+        self, service: AmazonMLLocalFixture, at_next_sleep: Callable[[Callable[[], object]], None]
+    ) -> None:
+        """The later try has gone on with its endpoint and has succeeded, and the tasks after it use it."""
+        run, later = Run(), Run(wait_for_completion=False)
+
+        def others() -> None:
+            later.execute("create")
+            raise SystemExit(143)
+
+        at_next_sleep(others)
+        with pytest.raises(SystemExit):
+            run.execute("create")
+        assert status(service) == "UPDATING"
+        later.execute("delete")
+        assert status(service) == "NONE"
+        assert not claims(service)
+
+    def test_that_is_ended_it_keeps_the_claim_of_a_later_try(
+        self,
+        service: AmazonMLLocalFixture,
+        service_clock: Clock,
+        at_next_sleep: Callable[[Callable[[], object]], None],
+    ) -> None:
+        """The later try has created another endpoint, which the delete task knows by that claim."""
+        service.service.fail("RealtimeEndpoint", "ml-1")
+        run, later = Run(), Run(wait_for_completion=False)
+
+        def others() -> None:
+            service_clock.advance(200)
+            later.execute("create")
+            raise SystemExit(143)
+
+        at_next_sleep(others)
+        with pytest.raises(SystemExit):
+            run.execute("create")
+        later.execute("delete")
+        assert status(service) == "NONE"
+        assert not later.kept
+
     def test_it_does_not_keep_the_endpoint_of_another_run(
         self, service: AmazonMLLocalFixture, service_clock: Clock, wake_late: WakeLate
     ) -> None:
@@ -625,6 +728,36 @@ class TestTwoCreators:
         service_clock.advance(20)
         two.execute("create")
         assert [claim.run_id for claim in claims(service)] == ["one"]
+
+    def test_a_use_that_nobody_would_end_ends_beside_a_create_that_was_killed(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The claim of the killed task still says ``creating``, and covers the endpoint all the same."""
+        one = Run("one", wait_for_completion=False, delete_on_failure=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(ownership.Claim, "record_creator", Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                one.execute("create")
+        service_clock.advance(20)
+        Run("two", wait_for_completion=False, has_delete=False).execute("create")
+        one.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_who_fails_and_repeats_its_delete_looks_again(
+        self, service: AmazonMLLocalFixture, at_next_sleep: Callable[[Callable[[], object]], None]
+    ) -> None:
+        """The answer of its first Delete was lost, and another run has created an endpoint since."""
+        one, two = Run("one"), Run("two", wait_for_completion=False)
+
+        def ended() -> None:
+            service.faults.add("reset", operation="DeleteRealtimeEndpoint", when="after", count=1)
+            at_next_sleep(lambda: two.execute("create"))
+            raise SystemExit(143)
+
+        at_next_sleep(ended)
+        with pytest.raises(SystemExit):
+            one.execute("create")
+        assert status(service) == "UPDATING"
 
     def test_what_others_delete_while_this_waits_is_created_once_more(
         self, service: AmazonMLLocalFixture, service_clock: Clock, at_next_sleep: Callable[[Callable[[], object]], None]
