@@ -14,7 +14,7 @@ from airflow_ml_provider.resources import answered_at, endpoint_info
 if TYPE_CHECKING:
     from airflow_ml_provider.claim_tag import ClaimTag
     from airflow_ml_provider.client import MachineLearningClientHook
-    from airflow_ml_provider.payloads import BilledEndpoint, RealtimeEndpoint
+    from airflow_ml_provider.payloads import BilledEndpoint, EndpointClaim, RealtimeEndpoint
 
 
 def realtime_endpoints(
@@ -42,6 +42,7 @@ def _billed_endpoint(
     endpoint = endpoint_info(model)
     price = hourly_price(cast("int", model.get("SizeInBytes") or 0), price_per_10_mb)
     hours = _hours(endpoint, now)
+    claims = _claims(hook, endpoint)
     found: BilledEndpoint = {
         "AwsConnId": hook.aws_conn_id,
         "RegionName": hook.conn_region_name,
@@ -52,10 +53,23 @@ def _billed_endpoint(
         "Hours": round(hours, 2),
         "HourlyPrice": round(price, 6),
         "Cost": round(hours * price, 4),
+        "Claims": list(map(_endpoint_claim, claims)),
     }
-    if claim := _creators_claim(hook, endpoint):
-        found |= {"DagId": claim.dag_id, "TaskId": claim.task_id, "RunId": claim.run_id, "MapIndex": claim.map_index}
+    if claims:
+        first = found["Claims"][0]
+        found |= {"DagId": first["DagId"], "TaskId": first["TaskId"], "RunId": first["RunId"]}
+        found["MapIndex"] = first["MapIndex"]
     return found
+
+
+def _endpoint_claim(claim: ClaimTag) -> EndpointClaim:
+    return {
+        "DagId": claim.dag_id,
+        "TaskId": claim.task_id,
+        "RunId": claim.run_id,
+        "MapIndex": claim.map_index,
+        "NamesAreWhole": claim.has_whole_names,
+    }
 
 
 def _hours(endpoint: RealtimeEndpoint, now: datetime) -> float:
@@ -65,8 +79,8 @@ def _hours(endpoint: RealtimeEndpoint, now: datetime) -> float:
     return max(0.0, (now - datetime.fromisoformat(created_at)).total_seconds() / 3600)
 
 
-def _creators_claim(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint) -> ClaimTag | None:
-    """Return the claim of the task that created the endpoint, else of one that uses it; None without a readable one."""
+def _claims(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint) -> list[ClaimTag]:
+    """Return the claims on the endpoint, that of the task that created it first; none if they may not be read."""
     from botocore.exceptions import ClientError
 
     try:
@@ -75,8 +89,7 @@ def _creators_claim(hook: MachineLearningClientHook, endpoint: RealtimeEndpoint)
         if errors.code(error) not in errors.ACCESS_DENIED | {"ResourceNotFoundException"}:
             raise
         hook.log.info("The task that created the endpoint of MLModel %s is unknown: %s", endpoint["MLModelId"], error)
-        return None
+        return []
     tags = [parse(cast("Mapping[str, str]", tag)) for tag in answer["Tags"]]
     claims = [claim for claim in tags if claim and claim.covers(endpoint)]
-    created = (claim for claim in claims if claim.state == "created")
-    return next(created, next(iter(claims), None))
+    return sorted(claims, key=lambda claim: claim.state != "created")

@@ -22,11 +22,25 @@ class RealtimeEndpoint(TypedDict):
     CreatedAt: NotRequired[str]
 
 
+class EndpointClaim(TypedDict):
+    """A task that has created an endpoint or uses it; ``MapIndex`` is -1 if it is not mapped.
+
+    ``NamesAreWhole`` is whether the names are those in Airflow: in the tag long ones are cut, and characters that a tag
+    may not hold are replaced.
+    """
+
+    DagId: str
+    TaskId: str
+    RunId: str
+    MapIndex: int
+    NamesAreWhole: bool
+
+
 class BilledEndpoint(TypedDict):
     """An endpoint that costs money: its ``Hours`` so far, and in US dollars its ``HourlyPrice`` and ``Cost`` so far.
 
-    ``DagId``, ``TaskId``, ``RunId`` and ``MapIndex`` (-1 for a task that is not mapped) identify the task that created
-    it, if a tag names it.
+    ``DagId``, ``TaskId``, ``RunId`` and ``MapIndex`` identify the task that created it, if a tag names it. ``Claims``
+    are that task and those that use the endpoint.
     """
 
     AwsConnId: str | None
@@ -42,6 +56,7 @@ class BilledEndpoint(TypedDict):
     TaskId: NotRequired[str]
     RunId: NotRequired[str]
     MapIndex: NotRequired[int]
+    Claims: list[EndpointClaim]
 
 
 class ReportedEndpoint(BilledEndpoint, total=False):

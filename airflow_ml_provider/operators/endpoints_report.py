@@ -14,7 +14,7 @@ from airflow_ml_provider.prices import PRICE_PER_10_MB
 if TYPE_CHECKING:
     from airflow_ml_provider.compat import Context
     from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
-    from airflow_ml_provider.payloads import EndpointsReport, ReportedEndpoint, UnreachedRegion
+    from airflow_ml_provider.payloads import EndpointClaim, EndpointsReport, ReportedEndpoint, UnreachedRegion
 
 COLUMNS = ("AwsConnId", "RegionName", "MLModelId", "EndpointStatus", "Hours", "Cost", "Task", "Action")
 
@@ -23,15 +23,16 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
     """Report every realtime endpoint that costs money now, and delete the forgotten ones if asked to.
 
     Logs the report as a table, and returns it: ``ReportedAt``, ``Endpoints`` (each with its connection, region, model,
-    status, hours, price, cost so far, and the Dag, task and run that created it where its tag says so), ``Unreached``
-    (the connections and regions that failed, and why), and the totals ``HourlyPrice`` and ``Cost`` in US dollars. A
-    connection that fails does not stop the others.
+    status, hours, price, cost so far, the Dag, task and run that created it where its tag says so, and the ``Claims``
+    of all tasks that use it), ``Unreached`` (the connections and regions that failed, and why), and the totals
+    ``HourlyPrice`` and ``Cost`` in US dollars. A connection that fails does not stop the others.
 
     :param aws_conn_ids: the Airflow connections to list with; default is ``aws_conn_id`` alone (templated).
     :param region_names: the AWS regions to list; default is ``region_name``, else the connection's (templated).
     :param max_age: the age from which an endpoint is marked as forgotten; None marks none.
     :param delete_older_than: the age from which an endpoint is deleted; None deletes none. An endpoint whose tag names
-        a run that is queued or running in this Airflow is kept; a run that this Airflow does not know counts as ended.
+        a run that is queued or running in this Airflow is kept, and so is one whose tag has the names only in part; a
+        run that this Airflow does not know counts as ended.
     :param keep_ml_model_ids: models whose endpoints are never deleted (templated).
     :param is_dry_run: whether to report what ``delete_older_than`` would delete, and delete nothing.
     :param price_per_10_mb: US dollars an hour for each 10 MB of a model. The default is a third party's figure.
@@ -116,8 +117,9 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
             return endpoint
         if endpoint["MLModelId"] in self.keep_ml_model_ids:
             return {**endpoint, "Reason": "keep_ml_model_ids names it"}
-        if "RunId" in endpoint and is_run_active(context, endpoint["DagId"], endpoint["RunId"]):
-            return {**endpoint, "Reason": f"run {endpoint['RunId']} of Dag {endpoint['DagId']} is not over"}
+        for claim in endpoint["Claims"]:
+            if reason := _reason_to_keep(context, claim):
+                return {**endpoint, "Reason": reason}
         if self.is_dry_run:
             return {**endpoint, "Action": "to delete", "Reason": "is_dry_run"}
         return self.delete(hook, endpoint)
@@ -159,6 +161,14 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
         if left:
             named = "; ".join(f"{one['MLModelId']} in {one['RegionName']}: {one['Reason']}" for one in left)
             raise AirflowException(f"Not deleted, and still costing money: {named}")
+
+
+def _reason_to_keep(context: Context, claim: EndpointClaim) -> str:
+    """Return why the endpoint must be kept for a task that has created it or uses it; empty if its run is over."""
+    run = f"run {claim['RunId']} of Dag {claim['DagId']}"
+    if not claim["NamesAreWhole"]:
+        return f"its tag has the names of {run} only in part, so Airflow cannot say whether that is over"
+    return f"{run} is not over" if is_run_active(context, claim["DagId"], claim["RunId"]) else ""
 
 
 def _is_older(endpoint: ReportedEndpoint, age: timedelta | None) -> bool:

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from airflow_ml_provider import compat
-from airflow_ml_provider.compat import AirflowException
+from airflow_ml_provider.compat import DAG, AirflowException
 from airflow_ml_provider.hooks.machine_learning import MachineLearningHook
 from airflow_ml_provider.operators import endpoints_report
 from airflow_ml_provider.operators.endpoints_report import MachineLearningEndpointsReportOperator
@@ -26,12 +26,12 @@ HOUR = 3600
 
 
 class InAirflow(TaskInstance):
-    """A task instance in an Airflow in which the runs of ``active`` are not over."""
+    """A task instance in an Airflow in which those runs of its Dag that ``active`` names are not over."""
 
     active: tuple[str, ...] = ()
 
     def get_dr_count(self, *, dag_id: str, run_ids: Any, states: Any) -> int:
-        return sum(run_id in self.active for run_id in run_ids)
+        return sum(dag_id == self.dag_id and run_id in self.active for run_id in run_ids)
 
 
 @pytest.fixture
@@ -75,6 +75,7 @@ def test_the_hook_lists_what_costs_money(made: None) -> None:
         "TaskId": "create",
         "RunId": "run",
         "MapIndex": -1,
+        "Claims": [{"DagId": "deploy", "TaskId": "create", "RunId": "run", "MapIndex": -1, "NamesAreWhole": True}],
     }
 
 
@@ -160,6 +161,30 @@ def test_an_endpoint_of_a_run_that_is_not_over_is_kept(
     """The tag names the run, and Airflow says whether it is over."""
     ti.active = ("run",)
     assert "run run of Dag deploy is not over" in kept(context, amazon_ml_local)["Reason"]
+
+
+def test_an_endpoint_that_another_run_uses_is_kept(
+    made: None, ti: InAirflow, context: Context, amazon_ml_local: AmazonMLLocalFixture
+) -> None:
+    """The run that has created it is over, and one that uses it is not."""
+    with DAG("deploy", schedule=None):
+        create = endpoints.create()
+        endpoints.delete(created_by="create")
+    create.execute(context_of(InAirflow(dag_id="deploy", run_id="two")))
+    ti.active = ("two",)
+    assert "run two of Dag deploy is not over" in kept(context, amazon_ml_local)["Reason"]
+
+
+@pytest.mark.parametrize("dag_id", ["d" * 250, "a~b"])
+def test_an_endpoint_whose_tag_has_not_the_whole_names_is_kept(
+    ti: InAirflow, ml_model: str, service_clock: Clock, amazon_ml_local: AmazonMLLocalFixture, dag_id: str
+) -> None:
+    """Airflow cannot say of a name that was cut, or whose characters were replaced, whether its run is over."""
+    ti.dag_id = dag_id
+    endpoints.create().execute(context_of(ti))
+    service_clock.advance(2 * HOUR)
+    ti.active = ("run",)
+    assert "only in part" in kept(context_of(ti), amazon_ml_local)["Reason"]
 
 
 def test_an_endpoint_in_its_place_is_kept(

@@ -17,6 +17,7 @@ import pytest
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
+from amazon_ml_local.entities import Endpoint
 from tests.helpers.endpoints import replace
 from tests.helpers.files import (
     FILE,
@@ -279,7 +280,7 @@ def test_a_change_in_mid_run_is_never_mixed_into_one_output(
         if change == "threshold":
             endpoint.client().update_ml_model(MLModelId="ml-1", ScoreThreshold=0.9999)
         else:
-            change_endpoint(endpoint, bucket)
+            replace_at_once(endpoint)
 
     monkeypatch.setattr(parts.Parts, "write", write)
     with pytest.raises(AirflowException, match="ml-1 in us-east-1: this changed during the predictions") as caught:
@@ -531,6 +532,14 @@ def change_threshold(endpoint: AmazonMLLocalFixture, bucket: Bucket) -> None:
 def change_endpoint(endpoint: AmazonMLLocalFixture, bucket: Bucket) -> None:
     replace(endpoint)
     endpoint.clock.advance(3600)
+
+
+def replace_at_once(endpoint: AmazonMLLocalFixture) -> None:
+    """Replace the endpoint in one step, so that no thread that predicts meanwhile finds that there is none."""
+    endpoint.clock.advance(5)
+    state = endpoint.service.state
+    lifecycle = state.new_lifecycle("RealtimeEndpoint", "ml-1", 0)
+    state.region("us-east-1").get("MLModel", "ml-1").endpoints.append(Endpoint(lifecycle, 200))
 
 
 def change_source(endpoint: AmazonMLLocalFixture, bucket: Bucket) -> None:
