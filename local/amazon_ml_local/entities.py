@@ -228,6 +228,12 @@ class Region:
             raise not_found(kind, entity_id)
         return entity
 
+    def clear(self) -> list[Entity]:
+        """Remove every entity; return them, inputs before what is made of them."""
+        removed = [entity for kind in KINDS for entity in self.all(kind)]
+        self._entities = {name: {} for name in KINDS}
+        return removed
+
     def add(self, entity: Entity) -> None:
         """Add ``entity``, and remove a deleted one of the same id."""
         self._entities[entity.kind.name].pop(entity.id, None)  # else the new one would take its place in the order

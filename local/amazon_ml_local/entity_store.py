@@ -38,6 +38,7 @@ class EntityStore:
     def __init__(self, folder: DataFolder, state: State) -> None:
         self.folder, self.state = folder, state
         self.closed = False  # once True, nothing is stored any more
+        self._removed_up_to = 0  # the last number that ``clear`` removed: nothing up to it is stored any more
         self._saved: dict[int, tuple[Any, ...]] = {}  # the stored entities' fingerprints, by sequence
         self._unsettled: set[Entity] = set()
         self._clock: dict[str, Any] | None = None
@@ -49,7 +50,8 @@ class EntityStore:
         :raises DataFolderError: when the folder cannot be written.
         """
         with self.state.changing:
-            self._unsettled.update(self._all_entities() if touched is None else touched)
+            given = self._all_entities() if touched is None else touched
+            self._unsettled.update(entity for entity in given if entity.sequence > self._removed_up_to)
             # Before the comparison, so that an entity that settles during it is compared once more.
             settled = {entity for entity in self._unsettled if entity.is_settled}
             found = {entity: _fingerprint(entity) for entity in self._unsettled}
@@ -84,7 +86,7 @@ class EntityStore:
                 result.table.write_columns(file)
         with self.folder.transaction() as database:
             updated = database.execute(UPDATE_RESULT, (_result_text(result), error, entity.sequence)).rowcount
-        if not updated:  # a reset has removed the entity
+        if not updated:  # ``clear`` has removed the entity
             path.unlink(missing_ok=True)
 
     def remove_content(self, entity: Entity) -> None:
@@ -99,12 +101,17 @@ class EntityStore:
             logger.warning("%s %s is deleted, but its content is still stored: %s", entity.kind.name, entity.id, error)
 
     def clear(self) -> None:
-        """Remove every entity."""
-        with self.folder.transaction() as database:
-            database.execute("delete from entity")
-        self._saved.clear()
-        self._unsettled.clear()
-        self._remove_columns_except(set())
+        """Remove every entity, for good: jobs and requests that still have one store nothing of it.
+
+        :raises DataFolderError: when the folder cannot be written.
+        """
+        with self.state.changing:
+            with self.folder.transaction() as database:
+                database.execute("delete from entity")
+            self._removed_up_to = self.state.last_number
+            self._saved.clear()
+            self._unsettled.clear()
+            self._remove_columns_except(set())
 
     def load(self) -> None:
         """Load the folder into the state, and start the jobs again that were not done."""
@@ -114,11 +121,12 @@ class EntityStore:
         if clock:
             self.state.clock.restore(json.loads(clock[0]))
         entities: dict[int, Entity] = {}
-        for sequence, record, result, error in rows:
-            entity = entities[sequence] = _entity(sequence, json.loads(record), entities)
-            self.state.region(entity.region).add(entity)
-            self._restore_job(entity, result, error)
-        self.state.continue_from(max(entities, default=0))
+        for sequence, text, result, error in rows:
+            self.state.last_number = sequence
+            if entity := _entity(sequence, json.loads(text), entities):
+                entities[sequence] = entity
+                self.state.region(entity.region).add(entity)
+                self._restore_job(entity, result, error)
         self._remove_columns_except(entities)
         self._start_unfinished_jobs(list(entities.values()))
 
@@ -151,7 +159,7 @@ class EntityStore:
     def _remove_columns_except(self, sequences: Collection[int]) -> None:
         for path in self.folder.columns.iterdir():
             if path.suffix != ".arrow" or int(path.stem) not in sequences:
-                path.unlink()
+                path.unlink(missing_ok=True)  # a job may have just given it another name
 
 
 def _result_text(result: Any) -> str | None:
@@ -198,10 +206,13 @@ def _record(entity: Entity) -> dict[str, Any]:
     }
 
 
-def _entity(sequence: int, record: dict[str, Any], known: dict[int, Entity]) -> Entity:
-    """Return the entity of a record; its inputs are among the ``known`` ones."""
+def _entity(sequence: int, record: dict[str, Any], known: dict[int, Entity]) -> Entity | None:
+    """Return the entity of a record; None if an input is not among the ``known`` ones."""
     kind, log = KINDS[record.pop("kind")], record.pop("log")
-    inputs = tuple(known[each] for each in record.pop("inputs"))
+    inputs = tuple(known[each] for each in record.pop("inputs") if each in known)
+    if len(inputs) < len(kind.inputs):  # an earlier version could store it again after a reset
+        logger.warning("%s %s is not loaded, since what it was made of is not in the folder", kind.name, record["id"])
+        return None
     lifecycle = Lifecycle(**record.pop("lifecycle"))
     endpoints = [Endpoint(Lifecycle(**each), peak) for each, peak in record.pop("endpoints")]
     entity = Entity(kind=kind, sequence=sequence, inputs=inputs, lifecycle=lifecycle, endpoints=endpoints, **record)

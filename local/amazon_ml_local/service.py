@@ -124,13 +124,17 @@ class AmazonMLLocal:
             self._store.save(touched)
 
     def reset(self) -> None:
-        """Remove all entities, requests and faults, and set all levers back."""
-        self.state.reset()
+        """Remove all entities, requests and faults, and set all levers back.
+
+        :raises DataFolderError: when the folder cannot be written
+        """
+        with self.state.changing:  # so that nothing is created or stored in between
+            if self._store:
+                self._store.clear()
+            self.state.reset()
+            self.save()  # the clock, which was set back
         self.faults.clear()
         self.requests.clear()
-        if self._store:
-            self._store.clear()
-            self._store.save()  # the clock, which was set back
 
     @property
     def peak_requests_per_second(self) -> int:

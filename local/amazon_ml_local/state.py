@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
@@ -31,6 +30,7 @@ class State:
     :param jobs: runs the jobs of new entities
     :param durations: seconds that entities and endpoints take
     :ivar changing: the lock that is held while an entity changes
+    :ivar last_number: the place of the newest entity in the order of creation
     :ivar polls_needed: the Get at which what is created from now on ends; None for by time
     """
 
@@ -39,8 +39,8 @@ class State:
         self.clock = Clock()
         self.changing = threading.RLock()
         self.polls_needed: int | None = None
+        self.last_number = 0
         self._regions: dict[str, Region] = {}
-        self._numbers = itertools.count(1)
         self._rate = DEFAULT_RATE
         self._failures: dict[tuple[str, str], str] = {}
 
@@ -88,20 +88,16 @@ class State:
         """Return the regions by name."""
         return list(self._regions.items())
 
-    def continue_from(self, number: int) -> None:
-        """Number new entities after this place in the order of creation."""
-        self._numbers = itertools.count(number + 1)
-
     def reset(self) -> None:
         """Remove every entity with its job, and set all levers back, the clock too."""
         with self.changing:
-            regions, self._regions = list(self._regions.values()), {}
+            removed = [region.clear() for _, region in self.regions()]
             self._failures, self._rate, self.polls_needed = {}, DEFAULT_RATE, None
             self.durations.set(**self._initial_durations)
             self.clock.reset()
         # Jobs before those whose results they need, so that each can end at once.
-        for region in regions:
-            for entity in reversed([entity for kind in KINDS for entity in region.all(kind)]):
+        for entities in removed:
+            for entity in reversed(entities):
                 self.jobs.discard(entity)
 
     def new_lifecycle(self, kind: str, entity_id: str, duration: float) -> Lifecycle:
@@ -121,8 +117,9 @@ class State:
         return next((entity for entity in entities if entity.sequence == number), None)
 
     def next_number(self) -> int:
-        """Return the place of a new entity in the order of creation."""
-        return next(self._numbers)
+        """Return the place of a new entity in the order of creation; ``changing`` must be held."""
+        self.last_number += 1
+        return self.last_number
 
     def _lifecycles(self, kind: str, entity_id: str) -> Iterator[Lifecycle]:
         """Yield the lifecycles of the entities of that id, or of the latest endpoints of the models, in all regions."""

@@ -338,6 +338,92 @@ def test_reset_empties_everything_and_s3_too(tmp_path: Path) -> None:
         assert s3.list_buckets()["Buckets"] == []
 
 
+def test_a_job_that_ends_after_a_reset_stores_nothing(tmp_path: Path) -> None:
+    """A row of its model would refer to a data source that is gone, and the service could not start again."""
+    begun, release = threading.Event(), threading.Event()
+    with kept(tmp_path) as service:
+        work = service.state.jobs.work.do
+
+        def held(entity: Any, inputs: list[Any]) -> Any:
+            if entity.kind.name == "MLModel":
+                begun.set()
+                release.wait(30)
+            return work(entity, inputs)
+
+        service.state.jobs.work.do = held
+        create_source(service.client())
+        service.client().create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
+        job = service.state.region("us-east-1").get("MLModel", "ml-1").job
+        assert begun.wait(30)
+        service.reset()
+        release.set()
+        assert job.exception(30) is None
+        assert stored_ids(service) == []
+    with kept(tmp_path) as service:
+        assert service.client().describe_ml_models()["Results"] == []
+
+
+def test_a_request_that_a_reset_overtakes_stores_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its operation and the commit."""
+    with kept(tmp_path) as service:
+
+        def overtaken(touched: Any) -> None:
+            monkeypatch.undo()
+            service.reset()
+            service.save(touched)
+
+        monkeypatch.setattr(service, "save", overtaken)
+        create_source(service.client())
+        assert stored_ids(service) == []
+
+
+def test_what_is_created_after_a_reset_is_shown_and_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by a request that had begun before."""
+    with kept(tmp_path) as service:
+        region = service.state.region
+
+        def before_reset(name: str) -> Any:
+            found = region(name)
+            service.reset()
+            return found
+
+        create_source(service.client(), "ds-0")
+        with monkeypatch.context() as patch:
+            patch.setattr(service.state, "region", before_reset)
+            create_source(service.client())
+        shown_ids = [each["DataSourceId"] for each in service.client().describe_data_sources()["Results"]]
+        assert shown_ids == stored_ids(service) == ["ds-1"]
+
+
+def test_an_entity_whose_input_is_not_in_the_folder_is_skipped(tmp_path: Path, caplog: Any, refused: Any) -> None:
+    """With what was made of it, as a version that stored it again after a reset may have left it."""
+    with kept(tmp_path) as service:
+        client = train(service)
+        client.create_evaluation(EvaluationId="ev-1", MLModelId="ml-1", EvaluationDataSourceId="ds-1")
+    with closing(sqlite3.connect(tmp_path / "amazon-ml-local.sqlite")) as database:
+        database.execute("delete from entity where sequence = 1")
+        database.commit()
+    with kept(tmp_path) as service:
+        client = service.client()
+        refused("ResourceNotFoundException", "No MLModel", client.get_ml_model, MLModelId="ml-1")
+        refused("ResourceNotFoundException", "No Evaluation", client.get_evaluation, EvaluationId="ev-1")
+        assert "MLModel ml-1 is not loaded" in caplog.text
+        create_source(client)
+    with kept(tmp_path) as service:
+        assert service.client().get_data_source(DataSourceId="ds-1")["Status"]
+
+
+def create_source(client: Any, entity_id: str = "ds-1") -> None:
+    spec = {"DataLocationS3": DATA, "DataSchema": schema("sign")}
+    client.create_data_source_from_s3(DataSourceId=entity_id, DataSpec=spec, ComputeStatistics=True)
+
+
+def stored_ids(service: Any) -> list[str]:
+    """The ids of the entities in the folder."""
+    with service._store.folder.transaction() as database:
+        return [json.loads(record)["id"] for (record,) in database.execute("select record from entity")]
+
+
 def test_an_evaluation_of_the_first_format_keeps_its_metrics(tmp_path: Path) -> None:
     """It was its metrics alone, and is read as one without counts."""
     with kept(tmp_path) as service:
