@@ -68,7 +68,7 @@ def _delete(kind: Kind, call: OperationCall) -> Parameters:
             raise invalid_input(f"MLModel {entity.id} has a real-time endpoint; delete that first")
         entity.lifecycle.deleted_at = min(entity.lifecycle.deleted_at, now)  # a second Delete changes nothing
         entity.updated_at = max(entity.updated_at, entity.lifecycle.deleted_at)
-        call.state.jobs.discard(entity)
+    call.deleted.add(entity)
     return {kind.id_member: entity.id}
 
 

@@ -184,6 +184,8 @@ class AmazonMLLocal:
         result = OPERATIONS[operation.name](call)
         if operation.name != "Predict":  # which changes nothing
             self.save(call.touched)
+        for entity in call.deleted:
+            self.state.jobs.discard(entity)
         self._apply_faults(operation.name, "after")
         return protocol.answer(200, protocol.serialise(protocol.output_of(operation), result))
 

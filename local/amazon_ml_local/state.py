@@ -137,6 +137,7 @@ class OperationCall:
 
     :ivar lag: how many seconds old the answer must be
     :ivar touched: the entities that it shows or changes
+    :ivar deleted: those that it deletes, whose content may go only when it is stored that they are deleted
     """
 
     state: State
@@ -146,6 +147,7 @@ class OperationCall:
     endpoint_url: str
     lag: float = 0.0
     touched: set[Entity] = field(default_factory=set)
+    deleted: set[Entity] = field(default_factory=set)
 
     def find(self, kind: str, entity_id: str) -> Entity | None:
         """Return the entity of that id, deleted or not, or None."""

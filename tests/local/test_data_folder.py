@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
@@ -142,6 +143,22 @@ def test_a_deletion_is_kept(tmp_path: Path) -> None:
         train(service).delete_data_source(DataSourceId="ds-1")
     with kept(tmp_path) as service:
         assert service.client().get_data_source(DataSourceId="ds-1")["Status"] == "DELETED"
+
+
+def test_a_deletion_that_is_not_kept_takes_no_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a kill before its commit: the model still predicts."""
+    with kept(tmp_path) as service:
+        client = train(service)
+        with monkeypatch.context() as patch:
+            patch.setattr(service._store, "save", Mock(side_effect=DataFolderError("the disk is gone")))
+            with pytest.raises(ClientError, match="the disk is gone"):
+                client.delete_ml_model(MLModelId="ml-1")
+    with kept(tmp_path) as service:
+        client = service.client()
+        client.create_realtime_endpoint(MLModelId="ml-1")
+        service.clock.advance(HOUR)
+        asked = {"MLModelId": "ml-1", "PredictEndpoint": "https://host.example", "Record": {"x": "59"}}
+        assert client.predict(**asked)["Prediction"]["predictedLabel"] == "1"
 
 
 def test_the_content_of_a_deleted_data_source_leaves_the_folder(tmp_path: Path) -> None:
