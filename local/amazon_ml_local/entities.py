@@ -150,11 +150,16 @@ class Entity:
     def poll(self, clock: Clock) -> None:
         """Count a Get of this entity, and of its endpoint."""
         now = clock.now()
-        if self.lifecycle.poll(now):  # then the inputs end too, since the work begins when they are finished
-            for entity in self.inputs:
-                entity.lifecycle.make_due(now)
+        if self.lifecycle.poll(now):
+            self._make_due(now)
         if self.endpoints:
             self.endpoints[-1].lifecycle.poll(now)
+
+    def _make_due(self, now: float) -> None:
+        """Make its work due, and that of all its inputs, since it begins when they are finished."""
+        self.lifecycle.make_due(now)
+        for entity in self.inputs:
+            entity._make_due(now)
 
     def last_updated_at(self, now: float) -> float:
         """Return the time of its latest change up to ``now``; that it finished counts as a change."""

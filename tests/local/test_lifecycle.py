@@ -108,6 +108,19 @@ def test_entities_end_at_the_nth_get_where_polls_count_and_so_do_their_inputs(
     assert client.get_data_source(DataSourceId="ds-of-ml-1")["Status"] == "COMPLETED"
 
 
+def test_where_polls_count_the_inputs_of_inputs_end_too(
+    client: Any, service: Any, model: Any, data_source: Any
+) -> None:
+    """An evaluation cannot be COMPLETED before the data source that its model learned from."""
+    service.ready_after_polls(1)
+    model("ml-1", wait=False)
+    source = data_source("ds-2")
+    client.create_evaluation(EvaluationId="ev-1", MLModelId="ml-1", EvaluationDataSourceId=source)
+    assert client.get_evaluation(EvaluationId="ev-1")["Status"] == "COMPLETED"
+    found = [*client.describe_ml_models()["Results"], *client.describe_data_sources()["Results"]]
+    assert [each["Status"] for each in found] == ["COMPLETED"] * 3
+
+
 class HeldStorage(MemoryStorage):
     """Lists nothing before it is released."""
 
