@@ -5,17 +5,20 @@ from __future__ import annotations
 import gc
 import gzip
 import json
+import socket
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
 
 from amazon_ml_local import AmazonMLLocal, S3Storage
-from amazon_ml_local.serving.application import Application
+from amazon_ml_local.serving.application import SIGNATURE, Application
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.serving.server import Server
 from tests.helpers.clients import client_at
@@ -60,6 +63,27 @@ def test_a_head_of_an_object_tells_its_length_without_a_body(beside: Any) -> Non
     s3 = client_at(beside[1], "s3")
     assert s3.head_object(Bucket="data", Key="train.csv")["ContentLength"] == len(ROWS)
     assert s3.get_object(Bucket="data", Key="train.csv")["Body"].read() == ROWS.encode()
+
+
+@pytest.mark.parametrize(
+    ("framing", "sent"),
+    [
+        ("Content-Length: 10", b"new"),
+        ("Transfer-Encoding: chunked", b"a\r\nnew"),
+        ("Transfer-Encoding: chunked", b"3\r\nnew\r\n0"),
+    ],
+)
+def test_a_body_that_ends_early_is_refused_and_stores_nothing(framing: str, sent: bytes, beside: Any) -> None:
+    """As when its client dies in the middle."""
+    url = urlsplit(beside[1])
+    head = f"PUT /data/train.csv HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: {SIGNATURE}\r\n{framing}\r\n\r\n"
+    with closing(socket.create_connection((url.hostname, url.port), timeout=30)) as connection:
+        connection.sendall(head.encode() + sent)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"The body ended early" in answer
+    assert client_at(beside[1], "s3").get_object(Bucket="data", Key="train.csv")["Body"].read() == ROWS.encode()
 
 
 def test_what_is_in_moto_ends_with_the_service() -> None:

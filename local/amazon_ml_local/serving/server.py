@@ -90,16 +90,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def _chunks(self) -> Iterator[bytes]:
         left = MOST_BYTES
-        while chunk := self._read(int(self.rfile.readline(LINE_BYTES).split(b";")[0], 16), left):
+        while chunk := self._read(self._chunk_size(), left):
             left -= len(chunk)
             self.rfile.readline(LINE_BYTES)  # the end of the chunk's line
             yield chunk
         self.rfile.readline(LINE_BYTES)
 
+    def _chunk_size(self) -> int:
+        line = self.rfile.readline(LINE_BYTES)
+        if not line.endswith(b"\n"):
+            raise ValueError(f"The body ended early, or the line with the size of a chunk has over {LINE_BYTES} bytes")
+        return int(line.split(b";")[0], 16)
+
     def _read(self, size: int, most: int) -> bytes:
         if not 0 <= size <= most:
             raise ValueError(f"The body must be in 0..{MOST_BYTES} bytes")
-        return self.rfile.read(size)
+        body = self.rfile.read(size)
+        if len(body) < size:
+            raise ValueError(f"The body ended early: {size - len(body)} more bytes were announced")
+        return body
 
     def _write(self, response: Response) -> None:
         """Send head and body in one write: in two, delayed acknowledgement would cost the client 40 ms."""
