@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SECTIONS: dict[str, type] = {
     "Region": str, "Buckets": list, "Files": dict, "DataSources": list, "MLModels": list, "RealtimeEndpoints": list
 }  # fmt: skip
+DELETES = {"DataSource": "delete_data_source", "MLModel": "delete_ml_model"}  # kind → method of the client
 TYPE_NAMES: dict[Any, str] = {str: "a text", list: "a list", dict: "a mapping"}
 # Members that are JSON text in the API; a seed may have a mapping instead.
 JSON_TEXTS = ("DataSchema", "DataRearrangement", "Recipe")
@@ -49,7 +50,7 @@ class Seed:
     realtime_endpoints: list[str]
 
     def create(self, service: AmazonMLLocal) -> None:
-        """Create the entities and wait for their jobs; entities that exist already stay as they are.
+        """Create the entities and wait for their jobs; entities that exist stay as they are unless they have failed.
 
         The seed's files must be in S3 before. The requests for this are not logged, and take no time by the service's
         clock.
@@ -62,6 +63,7 @@ class Seed:
         with _at_once(service):
             for kind, entity_id, call, parameters in self._calls(client):
                 try:
+                    self._delete_if_failed(service, client, kind, entity_id)
                     call(**parameters)
                 except (BotoCoreError, ClientError) as error:
                     raise SeedError(f"{self.name}: {kind} {entity_id}: {_reason(error)}") from error
@@ -75,6 +77,14 @@ class Seed:
             yield "MLModel", parameters["MLModelId"], client.create_ml_model, parameters
         for model in self.realtime_endpoints:
             yield "RealtimeEndpoint", model, client.create_realtime_endpoint, {"MLModelId": model}
+
+    def _delete_if_failed(self, service: AmazonMLLocal, client: Any, kind: str, entity_id: str) -> None:
+        """Delete an entity whose job has failed: its Create would be a repetition, and the failure stay."""
+        if kind not in DELETES:
+            return
+        entity = service.state.region(self.region).find(kind, entity_id)
+        if entity and entity.job.exception():
+            getattr(client, DELETES[kind])(**{f"{kind}Id": entity_id})
 
     def _wait(self, service: AmazonMLLocal, kind: str, entity_id: str) -> None:
         if kind == "RealtimeEndpoint":  # which has no job, and is READY at once

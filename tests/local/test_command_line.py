@@ -74,8 +74,9 @@ def test_buckets_and_files_are_there_from_the_start(tmp_path: Path) -> None:
         assert s3.get_object(Bucket="data", Key="year=2026/x.csv")["Body"].read() == b"1,2\n"
 
 
-def test_a_seed_is_there_from_the_start_and_after_a_restart(tmp_path: Path) -> None:
-    (tmp_path / "train.csv").write_text("1,0\n2,1\n" * 20)
+def seeded(folder: Path, rows: str) -> tuple[str, ...]:
+    """Write a seed and its file, and return the options that name it."""
+    (folder / "train.csv").write_text(rows)
     schema = data_schema({"x": "NUMERIC", "y": "BINARY"}, targetAttributeName="y")
     spec: Any = {"DataLocationS3": "s3://data/train.csv", "DataSchema": schema}
     seed = {
@@ -84,14 +85,28 @@ def test_a_seed_is_there_from_the_start_and_after_a_restart(tmp_path: Path) -> N
         "MLModels": [{"MLModelId": "ml-1", "MLModelType": "BINARY", "TrainingDataSourceId": "ds-1"}],
         "RealtimeEndpoints": ["ml-1"],
     }
-    (tmp_path / "seed.json").write_text(json.dumps(seed))
-    options = ("--seed", str(tmp_path / "seed.json"), "--data-dir", str(tmp_path / "kept"), "--realistic")
+    (folder / "seed.json").write_text(json.dumps(seed))
+    return "--seed", str(folder / "seed.json"), "--data-dir", str(folder / "kept")
+
+
+def test_a_seed_is_there_from_the_start_and_after_a_restart(tmp_path: Path) -> None:
+    options = (*seeded(tmp_path, "1,0\n2,1\n" * 20), "--realistic")
     seen = []
     for _ in range(2):
         with running(*options) as (_, exports):
             seen.append(boto3.client("machinelearning", **exports).get_ml_model(MLModelId="ml-1"))
     assert [each["EndpointInfo"]["EndpointStatus"] for each in seen] == ["READY", "READY"]
     assert seen[0]["CreatedAt"] == seen[1]["CreatedAt"]
+
+
+def test_a_seed_whose_file_was_bad_can_be_followed_once_that_is_mended(tmp_path: Path) -> None:
+    """Its failure is in the data folder, and is no longer there after the next start."""
+    with running(*seeded(tmp_path, "no numbers\n" * 20)) as (process, _):
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1
+    assert "DataSource ds-1 has FAILED" in errors
+    with running(*seeded(tmp_path, "1,0\n2,1\n" * 20)) as (_, exports):
+        assert boto3.client("machinelearning", **exports).get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
 
 
 def test_a_seed_that_cannot_be_followed_is_named(tmp_path: Path, capsys: Any) -> None:

@@ -87,6 +87,29 @@ def test_the_same_seed_again_changes_nothing(amazon_ml_local: Any, folder: Path)
     assert (before["CreatedAt"], before["EndpointInfo"]) == (after["CreatedAt"], after["EndpointInfo"])
 
 
+def test_a_failure_does_not_outlast_its_cause(amazon_ml_local: Any, folder: Path) -> None:
+    """What has failed is made anew by the same seed, once its file is in order."""
+    (folder / "seed.json").write_text(json.dumps(SEED))
+    (folder / "train.csv").write_text("no,numbers\n")
+    for _ in range(2):
+        with pytest.raises(SeedError, match="DataSource ds-1 has FAILED"):
+            amazon_ml_local.seed(folder / "seed.json")
+    (folder / "train.csv").write_text(ROWS)
+    amazon_ml_local.seed(folder / "seed.json")
+    model = boto3.client("machinelearning").get_ml_model(MLModelId="ml-1")
+    assert (model["Status"], model["EndpointInfo"]["EndpointStatus"]) == ("COMPLETED", "READY")
+
+
+def test_a_model_that_has_failed_is_made_anew(amazon_ml_local: Any) -> None:
+    """Also by another Create, which would be refused for one that has not failed."""
+    amazon_ml_local.storage.write(DATA, ROWS.encode())
+    seed = {"DataSources": SEED["DataSources"], "MLModels": [MODEL | {"RecipeUri": "s3://bucket/none"}]}
+    with pytest.raises(SeedError, match="MLModel ml-1 has FAILED"):
+        amazon_ml_local.seed(seed)
+    amazon_ml_local.seed(seed | {"MLModels": [MODEL]})
+    assert boto3.client("machinelearning").get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
+
+
 def test_a_region_of_its_own(amazon_ml_local: Any) -> None:
     amazon_ml_local.storage.write(DATA, ROWS.encode())
     amazon_ml_local.seed({"Region": "eu-west-1", "DataSources": SEED["DataSources"]})
