@@ -117,10 +117,10 @@ class FixtureStorage(MemoryStorage):
 
     def write(self, uri: str, body: bytes) -> None:
         """Store the bytes under the URI, replacing what was there."""
-        with self.other_services.loading:
+        with self.other_services.loading:  # either it is there when S3 is filled, or S3 is loaded
             super().write(uri, body)
-            if self.other_services.loaded:
-                self.other_services.put({uri: body})
+        if self.other_services.loaded:
+            self.other_services.put({uri: body})
 
     def list(self, uri: str) -> list[str]:
         """Return the URIs under a prefix, sorted; [uri] when it is an object itself."""

@@ -7,10 +7,12 @@ import gzip
 import json
 import socket
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,9 +21,12 @@ from botocore.exceptions import ClientError
 
 from amazon_ml_local import AmazonMLLocal, S3Storage
 from amazon_ml_local.serving.application import SIGNATURE, Application
+from amazon_ml_local.fixture import AmazonMLLocalFixture
+from amazon_ml_local.serving import other_services as module
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.serving.server import Server
 from tests.helpers.clients import client_at
+from tests.helpers.threads import SECONDS, Held, ToldLock, in_thread
 from tests.helpers.three_targets import ROWS, schema
 
 
@@ -92,6 +97,71 @@ def test_what_is_in_moto_ends_with_the_service() -> None:
         s3: Any = other_services.s3_client()
         assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["only-now"]
         other_services.close()
+
+
+@pytest.fixture
+def loading_moto(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """The loading of moto, which the test releases."""
+    held = Held(module._moto)
+    monkeypatch.setattr(module, "_moto", held)
+    return held
+
+
+def test_a_write_that_comes_while_s3_is_loaded_is_answered_after_that(
+    loading_moto: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fills S3 are writes too: the two do not wait for each other."""
+    with closing(OtherServices(None, ["results"])) as other_services:
+        loading = ToldLock()
+        s3: Any = other_services.s3_client()
+        monkeypatch.setattr(other_services, "loading", loading)
+        listed = in_thread(s3.list_buckets)
+        assert loading_moto.begun.wait(SECONDS)
+        put = in_thread(partial(s3.put_object, Bucket="results", Key="k", Body=b"new"))
+        assert loading.wanted.wait(SECONDS)
+        loading_moto.released.set()
+        assert [bucket["Name"] for bucket in listed.result(SECONDS)["Buckets"]] == ["results"]
+        assert put.result(SECONDS)["ETag"]
+
+
+def test_what_a_test_writes_while_s3_is_loaded_is_in_s3(
+    loading_moto: Held, amazon_ml_local: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes too late to fill S3 with, and is put there afterwards."""
+    loading, s3 = ToldLock(), amazon_ml_local.client("s3")
+    monkeypatch.setattr(amazon_ml_local.storage.other_services, "loading", loading)
+    listed = in_thread(s3.list_buckets)
+    assert loading_moto.begun.wait(SECONDS)
+    written = in_thread(partial(amazon_ml_local.storage.write, "s3://bucket/k", b"new"))
+    assert loading.wanted.wait(SECONDS)
+    loading_moto.released.set()
+    listed.result(SECONDS)
+    written.result(SECONDS)
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == b"new"
+
+
+def test_a_test_and_a_job_can_write_at_once(
+    amazon_ml_local: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a test writes reaches S3 while a job's write is under way, and the job's write ends too."""
+    storage, loading = amazon_ml_local.storage, ToldLock()
+    amazon_ml_local.client("s3").create_bucket(Bucket="bucket")
+    put, began, next_write = storage.other_services.put, threading.Event(), loading.wanted
+
+    def put_later(*arguments: Any) -> None:
+        began.set()
+        assert next_write.wait(SECONDS)
+        put(*arguments)
+
+    monkeypatch.setattr(storage.other_services, "put", put_later)
+    monkeypatch.setattr(storage.other_services, "loading", loading)
+    of_test = in_thread(partial(storage.write, "s3://bucket/test", b""))
+    assert began.wait(SECONDS)
+    of_job = in_thread(partial(storage.s3.write, "s3://bucket/job", b""))
+    of_job.add_done_callback(lambda _: next_write.set())
+    of_job.result(SECONDS)
+    of_test.result(SECONDS)
+    assert storage.list("s3://bucket/") == ["s3://bucket/job", "s3://bucket/test"]
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ class OtherServices:
     :param objects: S3 objects that are there from the start, by their URIs
     :param data_folder: where buckets and objects are stored; those that are there already are loaded
     :ivar loading: the lock that is held while moto is loaded and filled
+    :ivar loaded: whether moto is loaded and filled, as the first request for it does
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class OtherServices:
         self._store = BucketStore(data_folder) if data_folder and not s3_endpoint_url else None
         # No copy: the fixture adds objects until moto is loaded.
         self._buckets, self._objects = buckets, {} if objects is None else objects
-        self.loading = threading.RLock()
+        self.loading, self.loaded = threading.RLock(), False
         self._app: Any = None
         if s3_endpoint_url:  # at once, as no request for it comes here
             self._fill()
@@ -78,6 +79,7 @@ class OtherServices:
         except ValueError as error:
             return refusal(request, ServiceError("IncompleteBody", f"The body's chunks are broken: {error}", 400))
         try:
+            self._load()  # outside send_s3, whose lock is needed to fill S3: who holds it must not wait for the filling
             send = self._send_and_save if name in ("s3", "?") else self._send
             response = send_s3(request, send) if name == "s3" else send(request)
         except DataFolderError as error:
@@ -90,7 +92,7 @@ class OtherServices:
         return response
 
     def _send(self, request: Request) -> Response:
-        return _call(self._load(), request)
+        return _call(self._app, request)
 
     def _send_and_save(self, request: Request) -> Response:
         """Send a request to moto, and commit what it has changed in S3, if that is stored, before it is answered."""
@@ -131,11 +133,6 @@ class OtherServices:
         if self._app:
             self._send(Request("POST", "/moto-api/reset", {"Host": "localhost"}, b""))
 
-    @property
-    def loaded(self) -> bool:
-        """Return whether moto is loaded; the first request for it loads it."""
-        return self._app is not None
-
     def put(self, objects: Mapping[str, bytes], buckets: Sequence[str] = ()) -> None:
         """Put objects into S3, and create their buckets and the given ones.
 
@@ -148,13 +145,15 @@ class OtherServices:
         for uri, body in objects.items():
             storage.write(uri, body)
 
-    def _load(self) -> Any:
-        """Return moto's application, loaded and filled by the first call."""
+    def _load(self) -> None:
+        """Load and fill moto at the first call; others wait until that is done."""
+        if self.loaded:
+            return
         with self.loading:
             if self._app is None:
                 self._app = _moto()  # first, since filling it sends requests that come here again
                 self._fill_or_unload()
-            return self._app
+                self.loaded = True
 
     def _fill_or_unload(self) -> None:
         """Fill moto with what is there from the start; if that fails, the next request loads and fills it again."""
