@@ -75,6 +75,13 @@ class Processes:
             if process := self._running.get(owner):
                 process.kill()
 
+    def check(self, owner: Hashable) -> None:
+        """Raise LearningError if the work of an owner is to end."""
+        if self._closed:
+            raise LearningError("The service has ended")
+        if owner in self._killed:
+            raise LearningError("It was deleted")
+
     def close(self) -> None:
         """End all work, and refuse any more."""
         with self._lock:
@@ -84,10 +91,7 @@ class Processes:
 
     def _start(self, owner: Hashable, descriptors: list[int]) -> subprocess.Popen[bytes]:
         with self._lock:
-            if self._closed:
-                raise LearningError("The service has ended")
-            if owner in self._killed:
-                raise LearningError("It was deleted")
+            self.check(owner)
             # It shall find the modules that this process does, and none in the current folder.
             path = os.pathsep.join(filter(None, sys.path))
             self._running[owner] = subprocess.Popen(

@@ -160,6 +160,7 @@ class EntityWork:
 
         arguments = model, data.table, entity.inputs[0].score_threshold, entity.id, entity.parameters["OutputUri"]
         results = self._run(entity, data.table, predict_rows, arguments)
+        self.processes.check(entity)  # work in this process goes on when it is to end, but shall leave nothing
         results.write(self.storage)
         return results.counts
 

@@ -9,8 +9,9 @@ from unittest.mock import Mock
 import pytest
 
 from amazon_ml_local import AmazonMLLocal, MemoryStorage
-from amazon_ml_local.learning import training
+from amazon_ml_local.learning import batch, training
 from tests.helpers.schemas import schema_text
+from tests.helpers.threads import SECONDS, Held
 from tests.helpers.three_targets import DATA, schema
 
 
@@ -157,6 +158,29 @@ def test_what_was_begun_with_a_data_source_goes_on_when_that_is_deleted(client: 
     service.clock.advance(3600)
     assert client.get_data_source(DataSourceId="ds-of-ml-1")["Status"] == "DELETED"
     assert client.get_ml_model(MLModelId="ml-1")["Status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"), [("close", "The service has ended"), ("delete_batch_prediction", "It was deleted")]
+)
+def test_a_batch_prediction_that_is_to_end_writes_no_results(
+    end: str, reason: str, client: Any, service: Any, model: Any, monkeypatch: Any
+) -> None:
+    """However far it had come."""
+    model()
+    predicting = Held(batch.predict_rows)
+    monkeypatch.setattr(batch, "predict_rows", predicting)
+    output = {"BatchPredictionDataSourceId": "ds-of-ml-1", "OutputUri": "s3://bucket/out/"}
+    client.create_batch_prediction(BatchPredictionId="bp-1", MLModelId="ml-1", **output)
+    (entity,) = service.state.region("us-east-1").all("BatchPrediction")
+    assert predicting.begun.wait(SECONDS)
+    if end == "close":
+        service.close()
+    else:
+        client.delete_batch_prediction(BatchPredictionId="bp-1")
+    predicting.released.set()
+    assert str(entity.job.exception(SECONDS)) == reason
+    assert list(service.storage.objects) == [DATA]
 
 
 def test_the_same_create_twice_is_one_entity(client: Any, service: Any, data_source: Any) -> None:

@@ -99,6 +99,23 @@ def test_what_is_in_moto_ends_with_the_service() -> None:
         other_services.close()
 
 
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_client_of_an_ended_service_reaches_no_other(loaded: bool) -> None:
+    """Not even one that would be the first to load S3, with what was there from the start."""
+    ended = OtherServices(None, ["old"])
+    late: Any = ended.s3_client()
+    if loaded:
+        late.list_buckets()
+    ended.close()
+    with closing(OtherServices(None, ["new"])) as other_services:
+        s3: Any = other_services.s3_client()
+        s3.list_buckets()
+        with pytest.raises(ClientError, match="The service has ended"):
+            late.put_object(Bucket="new", Key="k", Body=b"")
+        assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["new"]
+        assert s3.list_objects_v2(Bucket="new")["KeyCount"] == 0
+
+
 @pytest.fixture
 def loading_moto(monkeypatch: pytest.MonkeyPatch) -> Held:
     """The loading of moto, which the test releases."""

@@ -10,6 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
+from amazon_ml_local.fixture import served
+from amazon_ml_local.learning import batch
+from tests.helpers.threads import SECONDS, Held
 from tests.helpers.three_targets import DATA, ROWS, schema
 
 
@@ -63,10 +66,8 @@ def test_s3_clients_see_what_a_test_wrote_before_and_after_s3_is_loaded(amazon_m
     assert amazon_ml_local.storage.list("s3://bucket/") == ["s3://bucket/folder/x.csv", "s3://bucket/y.csv"]
 
 
-def test_s3_clients_see_results_and_the_service_what_they_put(amazon_ml_local: Any) -> None:
-    """Before S3 is loaded the service works in memory; nothing of that is lost to clients that come later."""
-    amazon_ml_local.storage.write(DATA, ROWS.encode())
-    client = boto3.client("machinelearning")
+def create_batch_prediction(client: Any) -> None:
+    """Create the batch prediction bp-1 of DATA into s3://bucket/out/."""
     client.create_data_source_from_s3(
         DataSourceId="ds-1",
         DataSpec={"DataLocationS3": DATA, "DataSchema": schema("sign")},
@@ -75,11 +76,37 @@ def test_s3_clients_see_results_and_the_service_what_they_put(amazon_ml_local: A
     client.create_ml_model(MLModelId="ml-1", MLModelType="BINARY", TrainingDataSourceId="ds-1")
     results = {"OutputUri": "s3://bucket/out/", "BatchPredictionDataSourceId": "ds-1", "MLModelId": "ml-1"}
     client.create_batch_prediction(BatchPredictionId="bp-1", **results)
+
+
+def test_s3_clients_see_results_and_the_service_what_they_put(amazon_ml_local: Any) -> None:
+    """Before S3 is loaded the service works in memory; nothing of that is lost to clients that come later."""
+    amazon_ml_local.storage.write(DATA, ROWS.encode())
+    client = boto3.client("machinelearning")
+    create_batch_prediction(client)
     amazon_ml_local.clock.freeze()
     amazon_ml_local.clock.advance(3600)
     assert client.get_batch_prediction(BatchPredictionId="bp-1")["Status"] == "COMPLETED"
     found = boto3.client("s3").list_objects_v2(Bucket="bucket", Prefix="out/")["Contents"]
     assert [item["Key"].rpartition("/")[2] for item in found] == ["bp-1.manifest", "bp-1-train.csv.gz"]
+
+
+def test_a_job_of_one_test_writes_nothing_into_the_s3_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto's state belongs to the process; a job that goes on after its test finds no S3 any more."""
+    predicting = Held(batch.predict_rows)
+    monkeypatch.setattr(batch, "predict_rows", predicting)
+    with served() as first:
+        first.storage.write(DATA, ROWS.encode())
+        first.client("s3").list_buckets()
+        create_batch_prediction(first.client())
+        assert predicting.begun.wait(SECONDS)
+        (entity,) = first.service.state.region("us-east-1").all("BatchPrediction")
+    with served() as second:
+        s3 = second.client("s3")
+        s3.create_bucket(Bucket="bucket")
+        predicting.released.set()
+        error = entity.job.exception(SECONDS)
+        assert s3.list_objects_v2(Bucket="bucket")["KeyCount"] == 0
+        assert "The service has ended" in str(error)
 
 
 def test_buckets_of_the_test_and_those_of_s3_serve_side_by_side(amazon_ml_local: Any) -> None:

@@ -25,7 +25,7 @@ NOT_SENT_ON = frozenset({*CONDITIONS, "content-length", "content-md5", "transfer
 ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{}</Code><Message>{}</Message>{}</Error>'
 
 # One for the process, as moto's state is.
-_writing = threading.RLock()
+writing = threading.RLock()
 
 
 def send_s3(request: Request, send: Send) -> Response:
@@ -35,7 +35,7 @@ def send_s3(request: Request, send: Send) -> Response:
     query = parse_qs(urlsplit(request.path).query, keep_blank_values=True)
     # The parts of an upload change no object until it is completed.
     changes_object = "partNumber" not in query and "uploads" not in query
-    with _writing if changes_object else nullcontext():
+    with writing if changes_object else nullcontext():
         try:
             return _refusal(request, send) or send(_without_conditions(request))
         except KeyError:  # moto's own, for an upload that is completed or aborted

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from functools import cache, cached_property
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from amazon_ml_local.data_folder import DataFolderError
@@ -15,7 +15,7 @@ from amazon_ml_local.errors import ServiceError
 from amazon_ml_local.protocol import Request, Response
 from amazon_ml_local.serving.buckets import BucketStore
 from amazon_ml_local.serving.chunks import without_chunks
-from amazon_ml_local.serving.conditions import send_s3
+from amazon_ml_local.serving.conditions import send_s3, writing
 from amazon_ml_local.serving.refusal import refusal
 from amazon_ml_local.storage import S3Storage, StorageError, split
 
@@ -124,12 +124,17 @@ class OtherServices:
         """
         with self.loading:
             self._buckets, self._objects = (), {}
-            self.close()
+            self._empty()
             if self._store:
                 self._store.clear()
 
     def close(self) -> None:
-        """Empty moto, whose state belongs to the whole process."""
+        """Empty moto, whose state belongs to the whole process, and refuse every later request."""
+        with self.loading, writing:
+            self._empty()
+            self._app, self.loaded = _ended, True
+
+    def _empty(self) -> None:
         if self._app:
             self._send(Request("POST", "/moto-api/reset", {"Host": "localhost"}, b""))
 
@@ -163,7 +168,7 @@ class OtherServices:
             self._fill()
         except Exception:
             with suppress(Exception):  # moto may be what fails
-                self.close()  # which empties what is half full
+                self._empty()  # what is half full
             self._app = None
             raise
 
@@ -182,6 +187,11 @@ def _make_bucket(client: Any, name: str) -> None:
             raise StorageError(f"bucket {name} cannot be made: {error}") from None
     except BotoCoreError as error:
         raise StorageError(f"bucket {name} cannot be made: {error}") from None
+
+
+def _ended(*_: object) -> NoReturn:
+    """Refuse a request in place of moto, which may be another service's by now."""
+    raise StorageError("The service has ended")
 
 
 @cache
