@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,6 +15,19 @@ from amazon_ml_local.fixture import served
 from amazon_ml_local.learning import batch
 from tests.helpers.threads import SECONDS, Held
 from tests.helpers.three_targets import DATA, ROWS, schema
+
+NOBODY = "http://127.0.0.1:9"
+CONFIG = f"""
+[default]
+ignore_configured_endpoint_urls = true
+endpoint_url = {NOBODY}
+services = mine
+[services mine]
+s3 =
+  endpoint_url = {NOBODY}
+machine_learning =
+  endpoint_url = {NOBODY}
+"""
 
 
 def test_boto3_needs_nothing_more_than_the_fixture(amazon_ml_local: Any) -> None:
@@ -29,18 +43,25 @@ def test_boto3_needs_nothing_more_than_the_fixture(amazon_ml_local: Any) -> None
 
 
 @pytest.fixture
-def users_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that is down, and a profile that nobody has."""
-    for name in ("HTTP_PROXY", "http_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
+def users_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A proxy and endpoints that are down, a profile that nobody has, and a file that says to ignore endpoints."""
+    down = ("HTTP_PROXY", "http_proxy", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_MACHINE_LEARNING")
+    for name in down:
+        monkeypatch.setenv(name, NOBODY)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "example.org")
-    monkeypatch.setenv("AWS_PROFILE", "nosuch")
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.setenv(name, "nosuch")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    (tmp_path / "config").write_text(CONFIG)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
 
 
-def test_the_users_proxies_and_profile_do_not_disturb(users_environment: None, amazon_ml_local: Any) -> None:
+def test_the_users_environment_does_not_disturb(users_environment: None, amazon_ml_local: Any) -> None:
     """A client that the test makes reaches the service directly, with its keys; the user's NO_PROXY goes on."""
-    assert boto3.session.Session().client("machinelearning").describe_ml_models()["Results"] == []
+    session = boto3.session.Session()
+    assert session.client("machinelearning").describe_ml_models()["Results"] == []
+    assert session.client("s3").list_buckets()["Buckets"] == []
     assert os.environ["NO_PROXY"] == "example.org,127.0.0.1,localhost"
 
 
