@@ -96,7 +96,7 @@ class Faults:
         :param kind: ``throttling``, ``limit_exceeded``, ``server_error``, ``expired_token``, ``never_enrolled``;
             ``error``: any ``code``, ``message`` and HTTP ``status`` (the others take these too);
             ``reset``: a TCP reset; ``garbage``: a body that is no JSON; ``slow``: the answer takes ``seconds``
-            longer; ``lag``: the answers of Describe are ``seconds`` old; both in the service's time
+            longer; ``lag``: lists of entities are ``seconds`` old; both in the service's time
         :param operation: the operation that it applies to; None for all
         :param count: how many requests it applies to; None for all until ``clear()``
         :param probability: of applying to a request, 0..1, drawn from a generator seeded by ``seed``
@@ -143,7 +143,7 @@ class Faults:
         """Return whether a fault applies to a request; only one that it may apply to draws from its generator."""
         if fault.when != when or fault.operation not in (None, operation):
             return False
-        if fault.kind == "lag" and not operation.startswith("Describe"):
+        if fault.kind == "lag" and not _lists_entities(operation):
             return False
         return fault.random.random() < fault.probability
 
@@ -162,8 +162,16 @@ class Faults:
             (count is not None and count < 1, f"count must be 1 or more, not {count!r}"),
             (not 0 <= probability <= 1, f"probability must be in 0..1, not {probability!r}"),
             (when not in get_args(When), f"when must be 'before' or 'after', not {when!r}"),
+            (
+                kind == "lag" and operation is not None and not _lists_entities(operation),
+                f"lag is for the operations that list entities, not {operation!r}",
+            ),
             (kind in NEEDS_SECONDS and not 0 < (seconds or 0) < NEVER, f"{kind} needs seconds above 0"),
         ]
         for is_wrong, text in wrong:
             if is_wrong:
                 raise ValueError(text)
+
+
+def _lists_entities(operation: str) -> bool:
+    return operation.startswith("Describe") and operation != "DescribeTags"

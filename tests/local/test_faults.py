@@ -140,6 +140,8 @@ def test_a_fault_comes_before_or_after_the_effect(
         ({"kind": "throttling", "when": "during"}, "'before' or 'after'"),
         ({"kind": "slow"}, "slow needs seconds"),
         ({"kind": "lag"}, "lag needs seconds"),
+        ({"kind": "lag", "seconds": 1, "operation": "DescribeTags"}, "lag is for the operations that list entities"),
+        ({"kind": "lag", "seconds": 1, "operation": "GetMLModel"}, "lag is for the operations that list entities"),
     ],
 )
 def test_an_order_that_cannot_be_met_is_refused(order: Any, text: str, service: Any) -> None:

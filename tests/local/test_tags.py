@@ -62,3 +62,12 @@ def test_tags_die_with_their_entity_s_id(client: Any, data_source: Any) -> None:
     client.delete_data_source(DataSourceId="ds-1")
     data_source("ds-1")
     assert tags(client) == {}
+
+
+def test_tags_do_not_lag(client: Any, service: Any) -> None:
+    """A list of entities may lag; DescribeTags uses up no such fault."""
+    service.faults.add("lag", seconds=90, count=1)
+    client.add_tags(**ON, Tags=[{"Key": "k", "Value": "v"}])
+    assert tags(client) == {"k": "v"}
+    assert client.describe_data_sources()["Results"] == []
+    assert list(service.faults) == []
