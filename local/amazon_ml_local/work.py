@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from tempfile import SpooledTemporaryFile, TemporaryFile
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import ref
 
 from amazon_ml_local.entities import data_location, data_spec
@@ -16,12 +17,14 @@ from amazon_ml_local.processes import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
+    from typing import IO
 
     from amazon_ml_local.entities import Entity
     from amazon_ml_local.learning import BatchCounts, DataSource, Evaluated, Model, Table
     from amazon_ml_local.storage import Storage
 
 T = TypeVar("T")
+Files: TypeAlias = "Mapping[str, SpooledTemporaryFile[bytes]]"
 # Bytes of data; less is done in the time in which a process starts, so it needs none.
 HEAVY_BYTES = 8 * 1024 * 1024
 
@@ -86,34 +89,42 @@ class EntityWork:
         return DataSourceResult(self._read_files(entity, source), schema)
 
     def _read_query(self, entity: Entity, source: DataSource) -> Table:
-        from amazon_ml_local.learning import read_sql_table
+        from amazon_ml_local.learning import write_rows
 
         spec = data_spec(entity)
-        source["query"] = spec["SelectSqlQuery"]
-        source["database_url"] = self._database(spec["DatabaseInformation"]["DatabaseName"])
-        return read_sql_table(source, self.storage, entity.log)
+        database_url = self._database(spec["DatabaseInformation"]["DatabaseName"])
+        fill = partial(write_rows, database_url, spec["SelectSqlQuery"], log=entity.log)
+        file = self._temporary_file("The answer to the query", fill)
+        return self._read_csv(entity, {source["location_s3"]: file}, source, has_header=False)
 
     def _read_files(self, entity: Entity, source: DataSource) -> Table:
-        from amazon_ml_local.learning import data_files, make_table
+        from amazon_ml_local.learning import data_files
 
-        files = {uri: self._download(uri) for uri in data_files(source["location_s3"], self.storage)}
-        size = sum(file.tell() for file in files.values())  # each was just written to its end
+        uris = data_files(source["location_s3"], self.storage)
+        files = {uri: self._temporary_file(uri, partial(self.storage.copy, uri)) for uri in uris}
+        return self._read_csv(entity, files, source)
+
+    def _read_csv(self, entity: Entity, files: Files, source: DataSource, has_header: bool | None = None) -> Table:
+        """Return the rows of CSV files, which are at their ends: in a process of its own if they are large."""
+        from amazon_ml_local.learning import make_table
+
+        size = sum(file.tell() for file in files.values())
         for file in files.values():
             file.seek(0)
         if size < self.heavy_bytes:
-            return make_table(files, source, log=entity.log)
+            return make_table(files, source, has_header, entity.log)
         out = TemporaryFile()  # noqa: SIM115 - it lives as long as the table
-        table: Table = self.processes.run(entity, "read", (files, source, out), entity.log)
+        table: Table = self.processes.run(entity, "read", (files, source, has_header, out), entity.log)
         return table.with_columns(out)
 
-    def _download(self, uri: str) -> SpooledTemporaryFile[bytes]:
-        """Copy an object into a temporary file, on disk if it is large, and return the file."""
+    def _temporary_file(self, name: str, fill: Callable[[IO[bytes]], None]) -> SpooledTemporaryFile[bytes]:
+        """Return a temporary file that a function has filled, on disk if it is large."""
         file = SpooledTemporaryFile(max_size=self.heavy_bytes)  # noqa: SIM115 - it lives as long as its reader
         try:
-            self.storage.copy(uri, file)
+            fill(file)
         except OSError as error:
             raise LearningError(
-                f"{uri} does not fit into the temporary folder {tempfile.gettempdir()}: {error}. Make room there, or "
+                f"{name} does not fit into the temporary folder {tempfile.gettempdir()}: {error}. Make room there, or "
                 "start the service with TMPDIR set to a larger folder."
             ) from error
         return file

@@ -101,9 +101,9 @@ def _end_with_the_service() -> None:
     os._exit(1)
 
 
-def _read(files: dict[str, BinaryIO], source: DataSource, out: BinaryIO, log: Log) -> Table:
+def _read(files: dict[str, BinaryIO], source: DataSource, has_header: bool | None, out: BinaryIO, log: Log) -> Table:
     """Read CSV files; write the columns of the table to ``out``, and return the table without them."""
-    table = learning.make_table(files, source, log=log)
+    table = learning.make_table(files, source, has_header, log)
     table.write_columns(out)
     return table.without_columns()
 

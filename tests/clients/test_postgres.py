@@ -135,8 +135,22 @@ def test_a_query_that_runs_too_long_is_ended(
     assert time.monotonic() - started < 30
 
 
-def test_rows_come_in_the_order_that_the_query_asks_for(service: AmazonMLLocal) -> None:
-    """A sequential split takes the first rows, so the order counts."""
+@pytest.mark.parametrize("lifted", ["1", "set_config('statement_timeout', '0', false)"])
+def test_an_endless_answer_is_ended(lifted: str, service: AmazonMLLocal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time limit is of all portions of the rows together; a query cannot lift that of the next one."""
+    monkeypatch.setattr(sql, "QUERY_SECONDS", 0.5)
+    rows = "WITH RECURSIVE rows(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM rows)"
+    started = time.monotonic()
+    message = str(create(service, f"{rows} SELECT n, {lifted} FROM rows")["Message"])
+    assert "statement timeout" in message or "longer than 0.5 seconds" in message
+    assert time.monotonic() - started < 30
+
+
+def test_rows_come_in_the_order_that_the_query_asks_for(
+    service: AmazonMLLocal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sequential split takes the first rows, so the order counts, also over several portions."""
+    monkeypatch.setattr(sql, "ROWS_AT_ONCE", 7)
     columns = "n AS x, CASE WHEN n > 20 THEN 1 ELSE 0 END AS sign, n AS double, 'low' AS third"
     query = f"SELECT {columns} FROM generate_series(1, 40) n ORDER BY n DESC; "
     assert create(service, query)["Status"] == "COMPLETED"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,43 @@ def test_a_query_that_runs_too_long_is_ended(message: Any, monkeypatch: Any) -> 
     monkeypatch.setattr(sql, "QUERY_SECONDS", 0.2)
     endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*), 1 from n"
     assert "it took longer than 0.2 seconds" in message(endless)
+
+
+def test_a_large_answer_is_read_in_a_process(client: Any, service: Any) -> None:
+    """As a large file is; its columns are then in a file, and the rows are those that the query selects."""
+    service.state.jobs.work.heavy_bytes = 0
+    create(client, "redshift", SelectSqlQuery="select x, y from samples where x < 3 order by x desc")
+    service.clock.advance(3600)
+    assert client.get_data_source(DataSourceId="ds-1")["Status"] == "COMPLETED"
+    (entity,) = service.state.region("us-east-1").all("DataSource")
+    table = entity.job.result().table
+    assert table.file is not None
+    assert table.numbers("x").tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("first", "following", "reason"),
+    [("1", "x + 1", "it took longer than 0.5 seconds"), ("'x'", "x || x", "string or blob too big")],
+)
+def test_an_endless_answer_does_not_fill_the_services_memory(
+    first: str, following: str, reason: str, client: Any, service: Any, message: Any, monkeypatch: Any
+) -> None:
+    """Neither by its rows nor by a value that grows."""
+    endless = f"with recursive n(x) as (select {first} union all select {following} from n) select x, 1 from n"
+    create(client, "redshift")  # which imports what reads it
+    service.clock.advance(3600)
+    client.delete_data_source(DataSourceId="ds-1")
+    monkeypatch.setattr(sql, "QUERY_SECONDS", 0.5)
+    monkeypatch.setattr(sql, "MOST_VALUE_BYTES", 100_000)
+    service.state.jobs.work.heavy_bytes = 100_000
+    tracemalloc.start()
+    try:
+        said = message(endless)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert reason in said
+    assert peak < 10 * 2**20
 
 
 def test_a_database_file_that_is_missing_is_not_made(message: Any, tmp_path: Path) -> None:

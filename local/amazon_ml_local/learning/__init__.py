@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.learning.evaluation import Evaluated, evaluate
     from amazon_ml_local.learning.model import Model, Prediction
     from amazon_ml_local.learning.reading import data_files, make_table, read_table
-    from amazon_ml_local.learning.sql import read_sql_table
+    from amazon_ml_local.learning.sql import write_rows
     from amazon_ml_local.learning.training import train
 
 __all__ = [
@@ -40,13 +40,13 @@ __all__ = [
     "evaluate",
     "make_table",
     "predict_rows",
-    "read_sql_table",
     "read_table",
     "train",
     "validate_rearrangement",
     "validate_recipe",
     "validate_schema",
     "validate_training_parameters",
+    "write_rows",
 ]
 
 MODULES = {
@@ -59,9 +59,9 @@ MODULES = {
     "evaluate": "evaluation",
     "make_table": "reading",
     "predict_rows": "batch",
-    "read_sql_table": "sql",
     "read_table": "reading",
     "train": "training",
+    "write_rows": "sql",
 }
 
 

@@ -8,47 +8,45 @@ from __future__ import annotations
 import csv
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
 from contextlib import closing
-from io import BytesIO, TextIOWrapper
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, quote_plus
 
 from amazon_ml_local.learning.errors import LearningError
 from amazon_ml_local.learning.log import silent
-from amazon_ml_local.learning.reading import make_table, schema_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
+    from typing import IO
 
-    from sqlalchemy.engine import URL
+    from sqlalchemy.engine import URL, Connection
 
     from amazon_ml_local.learning.log import Log
-    from amazon_ml_local.learning.table import DataSource, Table
-    from amazon_ml_local.storage import Storage
 
-Rows = Sequence[Iterable[object]]
+Rows: TypeAlias = "Generator[Iterable[object], None, None]"
 
 QUERY_SECONDS = 60
 STEPS_BETWEEN_CHECKS = 10_000  # of SQLite's virtual machine
+MOST_VALUE_BYTES = 16 * 1024 * 1024  # of a value or row in SQLite, which would let one grow to 1 GB
+ROWS_AT_ONCE = 1_000  # from Postgres
 
 
-def read_sql_table(source: DataSource, storage: Storage, log: Log = silent) -> Table:
-    """Return the rows that a data source's query selects, its columns in the order of the schema's attributes.
+def write_rows(database_url: str, query: str, file: IO[bytes], log: Log = silent) -> None:
+    """Append the rows that a query selects to a file, as CSV without a header; only a few are in memory at a time.
 
-    :param source: needs `query`, `database_url` (SQLAlchemy's form) and `schema` or `schema_location_s3`; a
-        `location_s3` is the name under which batch predictions report these rows.
-    :raises LearningError: when query, schema or data cannot be used; the message contains no password.
+    :param database_url: in SQLAlchemy's form.
+    :raises LearningError: when the database does not answer the query; the message contains no password.
+    :raises OSError: when the file cannot be written.
     """
-    source = {**source, "schema": schema_text(source, storage)}
-    file = BytesIO()
-    out = TextIOWrapper(file, "utf-8", newline="")
-    rows = _select(source["database_url"], source["query"])
-    log(f"The database answered the query with {len(rows):,} rows")
-    csv.writer(out, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
-    out.detach().seek(0)
-    return make_table({source.get("location_s3", "query"): file}, source, has_header=False, log=log)
+    out, number = TextIOWrapper(file, "utf-8", newline=""), 0
+    writer = csv.writer(out, lineterminator="\n")
+    with closing(_select(database_url, query)) as rows:
+        for number, row in enumerate(rows, 1):  # noqa: B007 - its last value is the number of rows
+            writer.writerow([_cell(value) for value in row])
+    out.detach()
+    log(f"The database answered the query with {number:,} rows")
 
 
 def _select(database_url: str, query: str) -> Rows:
@@ -63,7 +61,7 @@ def _select(database_url: str, query: str) -> Rows:
     if database not in READERS:
         raise LearningError(f"Amazon ML Local cannot read {database} safely; it reads {' and '.join(READERS)}.")
     try:
-        return READERS[database](url, _subquery(query))
+        yield from READERS[database](url, _subquery(query))
     except (SQLAlchemyError, sqlite3.Error, ImportError, OSError, ValueError) as error:
         reason = getattr(error, "orig", None) or error
         message = f"The {database} database {url.database!r} did not answer the data source's query: {reason}"
@@ -87,24 +85,42 @@ def _select_from_postgres(url: URL, query: str) -> Rows:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
+    until = time.monotonic() + QUERY_SECONDS
     with create_engine(url, poolclass=NullPool).connect() as connection:
         # The driver shall not look for parameters: a % or : belongs to the query.
         plain = connection.execution_options(no_parameters=True)
         plain.exec_driver_sql("SET TRANSACTION READ ONLY")
-        plain.exec_driver_sql(f"SET LOCAL statement_timeout = {round(1000 * QUERY_SECONDS)}")
-        return list(plain.exec_driver_sql(query).fetchall())
+        _limit_next_statement(plain, until)
+        found = plain.exec_driver_sql(query, execution_options={"stream_results": True})
+        while True:
+            _limit_next_statement(plain, until)  # which the portion before may have lifted
+            rows = found.fetchmany(ROWS_AT_ONCE)
+            if not rows:
+                return
+            yield from rows
+
+
+def _limit_next_statement(connection: Connection, until: float) -> None:
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(1000 * _seconds_left(until)))}")
 
 
 def _select_from_sqlite(url: URL, query: str) -> Rows:
     until = time.monotonic() + QUERY_SECONDS
     with closing(sqlite3.connect(_sqlite_uri(url.database), uri=True)) as connection:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_VALUE_BYTES)
         connection.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_CHECKS)
         try:
-            return connection.execute(query).fetchall()
+            yield from connection.execute(query)
         except sqlite3.OperationalError:
-            if time.monotonic() > until:
-                raise ValueError(f"it took longer than {QUERY_SECONDS} seconds") from None
+            _seconds_left(until)
             raise
+
+
+def _seconds_left(until: float) -> float:
+    """Return how long a query may still take. Raises ValueError when that is over."""
+    if (left := until - time.monotonic()) <= 0:
+        raise ValueError(f"it took longer than {QUERY_SECONDS} seconds")
+    return left
 
 
 def _sqlite_uri(database: str | None) -> str:

@@ -19,8 +19,6 @@ class DataSource(TypedDict, total=False):
     schema: str
     schema_location_s3: str
     rearrangement: str
-    query: str
-    database_url: str
 
 
 @dataclass(frozen=True)

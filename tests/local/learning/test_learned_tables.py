@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from amazon_ml_local.learning import DataSource, LearningError, read_sql_table, read_table, validate_schema
+from amazon_ml_local.learning import DataSource, LearningError, make_table, read_table, validate_schema, write_rows
 from amazon_ml_local.storage import MemoryStorage
 from tests.helpers.schemas import schema_text
 from tests.helpers.tables import URI, cells, table
@@ -212,12 +213,11 @@ def test_a_query_gives_the_same_rows_as_a_file(tmp_path: Path) -> None:
         database.executemany(
             "insert into t values (?, ?, ?, ?)", [(1, 30.5, 'two\nlines, "x"', 1), (2, None, "12:30 5%", 0)]
         )
-    source: DataSource = {
-        "schema": schema_text(ATTRIBUTES, dataFileContainsHeader=True),
-        "database_url": f"sqlite:///{path}",
-        "query": "select * from t where note not like '%:zz%' order by id",
-    }
-    assert cells(read_sql_table(source, MemoryStorage())) == [
+    rows = BytesIO()
+    write_rows(f"sqlite:///{path}", "select * from t where note not like '%:zz%' order by id", rows)
+    rows.seek(0)
+    source: DataSource = {"schema": schema_text(ATTRIBUTES, dataFileContainsHeader=True)}
+    assert cells(make_table({URI: rows}, source, has_header=False)) == [
         ["1", "30.5", 'two lines, "x"', "1"],
         ["2", "", "12:30 5%", "0"],
     ]
@@ -238,10 +238,7 @@ def test_a_query_gives_the_same_rows_as_a_file(tmp_path: Path) -> None:
 def test_a_query_that_fails_tells_no_password(url: str, message: str) -> None:
     """The message says what the database said, and never the password."""
     with pytest.raises(LearningError) as error:
-        read_sql_table(
-            {"schema": schema_text({"a": "TEXT"}), "database_url": url, "query": "select * from t"},
-            MemoryStorage(),
-        )
+        write_rows(url, "select * from t", BytesIO())
     assert message in str(error.value)
     assert "geheim" not in str(error.value)
     assert error.value.__cause__ is None
