@@ -181,11 +181,9 @@ def _make_bucket(client: Any, name: str) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        client.create_bucket(Bucket=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-            raise StorageError(f"bucket {name} cannot be made: {error}") from None
-    except BotoCoreError as error:
+        with suppress(client.exceptions.BucketAlreadyOwnedByYou):
+            client.create_bucket(Bucket=name)
+    except (BotoCoreError, ClientError) as error:
         raise StorageError(f"bucket {name} cannot be made: {error}") from None
 
 
