@@ -20,9 +20,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from amazon_ml_local import AmazonMLLocal, S3Storage
-from amazon_ml_local.serving.application import SIGNATURE, Application
 from amazon_ml_local.fixture import AmazonMLLocalFixture
 from amazon_ml_local.serving import other_services as module
+from amazon_ml_local.serving.application import SIGNATURE, Application
 from amazon_ml_local.serving.other_services import OtherServices
 from amazon_ml_local.serving.server import Server
 from tests.helpers.clients import client_at
