@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from airflow_ml_provider import errors, retrying
-from airflow_ml_provider.claim_tag import KEY, ClaimTag, in_utc, key_of, parse
+from airflow_ml_provider.claim_tag import KEY, ClaimTag, in_utc, key_of, new_claim_tag, parse
 from airflow_ml_provider.clock import CLOCK
 from airflow_ml_provider.resources import answered_at, endpoint_info
 
@@ -64,13 +64,19 @@ class Register:
         self.service_time = ""
         self._store = cast("Store | None", (context or {}).get("task_state_store"))
         is_outside_of_run = context is not None and self.task_instance is None
-        self._without_tags = is_outside_of_run
+        # The operations on tags that the service has refused.
+        self._refused = {"DescribeTags"} if is_outside_of_run else set[str]()
 
     def with_deadline(self, deadline: float) -> Register:
         """Return a copy whose calls are retried every second until another deadline."""
         other, started = copy(self), CLOCK.now()
         other.wait = replace(self.wait, deadline=deadline, started=started, delay=1, failures=0)
         return other
+
+    def new_claim_tag(self) -> ClaimTag:
+        """Return a new claim of the running try; outside of a Dag run one without a key."""
+        ti = self.task_instance
+        return new_claim_tag(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, ti.try_number) if ti else ClaimTag()
 
     def read(self, task_id: str | None = None) -> list[ClaimTag]:
         """Return the claims in tags, if access to them is not denied, and those that Airflow stores for one task.
@@ -95,11 +101,13 @@ class Register:
             self._write_to_airflow(tags)
 
     def delete(self, *claims: ClaimTag) -> None:
-        """Delete claims; one that Airflow stores for the running task is overwritten by an empty one."""
-        keys = [claim.key for claim in claims if claim.key]
-        if keys and self._call_on_tags("DeleteTags", TagKeys=keys) is None:
-            stored = {tag["Key"] for tag in self._read_from_airflow(None)}
-            self._write_to_airflow([{"Key": key, "Value": ""} for key in keys if key in stored])
+        """Delete claims; that of the running try is overwritten by an empty one if Airflow stores it."""
+        keys = list(dict.fromkeys(claim.key for claim in claims if claim.key))
+        if keys:
+            self._call_on_tags("DeleteTags", TagKeys=keys)
+        own = self.new_claim_tag().key
+        if self._refused and own in keys:
+            self._write_to_airflow([{"Key": own, "Value": ""}])
 
     def endpoint(self) -> RealtimeEndpoint:
         """Return the present info of the endpoint."""
@@ -115,8 +123,11 @@ class Register:
             self.wait.calls = attempts.calls
 
     def _call_on_tags(self, operation: str, **request: object) -> Mapping[str, object] | None:
-        """Call an operation on the model's tags; return None if the service refuses it, now or earlier."""
-        if self._without_tags:
+        """Call an operation on the model's tags; return None if the service refuses it, now or earlier.
+
+        What cannot be read is not written either.
+        """
+        if {"DescribeTags", operation} & self._refused:
             return None
         try:
             answer = self._call(operation, ResourceId=self.wait.resource_id, ResourceType="MLModel", **request)
@@ -124,9 +135,11 @@ class Register:
             if not errors.is_refusal(error):
                 raise
             log.info("%s: its creator is stored in Airflow, since %s is refused: %s", self.wait, operation, error)
-            self._without_tags, answer = True, getattr(error, "response", {})
+            self._refused.add(operation)
+            self.service_time = _earliest_time(getattr(error, "response", {}))
+            return None
         self.service_time = _earliest_time(answer)
-        return None if self._without_tags else answer
+        return answer
 
     @property
     def _airflow_key(self) -> str:

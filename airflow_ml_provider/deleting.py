@@ -43,8 +43,8 @@ def reason_to_keep(register: Register, claims: Sequence[ClaimTag]) -> str:
     return next((f"{other} uses it" for other in others if other.covers(endpoint)), "")
 
 
-def delete_unless_used(register: Register, claim: ClaimTag, *, is_killed: bool) -> str:
-    """Delete the endpoint unless the holder of this claim must not; return why it is kept, empty once it is deleted.
+def delete_unless_used(register: Register, claims: Sequence[ClaimTag], *, is_killed: bool) -> str:
+    """Delete the endpoint unless the holders of these claims must not; return why it is kept, empty once it is deleted.
 
     Every attempt looks again: since the last one somebody may have used the endpoint, or created another.
 
@@ -53,7 +53,7 @@ def delete_unless_used(register: Register, claim: ClaimTag, *, is_killed: bool) 
     claims_deadline = CLOCK.now() + (CLAIMS_SECONDS_ON_KILL if is_killed else CLAIMS_SECONDS)
 
     def attempt() -> str:
-        reason = _reason_if_known(register.with_deadline(claims_deadline), claim)
+        reason = _reason_if_known(register.with_deadline(claims_deadline), claims)
         if not reason:
             wait = register.wait
             register.hook.call_once("DeleteRealtimeEndpoint", wait.deadline, MLModelId=wait.resource_id)
@@ -62,10 +62,10 @@ def delete_unless_used(register: Register, claim: ClaimTag, *, is_killed: bool) 
     return retrying.retry_until_deadline(register.wait, attempt)
 
 
-def _reason_if_known(register: Register, claim: ClaimTag) -> str:
+def _reason_if_known(register: Register, claims: Sequence[ClaimTag]) -> str:
     """Return why the endpoint must not be deleted; empty also if that cannot be found out until the deadline."""
     try:
-        return reason_to_keep(register, [claim])
+        return reason_to_keep(register, claims)
     except Exception as error:
         log.warning("%s: deleting it without knowing whether others use it: %s", register.wait, error)
         return ""

@@ -14,10 +14,10 @@ from math import ceil, inf
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_ml_provider import errors
-from airflow_ml_provider.claim_tag import ClaimTag, State, in_utc, new_claim_tag, parse
+from airflow_ml_provider.claim_tag import ClaimTag, State, in_utc, parse
 from airflow_ml_provider.claims import Register
 from airflow_ml_provider.clock import CLOCK
-from airflow_ml_provider.deleting import DELETE_SECONDS, delete_unless_used
+from airflow_ml_provider.deleting import CLAIMS_SECONDS, DELETE_SECONDS, delete_unless_used
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -54,9 +54,7 @@ class Claim:
     def of(cls, hook: MachineLearningClientHook, wait: Wait, context: Context) -> Claim:
         """Return a claim of the running task, which is not held yet."""
         register = Register(hook, wait, context)
-        ti = register.task_instance
-        ids = (ti.dag_id, ti.task_id, ti.run_id, ti.map_index, ti.try_number) if ti else None
-        return cls(register, new_claim_tag(*ids) if ids else ClaimTag())
+        return cls(register, register.new_claim_tag())
 
     @classmethod
     def from_json(cls, register: Register, carried: Mapping[str, JSON]) -> Claim:
@@ -74,8 +72,7 @@ class Claim:
         :param before: the endpoint before Create; None if the caller did not get it.
         """
         self._found = self.register.read()
-        own = [tag for tag in self._found if tag.belongs_to(self.tag) and (before is None or tag.covers(before))]
-        self._earlier = max(own, key=lambda tag: tag.try_number, default=None)
+        self._earlier = self._stored_claim(before)
         if self._earlier:
             self.tag = self.tag.with_state_of(self._earlier)
             self.held = self.inherited = True
@@ -84,6 +81,11 @@ class Claim:
         after_existing = in_utc(created_at, after=0.001) if created_at else ""
         self._asked_at, self._looked_at = max(self.register.service_time, after_existing), CLOCK.now()
         return self.held
+
+    def _stored_claim(self, endpoint: RealtimeEndpoint | None) -> ClaimTag | None:
+        """Return this task's latest claim that was found stored, on this endpoint; on any if that is None."""
+        own = [tag for tag in self._found if tag.belongs_to(self.tag) and (endpoint is None or tag.covers(endpoint))]
+        return max(own, key=lambda tag: tag.try_number, default=None)
 
     @property
     def is_late(self) -> bool:
@@ -103,7 +105,7 @@ class Claim:
 
     def announce_again(self) -> None:
         """Announce Create again, as if there had been no endpoint: the task that created it has deleted it."""
-        self.register.read()  # for the service's time
+        self._found = self.register.read()
         self._asked_at, self._looked_at = self.register.service_time, CLOCK.now()
         self.held = self.inherited = False
         self._earlier = None
@@ -137,13 +139,12 @@ class Claim:
         self._delete_outdated_claims(info)
 
     def _settle(self, info: RealtimeEndpoint) -> None:
-        earlier = self._earlier
-        if earlier and earlier.state != "creating" and earlier.covers(info):
-            self._write_settled(earlier.state, info)
-            return
+        earlier = self._stored_claim(info)
         # The claim as this try announced it. It covers every endpoint since the first attempt, however late.
         announced = replace(self.tag, at=self._asked_at, earlier="")
-        if announced.covers(info, within=inf) or self.tag.covers(info):
+        if earlier and earlier.state != "creating":
+            self._write_settled(earlier.state, info)
+        elif earlier or announced.covers(info, within=inf) or self.tag.covers(info):
             if not announced.at:
                 log.warning(
                     "%s: counts as created by this task, since the service did not send its time", self.register.wait
@@ -170,8 +171,10 @@ class Claim:
             is_over = not tag.covers(info) and tag.is_create_over(self._asked_at)
             return tag.key != self.tag.key and (is_over or tag.belongs_to(self.tag))
 
-        if outdated := list(filter(is_outdated, self._found)):
-            self.register.delete(*outdated)
+        try:
+            self.register.with_deadline(CLOCK.now() + CLAIMS_SECONDS).delete(*filter(is_outdated, self._found))
+        except Exception as error:
+            log.warning("%s: outdated tags stay on the model: %s", self.register.wait, error)
 
     def _write_settled(self, state: State, info: RealtimeEndpoint) -> None:
         """Store what Create's answer has made of the claim."""
@@ -194,10 +197,11 @@ class Claim:
                 "EndpointStatus": wait.status,
                 "CreatedAt": self.tag.at,
             }
-            others = [tag for tag in self.register.read() if not (tag.leaving or tag.belongs_to(self.tag))]
-            if any(tag.covers(endpoint) for tag in others):
+            found = self.register.read()
+            own = [tag for tag in found if tag.belongs_to(self.tag)]
+            if any(tag.covers(endpoint) for tag in found if not (tag.leaving or tag in own)):
                 self.held = False
-                self.register.delete(self.tag)
+                self.register.delete(self.tag, *own)
 
     def delete_own_endpoint(self, *, is_killed: bool = False) -> None:
         """Delete the endpoint if this task created it and no other task uses it; log errors, but raise none.
@@ -210,10 +214,11 @@ class Claim:
         if not self.held:
             return
         register = self.register.with_deadline(CLOCK.now() + DELETE_SECONDS)
+        claims = [self.tag, *(tag for tag in self._found if tag.belongs_to(self.tag) and tag.key != self.tag.key)]
         try:
             if not self.refused:
-                reason = delete_unless_used(register, self.tag, is_killed=is_killed)
+                reason = delete_unless_used(register, claims, is_killed=is_killed)
                 log.info("%s: %s", wait, reason or "deleted, since the task that created it has failed")
-            register.delete(self.tag)
+            register.delete(*claims)
         except Exception:
             log.exception("%s: it could not be deleted, and costs money until somebody deletes it", wait)

@@ -421,6 +421,109 @@ class TestCreate:
         (claim,) = claims(service)
         assert claim.state == "created"
 
+    def test_claims_of_earlier_tries_that_cannot_be_deleted_fail_no_retry(self, service: AmazonMLLocalFixture) -> None:
+        """They are in nobody's way but for the number of tags."""
+        run = Run(wait_for_completion=False, waiter_delay=10, waiter_max_attempts=6)
+        run.execute("create")
+        service.faults.add("throttling", operation="DeleteTags")
+        run.execute("create")
+        service.faults.clear()
+        run.execute("delete")
+        assert status(service) == "NONE"
+        assert not claims(service)
+
+    def test_a_retry_that_fails_before_create_leaves_no_claim_of_an_earlier_try(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
+        """That claim would keep the endpoint for ever, in a Dag without a delete task."""
+        arguments: dict[str, Any] = {"has_delete": False, "waiter_delay": 10, "waiter_max_attempts": 6}
+        one, two = Run("one", wait_for_completion=False, **arguments), Run("two", wait_for_completion=False)
+        one.execute("create")
+        service_clock.advance(20)
+        two.execute("create")
+        service.faults.add("throttling", operation="CreateRealtimeEndpoint")
+        with pytest.raises(AirflowException, match="deadline"):
+            one.execute("create")
+        service.faults.clear()
+        two.execute("delete")
+        assert status(service) == "NONE"
+        assert not claims(service)
+
+    def test_a_retry_that_is_ended_before_its_claim_leaves_no_claim_of_an_earlier_try(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """SIGTERM comes between its look at the endpoint and what it writes down."""
+        one, two = Run("one", wait_for_completion=False, has_delete=False), Run("two", wait_for_completion=False)
+        one.execute("create")
+        service_clock.advance(20)
+        two.execute("create")
+        with monkeypatch.context() as patch:
+            patch.setattr(ownership.Claim, "announce", Mock(side_effect=SystemExit(143)))
+            with pytest.raises(SystemExit):
+                one.execute("create")
+        two.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_a_retry_that_may_not_delete_tags_still_sees_others(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
+        """One operation on tags that is denied does not take the others away."""
+        deny(service, "DeleteTags")
+        run, two = Run(waiter_delay=10, waiter_max_attempts=2), Run("two", wait_for_completion=False)
+        Run(wait_for_completion=False).execute("create")
+        service_clock.advance(20)
+        two.execute("create")
+        with pytest.raises(AirflowException, match="deadline"):
+            run.execute("create")
+        assert status(service) == "UPDATING"
+
+    def test_where_a_retry_can_add_no_tag_others_are_still_seen(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
+        """The model has as many tags as AWS allows; the delete task keeps what another run uses."""
+        one, two = Run("one", wait_for_completion=False), Run("two", wait_for_completion=False)
+        one.execute("create")
+        service_clock.advance(20)
+        two.execute("create")
+        tags: list[TagTypeDef] = [{"Key": f"tag {number}", "Value": ""} for number in range(48)]
+        service.client().add_tags(ResourceId="ml-1", ResourceType="MLModel", Tags=tags)
+        one.execute("create")
+        one.execute("delete")
+        assert status(service) == "UPDATING"
+
+    def test_what_an_earlier_try_creates_at_the_last_moment_is_this_tasks(
+        self, service: AmazonMLLocalFixture, service_clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is created between the retry's look at the endpoint and that at the claims."""
+        first, retry = Run(wait_for_completion=False), Run()
+        existing_endpoint = retry.create.existing_endpoint
+
+        def look(claim: ownership.Claim) -> Any:
+            found = existing_endpoint(claim)
+            first.execute("create")
+            service_clock.advance(5)
+            return found
+
+        monkeypatch.setattr(retry.create, "existing_endpoint", look)
+        monkeypatch.setattr(Run, "try_numbers", iter([2, 1, 1]))  # the retry begins before the earlier try ends
+        retry.execute("create")
+        retry.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_of_two_mapped_creates_at_one_model_each_keeps_its_own_claim(
+        self, service: AmazonMLLocalFixture, service_clock: Clock
+    ) -> None:
+        """Where tags are denied, Airflow stores one claim for each map index."""
+        deny(service, *TAG_OPERATIONS)
+        run = Run(wait_for_completion=False)
+        run.execute("create", map_index=0)
+        service_clock.advance(300)
+        service.client().delete_realtime_endpoint(MLModelId="ml-1")
+        service_clock.advance(300)
+        run.execute("create", map_index=1)
+        run.execute("delete")
+        assert status(service) == "NONE"
+
     def test_a_throttled_create_is_repeated_ever_more_rarely(
         self, service: AmazonMLLocalFixture, service_clock: Clock
     ) -> None:
@@ -771,6 +874,34 @@ class TestTwoCreators:
         one.execute("delete")
         assert status(service) == "READY"
         two.execute("delete")
+        assert status(service) == "NONE"
+
+    def test_who_creates_again_keeps_the_claims_of_others(
+        self,
+        service: AmazonMLLocalFixture,
+        service_clock: Clock,
+        at_next_sleep: Callable[[Callable[[], object]], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Three tasks use one endpoint, somebody deletes it, and two of them create it again, one after the other."""
+        one, two, three = (Run(run_id, wait_for_completion=False) for run_id in ("one", "two", "three"))
+        two.create.wait_for_completion = True
+        one.execute("create")
+        service_clock.advance(20)
+        three.execute("create")
+        announce_again = ownership.Claim.announce_again
+
+        def later(claim: ownership.Claim) -> None:
+            three.execute("create")
+            service_clock.advance(1)
+            announce_again(claim)
+
+        monkeypatch.setattr(ownership.Claim, "announce_again", later)
+        at_next_sleep(partial(service.client().delete_realtime_endpoint, MLModelId="ml-1"))
+        two.execute("create")
+        two.execute("delete")
+        assert status(service) == "READY"
+        three.execute("delete")
         assert status(service) == "NONE"
 
 
