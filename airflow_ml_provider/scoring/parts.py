@@ -64,7 +64,7 @@ class Parts:
     def _resume(self, depends_on: JSONObject) -> Progress | None:
         """Return the progress of the last try, or None if scoring must start from the first row."""
         progress = cast("Progress | None", self._output.record.read())
-        if progress is None:
+        if progress is None or "depends_on" not in progress:  # the latter is the record of a join
             return None
         self.changed = [name for name in depends_on if progress["depends_on"].get(name) != depends_on[name]]
         if (whole := progress["whole"]) and not self.changed:

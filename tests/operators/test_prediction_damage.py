@@ -15,7 +15,18 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.operators.prediction import MachineLearningJoinPredictS3Operator
 from airflow_ml_provider.scoring.record import OutputRecord, TakenOver
-from tests.helpers.files import FILE, OUTPUT, SOURCE, expected, got, interrupted, predict, recorded
+from tests.helpers.files import (
+    FILE,
+    OUTPUT,
+    SOURCE,
+    expected,
+    got,
+    interrupted,
+    joined,
+    planned,
+    predict,
+    recorded,
+)
 
 if TYPE_CHECKING:
     from amazon_ml_local.fixture import AmazonMLLocalFixture
@@ -323,3 +334,14 @@ def test_a_share_that_is_not_what_its_worker_wrote_is_not_joined(bucket: Bucket,
     with pytest.raises(AirflowException, match="there is no object at .*, or it is not the one"):
         join.execute({})
     assert OUTPUT not in bucket.uris()
+
+
+def test_the_record_of_an_unfinished_join_is_no_obstacle(bucket: Bucket) -> None:
+    """One worker alone may write the output at which a join has failed."""
+    summaries = [predict(source_uri=None, **share) for share in planned(2)]
+    delete(bucket, summaries[1]["output_uri"])
+    with pytest.raises(AirflowException, match="there is no object at"):
+        joined(summaries)
+    predict()
+    assert got(bucket) == expected()
+    assert not any(".parts/" in uri for uri in bucket.uris())
