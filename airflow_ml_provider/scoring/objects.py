@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 
 BLOCK_BYTES = 2 * 1024 * 1024
 BODY_ATTEMPTS = 5
+CHANGED = frozenset({"PreconditionFailed", "412", "NoSuchKey", "404"})
 ERRORS, PARTS, SHARES = ".errors.csv", ".parts/", ".shares/"  # an output's URI + one of these: its other objects
 
 
@@ -71,6 +72,10 @@ def find(s3: S3Client, uri: str) -> list[ObjectVersion]:
     return found
 
 
+class ChangedObject(AirflowException):
+    """Raised when an object is replaced or deleted while it is read."""
+
+
 class _Blocks(io.RawIOBase):
     """Read an object block by block, each with a request of its own, so that no connection stays open for hours."""
 
@@ -92,8 +97,8 @@ class _Blocks(io.RawIOBase):
         try:
             block = read_with_retries(lambda: self._block(end))
         except ClientError as error:
-            if code(error) in ("PreconditionFailed", "412"):
-                raise AirflowException(f"source_uri: {self._source.uri} changed while it was read") from None
+            if code(error) in CHANGED:
+                raise ChangedObject(f"source_uri: {self._source.uri} changed while it was read") from None
             raise
         view[: len(block)] = block
         self._place += len(block)

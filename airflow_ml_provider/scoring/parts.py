@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from airflow_ml_provider.errors import MachineLearningError
 from airflow_ml_provider.scoring.answers import ERROR_COLUMNS, csv_line
-from airflow_ml_provider.scoring.objects import errors_uri, translate_s3_errors
+from airflow_ml_provider.scoring.objects import (
+    BLOCK_BYTES,
+    ChangedObject,
+    ObjectVersion,
+    errors_uri,
+    open_at,
+    translate_s3_errors,
+)
 from airflow_ml_provider.scoring.output import Output
 from airflow_ml_provider.scoring.progress import (
     SUFFIXES,
@@ -26,7 +34,7 @@ from airflow_ml_provider.scoring.progress import (
     row_count,
 )
 from airflow_ml_provider.scoring.record import TakenOver
-from airflow_ml_provider.scoring.writing import Key, get, put_part
+from airflow_ml_provider.scoring.writing import Key, head, put_part
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -162,20 +170,24 @@ class Parts:
         yield header.encode()
         for number, part in enumerate(self.progress["parts"]):
             if kind in part["pieces"]:
-                yield self._read(number, part, kind)
+                yield from self._blocks(number, part, kind)
 
-    def _read(self, number: int, part: Part, kind: Kind) -> bytes:
-        """Return the bytes of one object of a part.
+    def _blocks(self, number: int, part: Part, kind: Kind) -> Iterator[bytes]:
+        """Yield the bytes of one object of a part in blocks.
 
-        :raises DamagedPart: when they are not those that the record names.
+        :raises DamagedPart: at the end, when they are not those that the record names; they must not be used then.
         """
         key, piece = self._key(object_name(part, kind)), part["pieces"][kind]
-        with translate_s3_errors("read", key.uri):
-            found = get(self._s3, key, piece["etag"])
-        if found is None or _digest(found[1]) != piece["digest"]:
+        digest = hashlib.sha256()
+        with translate_s3_errors("read", key.uri), suppress(ChangedObject):
+            if found := head(self._s3, key):
+                with open_at(self._s3, ObjectVersion(key.uri, piece["etag"], found.size)) as stream:
+                    while block := stream.read(BLOCK_BYTES):
+                        digest.update(block)
+                        yield block
+        if digest.hexdigest() != piece["digest"]:
             self._suspects.add(number)
             raise DamagedPart(number, key.uri)
-        return found[1]
 
     def _put(self, name: str, kind: Kind, lines: list[str]) -> Piece:
         key, body = self._key(f"{name}{SUFFIXES[kind]}"), "".join(lines).encode()

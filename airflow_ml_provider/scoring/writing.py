@@ -73,14 +73,11 @@ def head(s3: S3Client, key: Key) -> Found | None:
     return Found(answer["ETag"], answer["ContentLength"], answer.get("Metadata", {}))
 
 
-def get(s3: S3Client, key: Key, etag: str | None = None) -> tuple[str, bytes] | None:
-    """Return ETag and bytes of an object, None if it does not exist or is another version than ``etag``."""
+def get(s3: S3Client, key: Key) -> tuple[str, bytes] | None:
+    """Return ETag and bytes of an object, None if it does not exist."""
 
     def read() -> tuple[str, bytes]:
-        if etag:
-            answer = s3.get_object(Bucket=key.bucket, Key=key.name, IfMatch=etag)
-        else:
-            answer = s3.get_object(Bucket=key.bucket, Key=key.name)
+        answer = s3.get_object(Bucket=key.bucket, Key=key.name)
         return answer["ETag"], answer["Body"].read()
 
     with suppress(ConditionFailed), _condition_failures():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_ml_provider import transport
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
 from amazon_ml_local.entities import Endpoint
@@ -52,6 +53,15 @@ def test_nothing_but_the_output_stays(bucket: Bucket) -> None:
     """Parts and the record of progress are deleted when it is complete."""
     predict(rows_per_part=25)
     assert bucket.uris() == {SOURCE, OUTPUT}
+
+
+def test_a_part_of_any_size_is_read_back(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read block by block: a part may be larger than the largest answer of S3 that is accepted."""
+    monkeypatch.setattr(transport, "MOST_BYTES", {"s3": 3 * 1024 * 1024})
+    rows = [(f"{key}-{'k' * 100_000}", x) for key, x in ROWS]
+    bucket.put(SOURCE, "id,x\n" + "".join(f"{key},{x}\n" for key, x in rows))
+    predict(rows_per_part=60)
+    assert got(bucket) == expected(rows)
 
 
 def test_the_summary_says_what_was_written(bucket: Bucket) -> None:
