@@ -6,9 +6,11 @@ public path: serialized Dags and the reference name it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_ml_provider import errors
 from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.links import OutputLink, ResourceLink
 from airflow_ml_provider.operators.base import AWS_FIELDS, MachineLearningBase
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from airflow_ml_provider.scoring.settings import Settings
     from airflow_ml_provider.scoring.sharing import Share
     from airflow_ml_provider.scoring.summary import Summary
+
+log = logging.getLogger(__name__)
 
 
 class MachineLearningPredictOperator(MachineLearningOperator):
@@ -77,11 +81,32 @@ class MachineLearningPredictOperator(MachineLearningOperator):
         with translate_errors(f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}"):
             self.check_variables(ml_model_id, records)
             url = self.endpoint_url or self.hook.realtime_endpoint_url(ml_model_id)
-            found = [
-                self.hook.predict(ml_model_id, record, url, mount_timeout=self.mount_timeout) for record in records
-            ]
+            found = [self.predict(ml_model_id, place, record, url) for place, record in enumerate(records)]
         self.log.info("Predicted %d records with MLModel %s", len(found), ml_model_id)
         return found if self.record is None else found[0]
+
+    def predict(self, ml_model_id: str, place: int, record: Record, url: str) -> Prediction:
+        """Return the prediction for one record.
+
+        :raises RequestRefused: when the service refuses the record; AWS's message may quote it, and is left out.
+        """
+        from botocore.exceptions import ClientError
+
+        from airflow_ml_provider.predicting.engine import REFUSALS
+
+        try:
+            return self.hook.predict(ml_model_id, record, url, mount_timeout=self.mount_timeout)
+        except ClientError as error:
+            if (code := errors.code(error)) not in REFUSALS:
+                raise
+            log.debug("Predict: %s", error)
+            which = f"records[{place}]" if self.record is None else "record"
+            raise errors.RequestRefused(
+                f"Predict with MLModel {ml_model_id} in {self.hook.conn_region_name}: {which} was refused with {code}; "
+                f"compare it with the schema of the model's training data. AWS's message, which may quote the record, "
+                f"is in the log at DEBUG.",
+                code,
+            ) from None
 
     def check_variables(self, ml_model_id: str, records: Sequence[Record]) -> None:
         """Log a warning of variables that the model does not know, or with ``refuse_unknown_variables`` fail.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
-from airflow_ml_provider.errors import InvalidArgument
+from airflow_ml_provider.errors import InvalidArgument, RequestRefused
 from airflow_ml_provider.operators.prediction import MachineLearningPredictOperator
 
 if TYPE_CHECKING:
@@ -133,13 +134,48 @@ def test_bad_records_are_refused_before_any_call(
 
 
 def test_records_appear_in_no_log(ready: AmazonMLLocalFixture, caplog: pytest.LogCaptureFixture) -> None:
-    """Records are data of other people: no logger shows them above DEBUG."""
+    """Records are data of other people: no logger shows them above DEBUG, nor an exception or its traceback."""
     caplog.set_level(logging.INFO)
     predict(records=[{"x": "39", "secret": "Jane Roe"}]).execute({})
-    ready.faults.add("error", operation="Predict", code="InvalidInputException", status=400)
+    ready.faults.add(
+        "error", operation="Predict", code="InvalidInputException", message="no such value: Jane Roe", status=400
+    )
+    operator = predict(record={"x": "39", "secret": "Jane Roe"})
     with pytest.raises(AirflowException) as caught:
-        predict(record={"x": "39", "secret": "Jane Roe"}).execute({})
-    assert "Jane Roe" not in caplog.text + str(caught.value)
+        operator.execute({})
+    assert "Jane Roe" not in caplog.text + "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "which"), [({"record": {"x": 1}}, "record"), ({"records": [{"x": 39}, {"x": 1}]}, r"records\[1\]")]
+)
+def test_a_refused_record_is_named_by_its_place(
+    ready: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], which: str
+) -> None:
+    """A retry would be refused too, so the task fails for good."""
+    answer = ready.service.handle
+
+    def handle(request: Any) -> Any:
+        if b'"x": "1"' in request.body:
+            ready.faults.add("error", operation="Predict", code="InvalidInputException", status=400, count=1)
+        return answer(request)
+
+    monkeypatch.setattr(ready.service, "handle", handle)
+    message = f"^Predict with MLModel ml-1 in us-east-1: {which} was refused with InvalidInputException"
+    with pytest.raises(RequestRefused, match=message) as caught:
+        predict(**arguments).execute({})
+    assert caught.value.code == "InvalidInputException"
+
+
+def test_what_the_service_says_of_a_record_is_logged_at_debug(
+    ready: AmazonMLLocalFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever looks for the reason finds it there."""
+    ready.faults.add("error", operation="Predict", code="InvalidInputException", message="no such value", status=400)
+    caplog.set_level(logging.DEBUG, "airflow_ml_provider")
+    with pytest.raises(RequestRefused, match="is in the log at DEBUG"):
+        predict(record={"x": "39"}).execute({})
+    assert [record.levelname for record in caplog.records if "no such value" in record.getMessage()] == ["DEBUG"]
 
 
 def test_a_variable_that_the_model_does_not_know_is_warned_of_once(
