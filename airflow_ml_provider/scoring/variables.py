@@ -62,9 +62,19 @@ class Variables:
         return "" if is_sent else "it has no variable of the model"
 
     def check_header(self, columns: Sequence[str], uri: str) -> None:
-        """Raise AirflowFailException when every row below this header would be refused."""
-        if fault := self.fault(columns):
-            raise AirflowFailException(f"source_uri: the header of {uri}: {fault}")
+        """Raise AirflowFailException when every row below this header would be refused.
+
+        A line without any name that is known, in whatever case, may be somebody's data: it is not quoted then.
+        """
+        if not (fault := self.fault(columns)):
+            return
+        known = {name.casefold() for name in {*(self.known or ()), *self.ignored, *self.keys}}
+        if known.isdisjoint(name.casefold() for name in columns):
+            fault = (
+                "none of its columns is a variable of the model, a key column or excluded; is its first line a header? "
+                "column_names names the columns of a CSV file without one, input_format says that it is JSON_LINES"
+            )
+        raise AirflowFailException(f"source_uri: the header of {uri}: {fault}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

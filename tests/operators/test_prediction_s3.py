@@ -390,8 +390,9 @@ def test_errors_of_an_earlier_run_do_not_stay(bucket: Bucket) -> None:
     assert bucket.uris() == {SOURCE, OUTPUT}
 
 
-HEADERS = {
+HEADERS: dict[str, tuple[str, dict[str, Any], str]] = {
     "unknown column": ("id,x,zip", {}, r"the model knows no variable 'zip'; excluded_attribute_names leaves it out"),
+    "another case": ("ID,X", {"key_columns": []}, r"the model knows no variable 'ID'; excluded_attribute_names"),
     "nearly a variable": ("id,X", {}, r"the model knows no variable 'X' \(did you mean 'x'\?\)"),
     "missing key": ("id,x", {"key_columns": ["ID"]}, r"it has no key column 'ID' \(did you mean 'id'\?\)"),
     "no variable at all": ("id,y", {}, "it has no variable of the model"),
@@ -409,6 +410,35 @@ def test_a_fault_of_the_header_fails_before_the_first_prediction(
         predict(max_errors=1000, **arguments)
     assert bucket.uris() == {SOURCE}
     assert endpoint.requests.count("Predict") == 0
+
+
+NO_HEADERS = {
+    "csv without a header": "Jane Roe,30\nJohn Doe,3\n",
+    "json lines": '{"id": "Jane Roe", "x": 30}\n{"id": "John Doe", "x": 3}\n',
+}
+NO_HEADER = r"none of its columns is .*is its first line a header\? column_names .* input_format"
+
+
+@pytest.mark.parametrize("keys", [[], ["Jane"]], ids=["no key", "a key"])
+@pytest.mark.parametrize("kind", NO_HEADERS)
+def test_a_first_line_that_is_no_header_is_not_quoted(bucket: Bucket, kind: str, keys: list[str]) -> None:
+    """Its cells are somebody's data, also one like the name of a key; the message says how to read such a file."""
+    bucket.put("s3://bucket/in/1", NO_HEADERS[kind])
+    with pytest.raises(AirflowFailException, match=NO_HEADER) as caught:
+        predict(source_uri="s3://bucket/in/", key_columns=keys)
+    assert "Roe" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", NO_HEADERS)
+def test_a_first_line_is_not_quoted_though_the_variables_are_unknown(
+    bucket: Bucket, endpoint: AmazonMLLocalFixture, kind: str
+) -> None:
+    """Without the schema the key columns alone show what is a header."""
+    bucket.put(SOURCE, NO_HEADERS[kind])
+    endpoint.faults.add("error", operation="GetDataSource", code="AccessDeniedException", message="no", status=400)
+    with pytest.raises(AirflowFailException, match=NO_HEADER) as caught:
+        predict(key_columns=["Jane"])
+    assert "Roe" not in str(caught.value)
 
 
 def test_an_excluded_column_is_not_sent(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
