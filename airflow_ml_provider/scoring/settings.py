@@ -49,7 +49,7 @@ class Input:
         check_source(source_uri, output_uri)
         names = None if column_names is None else distinct_names("column_names", column_names)
         if max_predictions is not None:
-            check_at_least("max_predictions", max_predictions, 1)
+            check_whole("max_predictions", max_predictions, 1)
         return cls(source_uri, format_of("input_format", input_format, source_uri), names, max_predictions)
 
     def shares(self, s3: S3Client, workers: int = 1) -> list[list[RowRange]]:
@@ -96,11 +96,11 @@ class Settings:
         :raises InvalidArgument: naming the argument and what is allowed.
         """
         check_output(output_uri)
-        check_at_least("max_errors", max_errors, 0)
-        check_at_least("rows_per_part", rows_per_part, 1)
+        check_whole("max_errors", max_errors, 0)
+        check_whole("rows_per_part", rows_per_part, 1)
         check_at_least("timeout", timeout, 0)
         if max_requests_per_second is not None:
-            check_at_least("max_requests_per_second", max_requests_per_second, 1)
+            check_whole("max_requests_per_second", max_requests_per_second, 1)
         return cls(
             output_uri=output_uri,
             input_format=format_of("input_format", input_format, source_uri or ""),
@@ -193,7 +193,13 @@ def distinct_names(argument: str, value: object) -> list[str]:
     return list(value)
 
 
-def check_at_least(argument: str, value: float, least: int) -> None:
+def check_whole(argument: str, value: object, least: int) -> None:
+    """Raise InvalidArgument unless an argument is a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidArgument(f"{argument}: {value!r}; it must be a whole number of at least {least}")
+
+
+def check_at_least(argument: str, value: object, least: int) -> None:
     """Raise InvalidArgument unless an argument is a number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
         raise InvalidArgument(f"{argument}: {value!r}; it must be a number of at least {least}")

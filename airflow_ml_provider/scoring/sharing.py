@@ -12,7 +12,7 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.scoring.objects import SHARES, ObjectVersion, errors_uri, open_at, split
 from airflow_ml_provider.scoring.output import Output
 from airflow_ml_provider.scoring.progress_log import cost, log
-from airflow_ml_provider.scoring.settings import Input, check_at_least, check_output
+from airflow_ml_provider.scoring.settings import Input, check_output, check_whole
 from airflow_ml_provider.scoring.summary import Summary, rows_per_second
 from airflow_ml_provider.scoring.writing import Found, Key, delete, head
 
@@ -44,11 +44,11 @@ def divide(
     """Divide the rows in order, and the endpoint's rate into whole numbers whose sum does not exceed it.
 
     :param max_requests_per_second: the rate to divide; None means the endpoint's own.
-    :raises InvalidArgument: when an argument is not a number of at least 1.
+    :raises InvalidArgument: when an argument is not a whole number of at least 1.
     """
-    check_at_least("workers", workers, 1)
+    check_whole("workers", workers, 1)
     if max_requests_per_second is not None:
-        check_at_least("max_requests_per_second", max_requests_per_second, 1)
+        check_whole("max_requests_per_second", max_requests_per_second, 1)
     rate = max_requests_per_second or _endpoints_rate(hook, ml_model_id)
     found = source.shares(hook.s3, min(workers, rate))  # no worker has a rate below 1
     rows = [sum(row_range.count for row_range in share) for share in found]

@@ -654,10 +654,18 @@ def test_a_file_that_is_none_is_an_error(
         ({"excluded_attribute_names": [1]}, "excluded_attribute_names: it is list; it must be a list of names"),
         ({"input_format": "XML"}, "input_format: 'XML'; it must be CSV or JSON_LINES"),
         ({"output_format": "XML"}, "output_format: 'XML'; it must be CSV or JSON_LINES"),
-        ({"max_errors": -1}, "max_errors: -1; it must be a number of at least 0"),
-        ({"max_predictions": 0}, "max_predictions: 0; it must be a number of at least 1"),
-        ({"max_requests_per_second": 0}, "max_requests_per_second: 0; it must be a number of at least 1"),
-        ({"rows_per_part": 0}, "rows_per_part: 0; it must be a number of at least 1"),
+        ({"max_errors": -1}, "max_errors: -1; it must be a whole number of at least 0"),
+        ({"max_predictions": 0}, "max_predictions: 0; it must be a whole number of at least 1"),
+        ({"max_requests_per_second": 0}, "max_requests_per_second: 0; it must be a whole number of at least 1"),
+        ({"rows_per_part": 0}, "rows_per_part: 0; it must be a whole number of at least 1"),
+        ({"max_errors": 1.5}, r"max_errors: 1\.5; it must be a whole number of at least 0"),
+        ({"max_predictions": 1e6}, r"max_predictions: 1000000\.0; it must be a whole number of at least 1"),
+        ({"max_requests_per_second": 50.0}, r"max_requests_per_second: 50\.0; it must be a whole number of at least 1"),
+        ({"max_requests_per_second": True}, "max_requests_per_second: True; it must be a whole number of at least 1"),
+        ({"rows_per_part": 2000.0}, r"rows_per_part: 2000\.0; it must be a whole number of at least 1"),
+        ({"timeout": -0.5}, r"timeout: -0\.5; it must be a number of at least 0"),
+        ({"timeout": float("nan")}, "timeout: nan; it must be a number of at least 0"),
+        ({"timeout": "60"}, "timeout: '60'; it must be a number of at least 0"),
     ],
 )
 def test_a_bad_argument_is_named(arguments: dict[str, Any], message: str) -> None:
@@ -740,11 +748,18 @@ def test_a_join_that_is_repeated_returns_the_same(folder: str) -> None:
     assert joined(summaries) == joined(summaries)
 
 
-@pytest.mark.parametrize("rate", [0, "200"])
+@pytest.mark.parametrize("rate", [0, "200", 200 / 4, True])
 def test_a_bad_rate_of_a_plan_is_named(rate: Any, bucket: Bucket) -> None:
     """It is an error of this argument, and not of the endpoint."""
-    with pytest.raises(InvalidArgument, match=f"max_requests_per_second: {rate!r}; it must be a number of at least 1"):
+    message = f"max_requests_per_second: {rate!r}; it must be a whole number of at least 1"
+    with pytest.raises(InvalidArgument, match=message):
         planned(2, max_requests_per_second=rate)
+
+
+def test_a_bad_number_of_workers_is_named(bucket: Bucket) -> None:
+    """Half a worker is none."""
+    with pytest.raises(InvalidArgument, match=r"workers: 2\.5; it must be a whole number of at least 1"):
+        planned(2.5)
 
 
 def test_a_join_of_what_was_joined_before_in_part_is_an_error(bucket: Bucket, endpoint: AmazonMLLocalFixture) -> None:
