@@ -50,7 +50,8 @@ class Engine:
     :param predict: makes one attempt for one body.
     :param pace: gives each call its slot.
     :param patience: seconds during which transient errors are retried for one record.
-    :param check_endpoint: called when the predictor is not mounted; raises if the endpoint no longer exists.
+    :param check_endpoint: called when the predictor is not mounted, with the record's deadline by the pace's clock;
+        raises if the endpoint no longer exists.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Engine:
         pace: Pace,
         *,
         patience: float = 300.0,
-        check_endpoint: Callable[[], None] = lambda: None,
+        check_endpoint: Callable[[float], None] = lambda deadline: None,
     ) -> None:
         self._pace = pace
         self._predict = predict
@@ -200,7 +201,7 @@ class Engine:
         if code in errors.THROTTLING:
             self._pace.lower_rate()
         if code == "PredictorNotMountedException":
-            self._check_endpoint()
+            self._check_endpoint(deadline)
         if self._pace.clock.now() > deadline:
             raise DeadlinePassed(f"no prediction within {self._patience:.0f} s; the last error was {code}: {error}")
 

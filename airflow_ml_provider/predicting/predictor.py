@@ -11,6 +11,7 @@ from airflow_ml_provider.errors import RefusedRecord
 from airflow_ml_provider.predicting.engine import Engine
 from airflow_ml_provider.predicting.pace import Pace
 from airflow_ml_provider.predicting.wire import Wire
+from airflow_ml_provider.resources import endpoint_info
 
 if TYPE_CHECKING:
     from airflow_ml_provider.client import MachineLearningClientHook
@@ -61,14 +62,17 @@ class Predictor:
     def _body(self, record: Record | RefusedRecord) -> bytes | RefusedRecord:
         return record if isinstance(record, RefusedRecord) else self._wire.body(record)
 
-    def _check_endpoint(self) -> None:
-        """Get the endpoint, at most every few seconds, and raise AirflowException if it is NONE or FAILED."""
+    def _check_endpoint(self, deadline: float) -> None:
+        """Get the endpoint, at most every few seconds, and raise AirflowException if it is NONE or FAILED.
+
+        :param deadline: until which the record is retried that has found no predictor.
+        """
         now = self.pace.clock.now()
         if now - self._checked_at < CHECK_AT_MOST_EVERY:
             return
         self._checked_at = now
         try:
-            endpoint = self._hook.get_realtime_endpoint(self._id)
+            endpoint = endpoint_info(self._hook.call_once("GetMLModel", deadline, MLModelId=self._id))
         except Exception as error:
             if not errors.is_transient(error):
                 raise

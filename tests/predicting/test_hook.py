@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from itertools import islice
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from amazon_ml_local.faults import FaultKind
     from amazon_ml_local.fixture import AmazonMLLocalFixture
 
+LONGEST_WAIT = 20.0  # real seconds for which an answer is held back
 FAULTS = ("reset", "server_error", "throttling", "limit_exceeded", "garbage", "expired_token")
 
 
@@ -114,6 +116,28 @@ def test_an_endpoint_that_disappears_ends_it(hook: MachineLearningHook, endpoint
     with pytest.raises(AirflowException, match=r"ml-1 in us-east-1 has no realtime endpoint.*EndpointStatus NONE"):
         list(found)
     assert endpoint.clock.now() - began < 300
+
+
+def test_a_look_at_the_endpoint_that_hangs_ends_in_time(
+    hook: MachineLearningHook, endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the time of the record that waits for it, and is no reason of its own to fail."""
+    answer, released = endpoint.service.handle, threading.Event()
+
+    def handle(request: Any) -> Any:
+        if request.header("x-amz-target").endswith(".GetMLModel") and endpoint.requests.count("Predict"):
+            released.wait(LONGEST_WAIT)
+        return answer(request)
+
+    endpoint.faults.add("error", operation="Predict", code="PredictorNotMountedException", message="no", status=400)
+    monkeypatch.setattr(endpoint.service, "handle", handle)
+    began = time.monotonic()
+    try:
+        with pytest.raises(DeadlinePassed, match="no prediction within 7 s; .* PredictorNotMountedException"):
+            labels(hook, [1], timeout=7)
+        assert time.monotonic() - began < LONGEST_WAIT / 2
+    finally:
+        released.set()
 
 
 def test_a_model_without_an_endpoint_is_an_error(hook: MachineLearningHook, endpoint: AmazonMLLocalFixture) -> None:
