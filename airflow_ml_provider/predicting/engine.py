@@ -95,11 +95,11 @@ class Engine:
                 pending.append((token, self._submit(body)))
                 if len(pending) > ahead:
                     wait([answer for _, answer in islice(pending, batch)], return_when=FIRST_EXCEPTION)
-                    yield _outcome(*pending.popleft())
+                    yield _take_first(pending)
                 while pending and pending[0][1].done():
-                    yield _outcome(*pending.popleft())
+                    yield _take_first(pending)
             while pending:
-                yield _outcome(*pending.popleft())
+                yield _take_first(pending)
         finally:
             self._close(all_answered=not pending)
 
@@ -177,13 +177,19 @@ class Engine:
                     answer = self._predict(body)
             except Exception as error:
                 self._handle_failure(error, deadline)
+                self._back_off(error, seconds)
             else:
                 self._pace.record_answer(slot)
                 self._answered = True
                 return answer
-            self._pace.clock.sleep(random.uniform(seconds / 2, seconds))
             seconds = min(2 * seconds, LONGEST_PAUSE)
             slot = self._pace.wait()
+
+    def _back_off(self, error: Exception, seconds: float) -> None:
+        """Pause after a failed attempt; raise its error if the engine closes meanwhile, so that none follows."""
+        self._pace.clock.sleep(random.uniform(seconds / 2, seconds))
+        if self._closing:
+            raise self._fatal or error
 
     def _handle_failure(self, error: Exception, deadline: float) -> None:
         """Raise the error of an attempt, unless it is transient and time is left; slow down after throttling.
@@ -206,8 +212,13 @@ class Engine:
             raise DeadlinePassed(f"no prediction within {self._patience:.0f} s; the last error was {code}: {error}")
 
 
-def _outcome(token: Token, answer: Future[Prediction]) -> tuple[Token, Prediction | RefusedRecord]:
+def _take_first(pending: deque[tuple[Token, Future[Prediction]]]) -> tuple[Token, Prediction | RefusedRecord]:
+    """Wait for the first answer and take it; if a time-out interrupts the wait, the answer is still pending."""
+    token, answer = pending[0]
+    outcome: Prediction | RefusedRecord
     try:
-        return token, answer.result()
+        outcome = answer.result()
     except RefusedRecord as refused:
-        return token, refused
+        outcome = refused
+    pending.popleft()
+    return token, outcome
