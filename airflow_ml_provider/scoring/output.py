@@ -69,13 +69,13 @@ class Output:
         """
         bucket = self._key.bucket
         earlier = [(Key(bucket, name), upload_id) for name, upload_id in self.record.uploads.items()]
-        self.record.uploads.clear()
-        self.record.swap(state)
+        self.record.swap(state)  # which names the earlier uploads still: this try may end before it aborts them
         with translate_s3_errors("written", self._uri):
             earlier.extend(self._unfinished_uploads())
             self._check_conditional_writes()
             for key, upload_id in earlier:
                 abort(self._s3, key, upload_id)
+        self.record.uploads.clear()
 
     def _check_conditional_writes(self) -> None:
         """Raise AirflowFailException if S3 writes although a condition is not met."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.errors import InvalidArgument
@@ -323,6 +324,46 @@ def test_parts_and_uploads_of_dead_tries_are_cleared(bucket: Bucket) -> None:
     assert [item["Key"] for item in bucket.client.list_multipart_uploads(Bucket="bucket")["Uploads"]] == [
         "elsewhere.csv"
     ]
+
+
+@pytest.fixture
+def no_uploads_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deny s3:ListBucketMultipartUploads."""
+    original = vars(BaseClient)["_make_api_call"]
+
+    def call(client: Any, operation: str, parameters: Any) -> Any:
+        if operation == "ListMultipartUploads":
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation)
+        return original(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+
+
+def test_a_try_that_is_killed_in_its_claim_forgets_no_upload(
+    bucket: Bucket, no_uploads_listed: None, at_write: Callable[..., None]
+) -> None:
+    """The record names the uploads of earlier tries until they are aborted: none of them is completed later."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(answer: Any, parameters: Any) -> None:
+        answer()
+        raise Killed
+
+    def suspended(answer: Any, parameters: Any) -> Any:
+        at_write(r"progress\.json$", killed)
+        with pytest.raises(Killed):
+            predict()
+        bucket.put(SOURCE, FILE.replace("k1,", "later,"))
+        predict()
+        delete(bucket, OUTPUT)
+        return answer()
+
+    at_write(r"out\.csv$", suspended)
+    with pytest.raises(TakenOver):
+        predict()
+    assert bucket.uris() == {SOURCE}
 
 
 @pytest.mark.parametrize("way", ["missing", "foreign"])
