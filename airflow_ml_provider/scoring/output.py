@@ -108,10 +108,10 @@ class Output:
             delete(self._s3, probe, found.etag)
         return unsupported
 
-    def find(self) -> Found | None:
-        """Return the version of the output that is there now, None if there is none."""
-        with translate_s3_errors("read", self._uri):
-            return head(self._s3, self._key)
+    def find(self, uri: str) -> Found | None:
+        """Return the version of the output, or of its errors file, that is there now, None if there is none."""
+        with translate_s3_errors("read", uri):
+            return head(self._s3, Key(*split("output_uri", uri)))
 
     def write(
         self,
@@ -179,9 +179,8 @@ class Output:
         It is overwritten with its header alone first, so that a delete that S3 executes late finds no errors to lose.
         """
         uri = errors_uri(self._uri)
-        with translate_s3_errors("deleted", uri):
-            if head(self._s3, self._errors_key) is None:
-                return
+        if self.find(uri) is None:
+            return
         found = self.write(uri, lambda: [csv_line(ERROR_COLUMNS).encode()], state)
         with translate_s3_errors("deleted", uri), suppress(ConditionFailed):
             delete(self._s3, self._errors_key, found.etag)

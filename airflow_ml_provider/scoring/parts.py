@@ -29,9 +29,11 @@ from airflow_ml_provider.scoring.progress import (
     Piece,
     Progress,
     Whole,
+    from_metadata,
     new_progress,
     object_name,
     row_count,
+    to_metadata,
 )
 from airflow_ml_provider.scoring.record import TakenOver
 from airflow_ml_provider.scoring.writing import Key, head, put_part
@@ -68,6 +70,18 @@ class Parts:
         self.changed: list[str] = []  # what differs from the record, so that scoring restarts
         self.progress = self._resume(depends_on) or new_progress(depends_on)
         self._output.claim(self.progress)
+        complete = None if self.changed or self.count else self._complete()
+        self.was_complete = complete is not None  # written by an earlier try or run
+        self.progress = complete or self.progress
+
+    def _complete(self) -> Progress | None:
+        """Return the progress of an output that is complete although no record says so, else None.
+
+        The try that wrote it may have been killed before Airflow knew of its success. It is looked for after the claim,
+        since from then on no other try can replace it.
+        """
+        found, errors = (self._output.find(uri) for uri in (self._uri, errors_uri(self._uri)))
+        return from_metadata(self.progress, found, errors.etag if errors else None) if found else None
 
     def _resume(self, depends_on: JSONObject) -> Progress | None:
         """Return the progress of the last try, or None if scoring must start from the first row."""
@@ -76,7 +90,7 @@ class Parts:
             return None
         self.changed = [name for name in depends_on if progress["depends_on"].get(name) != depends_on[name]]
         if (whole := progress["whole"]) and not self.changed:
-            found = self._output.find()
+            found = self._output.find(self._uri)
             self.changed = [] if found and found.etag == whole["etag"] else ["the output"]
         return None if self.changed else progress
 
@@ -131,7 +145,12 @@ class Parts:
         return sorted(found)
 
     def write_errors(self) -> str | None:
-        """Write the errors file from the parts, and return its ETag; without errors, delete that of an earlier run."""
+        """Write the errors file from the parts, and return its ETag; without errors, delete that of an earlier run.
+
+        The errors file of a complete output is there already, and its parts may not be.
+        """
+        if whole := self.progress["whole"]:
+            return whole["errors_etag"]
         if not self.error_count:
             self._output.remove_errors(self.progress)
             return None
@@ -146,15 +165,16 @@ class Parts:
         """
         if not self.progress["whole"]:
             errors_etag = self.write_errors()  # first, so that whoever finds the output finds its errors file too
-            found = self._output.write(self._uri, lambda: self._bytes("lines", header), self.progress)
             whole = Whole(
-                etag=found.etag,
-                errors_etag=errors_etag,
-                rows=self.row_count,
-                errors=self.error_count,
-                parts=self.count,
+                etag="", errors_etag=errors_etag, rows=self.row_count, errors=self.error_count, parts=self.count
             )
-            self._record({**self.progress, "parts": [], "whole": whole})
+            found = self._output.write(
+                self._uri,
+                lambda: self._bytes("lines", header),
+                self.progress,
+                metadata=to_metadata(self.progress, whole),
+            )
+            self._record({**self.progress, "parts": [], "whole": {**whole, "etag": found.etag}})
         self.clear()
 
     def clear(self) -> None:

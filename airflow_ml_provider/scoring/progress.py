@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+import hashlib
+import json
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 from airflow_ml_provider.scoring.answers import Tally, new_tally
 
 if TYPE_CHECKING:
     from airflow_ml_provider.payloads import JSONObject
+    from airflow_ml_provider.scoring.writing import Found
 
 Kind = Literal["lines", "errors"]
+MADE_OF, WHOLE = "made-of", "whole"  # the metadata of a complete output
 SUFFIXES: dict[Kind, str] = {"lines": "", "errors": ".errors"}  # of the names of a part's objects
 
 
@@ -61,6 +65,28 @@ class Progress(TypedDict):
 def new_progress(depends_on: JSONObject) -> Progress:
     """Return the progress at the first row."""
     return Progress(depends_on=depends_on, parts=[], columns=[], tally=new_tally(), seconds=0.0, whole=None)
+
+
+def to_metadata(progress: Progress, whole: Whole) -> dict[str, str]:
+    """Return the metadata of an output by which a later try sees that it is complete, though its record is deleted."""
+    return {MADE_OF: _made_of(progress), WHOLE: json.dumps([whole, progress["seconds"]])}
+
+
+def from_metadata(progress: Progress, found: Found, errors_etag: str | None) -> Progress | None:
+    """Return the progress of an output that was made of what ``progress`` depends on; None if it was not.
+
+    :param errors_etag: the ETag of the errors file that is there; None if there is none.
+    """
+    if found.metadata.get(MADE_OF) != _made_of(progress):
+        return None
+    whole, seconds = cast("tuple[Whole, float]", json.loads(found.metadata[WHOLE]))
+    if whole["errors_etag"] != errors_etag:
+        return None
+    return {**progress, "whole": {**whole, "etag": found.etag}, "seconds": seconds}
+
+
+def _made_of(progress: Progress) -> str:
+    return hashlib.sha256(json.dumps(progress["depends_on"], sort_keys=True).encode()).hexdigest()
 
 
 def object_name(part: Part, kind: Kind) -> str:

@@ -111,12 +111,12 @@ def join(s3: S3Client, output_uri: str, summaries: Sequence[Summary]) -> Summary
     output = Output(s3, output_uri)
     output.record.read()  # for the uploads of an earlier try, which the claim aborts
     output.claim(made_of)
-    found = output.find()
+    found = output.find(output_uri)
     if found is None or not made_of.items() <= found.metadata.items():  # it is not joined from these yet
         found = _write_joined(s3, output, total, summaries, made_of)
     _delete_shares(s3, output, summaries)
     output.clear()
-    errors = head(s3, Key(*split("output_uri", total["errors_uri"]))) if total["errors_uri"] else None
+    errors = output.find(total["errors_uri"]) if total["errors_uri"] else None
     return {**total, "etag": found.etag, "errors_etag": errors.etag if errors else None}
 
 

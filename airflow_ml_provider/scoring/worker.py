@@ -85,8 +85,8 @@ class Scoring:
         """
         self._progress_log.log_start(self._parts.changed)
         for _ in range(MOST_REPAIRS):
+            self._raise_if_too_many_refused()
             if not self._parts.progress["whole"]:
-                self._raise_if_too_many_refused()
                 self._repair()
                 self._predict()
                 self._check_end()
@@ -95,12 +95,19 @@ class Scoring:
             except DamagedPart as damaged:
                 log.warning("%s; its rows are predicted again", damaged)
             else:
-                self._progress_log.log_end(answers.in_words(self._parts.progress["tally"]))
+                self._log_end()
                 return summary(self._settings, self._parts)
         raise AirflowException(
             f"output_uri: parts of {self._settings.output_uri} were missing or damaged {MOST_REPAIRS} times; does this "
             f"S3 keep what is written?"
         )
+
+    def _log_end(self) -> None:
+        """Log what was predicted, or why nothing was."""
+        if self._parts.was_complete:
+            log.info("%s is complete already, of the same rows, model and arguments", self._settings.output_uri)
+        else:
+            self._progress_log.log_end(answers.in_words(self._parts.progress["tally"]))
 
     def _get_model(self) -> dict[str, object]:
         return get_with_retries(self._hook, "GetMLModel", "MLModelId", self._ml_model_id, self._settings.timeout)
