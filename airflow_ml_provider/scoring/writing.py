@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import CompletedMultipartUploadTypeDef, CompletedPartTypeDef
 
-CHUNK_BYTES = 5 * 1024 * 1024  # S3's least for a part of an upload, which may have 10,000; one at a time is in memory
+CHUNK_BYTES = 5 * 1024 * 1024  # S3's least for a part of an upload; one at a time is in memory
+SAME_CHUNKS = 47  # as many of one size as let 10,000, S3's most, reach its largest object of 5 TiB
 GZIP = 31  # zlib's wbits for gzip; its header has no time then, so that the same rows give the same bytes
 CONFLICT = "ConditionalRequestConflict"
 REFUSED = frozenset({"PreconditionFailed", "412", CONFLICT, "409", "NoSuchKey", "NoSuchUpload", "404"})
@@ -146,7 +147,7 @@ class Upload:
 
     def send(self, pieces: Iterable[bytes]) -> None:
         """Send the bytes in chunks, compressed if the name ends in ``.gz``."""
-        for chunk in _chunks(_packed(pieces) if self._key.name.endswith(".gz") else pieces):
+        for chunk in chunks(_packed(pieces) if self._key.name.endswith(".gz") else pieces):
             number = len(self._parts) + 1
             with _condition_failures():
                 answer = self._s3.upload_part(
@@ -192,17 +193,17 @@ def _packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes in chunks large enough for S3: at least one, even if it is empty."""
+def chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the bytes in chunks large enough for S3: at least one, even if it is empty. They grow with their number."""
     waiting = bytearray()
-    is_first = True
+    count = 0
     for piece in pieces:
         waiting += piece
-        while len(waiting) >= CHUNK_BYTES:
+        while len(waiting) >= (size := CHUNK_BYTES * (1 + count // SAME_CHUNKS)):
             with memoryview(waiting) as view:
-                chunk = bytes(view[:CHUNK_BYTES])
-            del waiting[:CHUNK_BYTES]  # before it is sent, so that no more than one is in memory
+                chunk = bytes(view[:size])
+            del waiting[:size]  # before it is sent, so that no more than one is in memory
             yield chunk
-            is_first = False
-    if waiting or is_first:
+            count += 1
+    if waiting or not count:
         yield bytes(waiting)
