@@ -150,6 +150,8 @@ def test_a_try_that_wakes_after_a_run_of_another_source_spoils_nothing(
             pass
         except AirflowException:
             predict(rows_per_part=2)
+        if calls.count < at:
+            break  # the old output is complete, so that this try makes fewer calls
         assert {uri: bucket.get(uri) for uri in bucket.uris() if uri != SOURCE} == other, f"call {at}"
         assert not leftovers(bucket), f"call {at}"
 
