@@ -163,3 +163,15 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 def _kind(value: object) -> str:
     return type(value).__name__
+
+
+def check_whole(argument: str, value: object, least: int) -> None:
+    """Raise InvalidArgument unless an argument is a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidArgument(f"{argument}: {value!r}; it must be a whole number of at least {least}")
+
+
+def check_at_least(argument: str, value: object, least: int) -> None:
+    """Raise InvalidArgument unless an argument is a number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
+        raise InvalidArgument(f"{argument}: {value!r}; it must be a number of at least {least}")

@@ -96,7 +96,7 @@ class MachineLearningHook(MachineLearningClientHook):
 
         :param ml_model_id: the model.
         :param records: each variable → value, without the target.
-        :param max_requests_per_second: at least 1; default is the endpoint's own ``PeakRequestsPerSecond``.
+        :param max_requests_per_second: a whole number from 1 on; default is the endpoint's ``PeakRequestsPerSecond``.
         :param timeout: seconds during which transient errors are retried for one record.
         :param return_refused: whether to yield the RefusedRecord of a record that the service refuses, in place of its
             prediction, instead of raising it.

@@ -157,7 +157,8 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
 
     The predictions have the order of the input. The output appears when it is complete. A retry continues after the
     last finished part; if the source, the model's ``ScoreThreshold`` or the endpoint has changed since, it starts
-    again. The model's target, and key columns that are no variables of the model, are not sent.
+    again. An output that was made of the same rows, model, endpoint and arguments is complete, and costs no prediction.
+    The model's target, and key columns that are no variables of the model, are not sent.
 
     Returns a summary: ``output_uri``, ``output_format``, ``etag``, ``errors_uri`` and ``errors_etag`` (None without
     errors), ``rows``, ``errors``, ``parts``, ``seconds``, ``rate``. When another try or task claims the same output,
@@ -178,7 +179,7 @@ class MachineLearningPredictS3Operator(MachineLearningBase):
     :param max_errors: how many rows may be refused; with one more the task fails without a retry, and so it does when
         all rows are refused (of several workers, the join).
     :param max_predictions: with more rows the task fails before the first prediction.
-    :param max_requests_per_second: at least 1; default is the endpoint's own ``PeakRequestsPerSecond``.
+    :param max_requests_per_second: a whole number from 1 on; default is the endpoint's own ``PeakRequestsPerSecond``.
     :param rows_per_part: the number of rows after which the work is saved.
     :param timeout: seconds during which transient errors are retried for one record.
     """

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from airflow_ml_provider.clock import CLOCK, Clock
-from airflow_ml_provider.errors import InvalidArgument
+from airflow_ml_provider.values import check_whole
 
 MARGIN = 0.001  # seconds by which two calls may arrive closer to each other than they were sent
 MIN_LATENCY_GROWTH = 0.00002  # seconds a call: how fast the minimum latency grows, in case the network gets slower
@@ -36,12 +36,11 @@ class Pace:
 
     :param limit: calls per second, at least 1.
     :param clock: measures all times.
-    :raises InvalidArgument: for a limit below 1.
+    :raises InvalidArgument: unless it is a whole number of at least 1.
     """
 
     def __init__(self, limit: int, clock: Clock = CLOCK) -> None:
-        if limit < 1:
-            raise InvalidArgument(f"max_requests_per_second: {limit}; it must be at least 1")
+        check_whole("max_requests_per_second", limit, 1)
         self.limit = limit
         self.rate = float(limit)
         self.clock = clock

@@ -28,7 +28,7 @@ class Predictor:
 
     :param hook: the hook whose connection is used.
     :param endpoint: the endpoint's info, as the hook returns it.
-    :param max_requests_per_second: at least 1; None means the endpoint's own ``PeakRequestsPerSecond``.
+    :param max_requests_per_second: a whole number from 1 on; None means the endpoint's own ``PeakRequestsPerSecond``.
     :param timeout: seconds during which transient errors are retried for one record.
     :raises AirflowException: when the model has no endpoint, or a FAILED one.
     """

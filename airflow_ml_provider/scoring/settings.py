@@ -11,6 +11,7 @@ from airflow_ml_provider.errors import InvalidArgument
 from airflow_ml_provider.payloads import Format
 from airflow_ml_provider.scoring.objects import ERRORS, PARTS, SHARES, errors_uri, split
 from airflow_ml_provider.scoring.plan import RowRange, check_row_count, plan
+from airflow_ml_provider.values import check_at_least, check_whole
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -191,15 +192,3 @@ def distinct_names(argument: str, value: object) -> list[str]:
     if not all(value) or len(set(value)) < len(value):
         raise InvalidArgument(f"{argument}: a name is empty or repeated")
     return list(value)
-
-
-def check_whole(argument: str, value: object, least: int) -> None:
-    """Raise InvalidArgument unless an argument is a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidArgument(f"{argument}: {value!r}; it must be a whole number of at least {least}")
-
-
-def check_at_least(argument: str, value: object, least: int) -> None:
-    """Raise InvalidArgument unless an argument is a number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
-        raise InvalidArgument(f"{argument}: {value!r}; it must be a number of at least {least}")

@@ -12,9 +12,10 @@ from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from airflow_ml_provider.scoring.objects import SHARES, ObjectVersion, errors_uri, open_at, split
 from airflow_ml_provider.scoring.output import Output
 from airflow_ml_provider.scoring.progress_log import cost, log
-from airflow_ml_provider.scoring.settings import Input, check_output, check_whole
+from airflow_ml_provider.scoring.settings import Input, check_output
 from airflow_ml_provider.scoring.summary import Summary, rows_per_second
 from airflow_ml_provider.scoring.writing import Found, Key, delete, head
+from airflow_ml_provider.values import check_whole
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

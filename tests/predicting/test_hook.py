@@ -74,7 +74,7 @@ def test_max_requests_per_second_is_kept(hook: MachineLearningHook, endpoint: Am
 
 def test_a_limit_below_one_is_refused(hook: MachineLearningHook) -> None:
     """max_requests_per_second=0 names the argument."""
-    with pytest.raises(InvalidArgument, match="max_requests_per_second: 0; it must be at least 1"):
+    with pytest.raises(InvalidArgument, match="max_requests_per_second: 0; it must be a whole number of at least 1"):
         labels(hook, [1], max_requests_per_second=0)
 
 

@@ -112,8 +112,8 @@ def test_the_rate_never_falls_to_nothing() -> None:
     assert pace.rate >= 5
 
 
-@pytest.mark.parametrize("limit", [0, -1])
-def test_a_limit_below_one_is_refused(limit: int) -> None:
-    """The message names the operator's argument."""
-    with pytest.raises(InvalidArgument, match=f"max_requests_per_second: {limit}; it must be at least 1"):
+@pytest.mark.parametrize("limit", [0, -1, 50.0])
+def test_a_limit_that_is_no_whole_number_from_one_on_is_refused(limit: Any) -> None:
+    """The message names the operator's argument, and what is allowed."""
+    with pytest.raises(InvalidArgument, match=f"max_requests_per_second: {limit}; it must be a whole number"):
         Pace(limit)

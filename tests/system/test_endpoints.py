@@ -49,6 +49,7 @@ RECORDS = "id,x\n" + "".join(f"{x},{x}\n" for x in range(40))
 FOLDER = Path(__file__).parent / "endpoints"
 STAYS_RESTARTING = airflow_version.startswith("3.0.")  # https://github.com/apache/airflow/issues/55045
 PAUSE = 3.0  # seconds between two looks at a run: answering many more would take half a core
+OLDER = 3.0  # seconds: a create that does not wait takes an endpoint of up to 2 s before it for its own
 AT_ONCE = int(os.environ.get("MATRIX_AT_ONCE", 8))
 
 
@@ -94,6 +95,7 @@ class Matrix:
             self.service.service.fail("RealtimeEndpoint", model)
         if case.event.startswith("theirs before"):
             self.make_theirs(model)
+            time.sleep(OLDER)
         if case.event.startswith("theirs in its place"):
             happen = [Happening("Predict", "before", lambda: self.make_theirs(model))]
         if case.event in FAILS:
