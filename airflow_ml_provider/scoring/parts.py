@@ -70,9 +70,10 @@ class Parts:
         self.changed: list[str] = []  # what differs from the record, so that scoring restarts
         self.progress = self._resume(depends_on) or new_progress(depends_on)
         self._output.claim(self.progress)
-        complete = None if self.changed or self.count else self._complete()
+        complete = None if self.count else self._complete()
         self.was_complete = complete is not None  # written by an earlier try or run
-        self.progress = complete or self.progress
+        if complete:
+            self.progress, self.changed = complete, []
 
     def _complete(self) -> Progress | None:
         """Return the progress of an output that is complete although no record says so, else None.

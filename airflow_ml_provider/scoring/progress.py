@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 from airflow_ml_provider.scoring.answers import Tally, new_tally
+from airflow_ml_provider.scoring.record import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from airflow_ml_provider.payloads import JSONObject
@@ -86,7 +87,8 @@ def from_metadata(progress: Progress, found: Found, errors_etag: str | None) -> 
 
 
 def _made_of(progress: Progress) -> str:
-    return hashlib.sha256(json.dumps(progress["depends_on"], sort_keys=True).encode()).hexdigest()
+    made_of = [FORMAT_VERSION, progress["depends_on"]]
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
 def object_name(part: Part, kind: Kind) -> str:

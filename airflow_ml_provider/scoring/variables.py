@@ -70,9 +70,12 @@ class Variables:
             return
         known = {name.casefold() for name in {*(self.known or ()), *self.ignored, *self.keys}}
         if known.isdisjoint(name.casefold() for name in columns):
+            what = "none of its columns is a variable of the model, a key column or excluded"
+            if self.known is None and self.keys:
+                what = f"it has no key column {self.keys[0]!r}"
             fault = (
-                "none of its columns is a variable of the model, a key column or excluded; is its first line a header? "
-                "column_names names the columns of a CSV file without one, input_format says that it is JSON_LINES"
+                f"{what}; is its first line a header? column_names names the columns of a CSV file without one, "
+                f"input_format says that it is JSON_LINES"
             )
         raise AirflowFailException(f"source_uri: the header of {uri}: {fault}")
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedMultipartUploadTypeDef, CompletedPartTypeDef
 
 CHUNK_BYTES = 5 * 1024 * 1024  # S3's least for a part of an upload; one at a time is in memory
-SAME_CHUNKS = 47  # as many of one size as let 10,000, S3's most, reach its largest object of 5 TiB
+# Of 10,000 chunks, S3's most, the first have the least size, up to 24 GiB. The others grow by that size after every
+# 11th, so that all together reach S3's largest object of 5 TiB.
+SMALL_CHUNKS, GROWING_AFTER = 5_000, 11
 GZIP = 31  # zlib's wbits for gzip; its header has no time then, so that the same rows give the same bytes
 CONFLICT = "ConditionalRequestConflict"
 REFUSED = frozenset({"PreconditionFailed", "412", CONFLICT, "409", "NoSuchKey", "NoSuchUpload", "404"})
@@ -199,7 +201,7 @@ def chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     count = 0
     for piece in pieces:
         waiting += piece
-        while len(waiting) >= (size := CHUNK_BYTES * (1 + count // SAME_CHUNKS)):
+        while len(waiting) >= (size := CHUNK_BYTES * (1 + max(0, count - SMALL_CHUNKS) // GROWING_AFTER)):
             with memoryview(waiting) as view:
                 chunk = bytes(view[:size])
             del waiting[:size]  # before it is sent, so that no more than one is in memory

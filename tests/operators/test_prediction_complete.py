@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.client import BaseClient
 
-from airflow_ml_provider.compat import AirflowFailException
+from airflow_ml_provider.compat import AirflowException, AirflowFailException
 from tests.helpers.endpoints import replace
 from tests.helpers.files import FILE, OUTPUT, SOURCE, predict
 
@@ -95,6 +96,30 @@ def test_an_output_of_something_else_is_written_anew(
 ) -> None:
     """Source, model, endpoint and both files must be those of the run that wrote it."""
     change(bucket, endpoint)
+    predict(**COMPLETE)
+    assert endpoint.requests.count("Predict") == 60
+
+
+def test_what_another_run_has_not_replaced_is_complete_still(complete: Any, endpoint: AmazonMLLocalFixture) -> None:
+    """Between the two runs of the same arguments one with another threshold has failed."""
+    threshold = partial(endpoint.client().update_ml_model, MLModelId="ml-1")
+    before = endpoint.client().get_ml_model(MLModelId="ml-1")["ScoreThreshold"]
+    threshold(ScoreThreshold=0.9)
+    endpoint.faults.add("error", operation="Predict", code="AccessDeniedException", message="no", status=400)
+    with pytest.raises(AirflowException):
+        predict(**COMPLETE)
+    endpoint.faults.clear()
+    endpoint.requests.clear()
+    threshold(ScoreThreshold=before)
+    assert predict(**COMPLETE) == complete
+    assert endpoint.requests.count("Predict") == 0
+
+
+def test_an_output_of_another_format_is_written_anew(
+    complete: Any, endpoint: AmazonMLLocalFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later version of this package may write other bytes."""
+    monkeypatch.setattr("airflow_ml_provider.scoring.progress.FORMAT_VERSION", 0)
     predict(**COMPLETE)
     assert endpoint.requests.count("Predict") == 60
 
