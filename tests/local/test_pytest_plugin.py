@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,17 @@ s3 =
 machine_learning =
   endpoint_url = {NOBODY}
 """
+
+
+def test_what_is_written_after_a_reset_is_in_s3(amazon_ml_local: Any) -> None:
+    """And what was there before is not, whether S3 has been loaded by then or not."""
+    amazon_ml_local.storage.write("s3://old/key", b"old")
+    request = urllib.request.Request(f"{amazon_ml_local.url}/_local/reset", b"{}", {"Content-Type": "application/json"})
+    urllib.request.urlopen(request).close()
+    amazon_ml_local.storage.write("s3://new/key", b"new")
+    s3 = amazon_ml_local.client("s3")
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["new"]
+    assert s3.get_object(Bucket="new", Key="key")["Body"].read() == b"new"
 
 
 def test_boto3_needs_nothing_more_than_the_fixture(amazon_ml_local: Any) -> None:

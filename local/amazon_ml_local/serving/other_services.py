@@ -54,12 +54,12 @@ class OtherServices:
         self,
         s3_endpoint_url: str | None = None,
         buckets: Sequence[str] = (),
-        objects: Mapping[str, bytes] | None = None,
+        objects: dict[str, bytes] | None = None,
         data_folder: DataFolder | None = None,
     ) -> None:
         self._elsewhere = s3_endpoint_url
         self._store = BucketStore(data_folder) if data_folder and not s3_endpoint_url else None
-        # No copy: the fixture adds objects until moto is loaded.
+        # No copy: the fixture adds objects until moto is loaded, and a reset empties them.
         self._buckets, self._objects = buckets, {} if objects is None else objects
         self.loading, self.loaded = threading.RLock(), False
         self._app: Any = None
@@ -68,8 +68,7 @@ class OtherServices:
 
     def handle(self, request: Request) -> Response:
         """Return the response to a request."""
-        credential = request.credential
-        name = credential.service if credential else "?"  # an unsigned request, which may be one for S3
+        name = request.credential.service if request.credential else "?"  # unsigned, which may be one for S3
         if self._elsewhere and name == "s3":
             return _not_implemented(request, f"S3 is at {self._elsewhere}: set AWS_ENDPOINT_URL_S3 to it.")
         if unquote(urlsplit(request.path).path).rstrip("/") in MOTO_PAGES:
@@ -123,7 +122,8 @@ class OtherServices:
         :raises DataFolderError: when what is stored cannot be changed
         """
         with self.loading:
-            self._buckets, self._objects = (), {}
+            self._buckets = ()
+            self._objects.clear()
             self._empty()
             if self._store:
                 self._store.clear()
@@ -174,7 +174,7 @@ class OtherServices:
 
     def _fill(self) -> None:
         if self._buckets or self._objects:
-            self.put(dict(self._objects), self._buckets)
+            self.put(self._objects, self._buckets)
 
 
 def _make_bucket(client: Any, name: str) -> None:
