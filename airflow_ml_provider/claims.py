@@ -134,7 +134,7 @@ class Register:
         except Exception as error:
             if not errors.is_refusal(error):
                 raise
-            log.info("%s: tags cannot record its creator, or only in part, since %s is refused: %s", self.wait, operation, error)
+            log.info("%s: tags record its creator in part at most: %s is refused: %s", self.wait, operation, error)
             self._refused.add(operation)
             self.service_time = _earliest_time(getattr(error, "response", {}))
             return None
