@@ -56,9 +56,8 @@ def _billed_endpoint(
         "Claims": list(map(_endpoint_claim, claims)),
     }
     if claims:
-        first = found["Claims"][0]
-        found |= {"DagId": first["DagId"], "TaskId": first["TaskId"], "RunId": first["RunId"]}
-        found["MapIndex"] = first["MapIndex"]
+        claim = claims[0]
+        found |= {"DagId": claim.dag_id, "TaskId": claim.task_id, "RunId": claim.run_id, "MapIndex": claim.map_index}
     return found
 
 

@@ -70,8 +70,8 @@ class MachineLearningEndpointsReportOperator(MachineLearningBase):
             try:
                 hook = self.hook_for(*pair)
                 for endpoint in self.list_endpoints(hook):
-                    # One by one, so that an error leaves those before it in the report.
-                    endpoints.append(self.keep_or_delete(context, hook, endpoint))  # noqa: PERF401
+                    reported = self.keep_or_delete(context, hook, endpoint)
+                    endpoints.append(reported)  # one by one, so that an error leaves those before it in the report
             except Exception as error:
                 unreached.append(self.unreached(*pair, error))
         report: EndpointsReport = {
